@@ -1,0 +1,64 @@
+# Two commands do everything: `make` runs the experiments and shows where the report is, `make test` tests.
+# Variables: CORES=4  DATASET=fashion_mnist  MIRROR=folder-or-URL  SEEDS=20
+
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+CORES ?= all
+DATASET ?=
+MIRROR ?=
+SEEDS ?=
+
+# A mirror is one of MNIST's files, and asking for one is asking for MNIST.
+SETTINGS := $(if $(SEEDS),seeds='$(SEEDS)') $(if $(MIRROR),mirrors='["$(MIRROR)"]')
+WANTED := $(or $(DATASET),$(if $(MIRROR),mnist))
+
+.DEFAULT_GOAL := report
+.PHONY: report install test lint format lock schema help
+
+report: $(INSTALLED) ## set up, run all experiments, say where the report is (the default)
+	@set -e; dataset='$(WANTED)'; \
+	[ -n "$$dataset" ] || dataset=$$($(BIN)/python -m bnpipe.data.choose); \
+	$(BIN)/snakemake --cores $(CORES) --config dataset="$$dataset" $(SETTINGS); \
+	report=$$($(BIN)/python -m bnpipe.data.sources "$$dataset"); \
+	echo "Report: $(CURDIR)/results/$$report/report.html"
+
+install: $(INSTALLED) ## set up the virtual environment in .venv and no more
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 or newer is needed; write make PYTHON=python3.12, say"; exit 1; }
+	@echo "Setting up .venv: some 5 GB on Linux, where PyTorch brings CUDA along; this takes a few minutes."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: $(INSTALLED) ## set up and run the tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## check format, style, types and the workflow
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: $(INSTALLED) ## bring all code into the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile workflow
+
+lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --quiet --upgrade --output-file requirements.lock
+
+schema: $(INSTALLED) ## write the JSON schema of config.yaml for editors
+	$(BIN)/python -m bnpipe.config > docs/config.schema.json
+
+help: ## list the targets
+	@echo 'make [TARGET] [CORES=n] [DATASET=name-or-folder] [MIRROR=folder-or-URL] [SEEDS=n]'
+	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12

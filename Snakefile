@@ -1,0 +1,23 @@
+# bnpipe: from config.yaml to results/<dataset>/report.html. `make help` and README.md say how to run it.
+
+
+include: "workflow/rules/preflight.smk"
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        results("report.html"),
+        list(TABLES.values()),
+        expand(results("figures/{figure}.{format}"), figure=FIGURES, format=["svg", "png"]),

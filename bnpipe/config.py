@@ -1,0 +1,276 @@
+"""The configuration: parsed once into frozen, documented types that refuse whatever they do not know."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import yaml
+from annotated_types import Ge, GroupedMetadata, Le
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from bnpipe.errors import InputError
+from bnpipe.settings import FIRST_SEED, Activation, Arm, VarianceConvention
+
+LARGEST_SEED = 2**32 - 1  # numpy.random.RandomState takes no larger one
+MOST_SEEDS = 10_000
+
+
+def permitted(text: str) -> WrapValidator:
+    """Whatever is wrong with a value, say in these words what is permitted."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise PydanticCustomError("permitted", "permitted is {text}", {"text": text}) from error
+
+    return WrapValidator(validate)
+
+
+@dataclass(frozen=True)
+class Whole(GroupedMetadata):
+    """A whole number from low to high."""
+
+    low: int
+    high: int
+
+    def __iter__(self) -> Iterator[object]:
+        yield from (Strict(), Ge(self.low), Le(self.high))
+        yield permitted(f"a whole number from {self.low} to {self.high}")
+
+
+def _read_exponent(value: Any) -> Any:
+    """Read 1e-3 as a number: YAML 1.1 takes it for text unless it has a decimal point."""
+    return float(value) if isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value) else value
+
+
+def _count_seeds(value: Any) -> Any:
+    """Turn a number of seeds into the seeds."""
+    return range(FIRST_SEED, FIRST_SEED + value) if type(value) is int and 1 <= value <= MOST_SEEDS else value
+
+
+PositiveNumber = Annotated[
+    float,
+    Field(strict=True, gt=0, allow_inf_nan=False),
+    BeforeValidator(_read_exponent),
+    permitted("a number greater than 0"),
+]
+Weight = Annotated[
+    float,
+    Field(strict=True, gt=0, le=1),
+    BeforeValidator(_read_exponent),
+    permitted("a number greater than 0 and at most 1"),
+]
+Text = Annotated[str, Field(strict=True, min_length=1), permitted("text that is not empty")]
+ConditionName = Annotated[
+    str,
+    Field(strict=True, pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"),
+    permitted("a name of letters, digits, '_' and '-' that starts with a letter, at most 64: it becomes part of paths"),
+]
+Seeds = Annotated[
+    tuple[Annotated[int, Strict(), Ge(0), Le(LARGEST_SEED)], ...],
+    Field(min_length=1, max_length=MOST_SEEDS),
+    permitted(
+        f"how many (1 to {MOST_SEEDS}, counted from {FIRST_SEED}) or a list of whole numbers from 0 to {LARGEST_SEED}"
+    ),
+    BeforeValidator(_count_seeds),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
+                {
+                    "type": "array",
+                    "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
+                    "minItems": 1,
+                    "maxItems": MOST_SEEDS,
+                    "uniqueItems": True,
+                },
+            ]
+        }
+    ),
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Condition(_Section):
+    """One experiment: every arm is trained under it with every seed."""
+
+    activation: Annotated[Activation, permitted(" or ".join(get_args(Activation)))] = Field(
+        description="Nonlinearity of the hidden layers; the output layer is linear."
+    )
+    learning_rate: PositiveNumber = Field(description="Learning rate of plain gradient descent, constant.")
+    init_std: PositiveNumber = Field(
+        description="Standard deviation of the normal distribution (mean 0) that the first weights are drawn from."
+    )
+    steps: Annotated[int, Whole(1, 100_000_000)] = Field(description="Mini-batches to train on.")
+
+
+class Normalization(_Section):
+    """Settings of batch normalization; the defaults are the tutorial's (TensorFlow 1's)."""
+
+    epsilon: PositiveNumber = Field(default=1e-3, description="Added to a variance before its square root is taken.")
+    moving_average_weight: Weight = Field(
+        default=0.01,
+        description="Weight of the newest batch in the moving averages: PyTorch's momentum, TensorFlow's 1 - momentum.",
+    )
+    moving_variance: Annotated[VarianceConvention, permitted(" or ".join(get_args(VarianceConvention)))] = Field(
+        default="biased",
+        description="Divisor of the averaged batch variance of m images: m (biased, TensorFlow 1) or m - 1 (unbiased).",
+    )
+
+
+class Configuration(_Section):
+    """Everything that a user of bnpipe decides."""
+
+    dataset: Text = Field(
+        default="mnist",
+        description="mnist, fashion_mnist, kmnist, digits (scikit-learn's), or a folder with four IDX files.",
+    )
+    mirrors: tuple[Text, ...] = Field(
+        default=(),
+        description="Where to fetch the files: URLs (http, https, file) or folders, tried in turn; "
+        "empty: torchvision's mirrors.",
+    )
+    validation_images: Annotated[int, Whole(1, 10_000_000)] = Field(
+        default=5000, description="Images split off the front of the training file (digits: always 300)."
+    )
+    seeds: Seeds = Field(
+        default=tuple(range(FIRST_SEED, FIRST_SEED + 10)),
+        description=f"A list of seeds, or how many, counted from {FIRST_SEED}.",
+    )
+    arms: Annotated[tuple[Annotated[Arm, permitted(", ".join(get_args(Arm)))], ...], Field(min_length=1)] = Field(
+        default=get_args(Arm), description="Networks to compare; the first is the baseline of the paired differences."
+    )
+    conditions: Annotated[dict[ConditionName, Condition], Field(min_length=1)] = Field(
+        description="The experiments, by name."
+    )
+    hidden_sizes: Annotated[tuple[Annotated[int, Whole(1, 100_000)], ...], Field(min_length=1)] = Field(
+        default=(100,) * 9, description="Units of each hidden layer, first layer first."
+    )
+    batch_size: Annotated[int, Whole(2, 1_000_000)] = Field(default=60, description="Images in a mini-batch.")
+    evaluation_interval: Annotated[int, Whole(1, 100_000_000)] = Field(
+        default=60, description="Steps between evaluations; the first follows step 0."
+    )
+    normalization: Normalization = Field(default=Normalization(), description="Settings of batch normalization.")
+    chunk_size: Annotated[int, Whole(1, MOST_SEEDS)] = Field(
+        default=5, description="Seeds that one job trains side by side. It does not change any result."
+    )
+
+    @field_validator("seeds", "arms", "mirrors")
+    @classmethod
+    def _no_repetition(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise PydanticCustomError("permitted", "permitted is a list in which nothing stands twice")
+        return values
+
+    @field_validator("conditions")
+    @classmethod
+    def _names_that_differ(cls, conditions: dict[str, Condition]) -> dict[str, Condition]:
+        if len({name.lower() for name in conditions}) < len(conditions):
+            raise PydanticCustomError(
+                "permitted", "permitted are names that differ in more than upper and lower case: they become paths"
+            )
+        return conditions
+
+
+def parse_configuration(values: Mapping[str, Any], source: str) -> Configuration:
+    """Turn what stands in a configuration into typed values.
+
+    Raises InputError with a line for every mistake: the key, the value found, and what is permitted.
+    """
+    try:
+        return Configuration.model_validate(values)
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False)
+        locations = {mistake["loc"][:depth] for mistake in mistakes for depth in range(len(mistake["loc"]))}
+        innermost = [mistake for mistake in mistakes if mistake["loc"] not in locations]
+        raise InputError("\n".join(f"{source}: {_explain(mistake)}" for mistake in innermost)) from error
+
+
+def check_yaml(path: Path) -> None:
+    """Raise InputError where a file is not YAML, or a key stands twice (YAML would silently keep the last)."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        duplicates = list(_duplicate_keys(yaml.compose(text)))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise InputError(f"{path}: {line}not YAML: {error.problem}; indent with spaces, close quotes") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if duplicates:
+        raise InputError("\n".join(f"{path}: {duplicate}" for duplicate in duplicates))
+
+
+def _duplicate_keys(node: yaml.Node | None, prefix: str = "") -> Iterator[str]:
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            name, line = f"{prefix}{key.value}", key.start_mark.line + 1
+            if name in seen:
+                yield f"{name}: stands on line {seen[name]} and again on line {line}; permitted is once; delete one"
+            seen[name] = line
+            yield from _duplicate_keys(value, f"{name}.")
+
+
+def _explain(error: ErrorDetails) -> str:
+    path = [str(part) for part in error["loc"] if part != "[key]"]
+    key = ".".join(path)
+    value = repr(error["input"])
+    found = f"found {value if len(value) <= 80 else value[:77] + '...'}"
+    match error["type"]:
+        case "extra_forbidden":
+            known = list(_fields_of(error["loc"][:-1]))
+            guess = difflib.get_close_matches(path[-1], known, n=1)
+            hint = f"did you mean {guess[0]}?" if guess else "delete it"
+            return f"{key}: unknown key ({found}); permitted are {', '.join(known)}; {hint}"
+        case "missing":
+            return f"{key}: missing; add it ({_fields_of(error['loc'][:-1])[path[-1]].description})"
+        case "permitted":
+            quoted = isinstance(error["input"], str) and " number" in error["msg"]
+            return f"{key}: {found}; {error['msg']}" + ("; write it without quotes" if quoted else "")
+        case "too_short":
+            return f"{key}: {found}; permitted is at least one entry"
+        case "tuple_type":
+            return f"{key}: {found}; permitted is a list, [a, b, ...]"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return f"{key}: {found}; permitted is a mapping, a line 'key: value' for each entry"
+        case _:
+            return f"{key}: {found}; {error['msg']}"
+
+
+def _fields_of(location: tuple[int | str, ...]) -> dict[str, Any]:
+    """Return the fields of the section that stands at a location of the configuration."""
+    inner: dict[str, type[BaseModel]] = {"conditions": Condition, "normalization": Normalization}
+    section = inner[str(location[0])] if location else Configuration
+    return dict(section.model_fields)
+
+
+def json_schema() -> str:
+    """Return the JSON schema of the configuration, with which editors complete and check config.yaml."""
+    return json.dumps(Configuration.model_json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":  # `make schema`
+    print(json_schema(), end="")

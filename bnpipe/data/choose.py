@@ -1,0 +1,63 @@
+"""Choose the data set for `make`: the configured one; the digits stand in for MNIST where it cannot be had.
+
+Only the Makefile's default target asks. Inside the workflow nothing is chosen: it runs on what it is told.
+"""
+
+import http.client
+import sys
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from bnpipe.config import check_yaml, parse_configuration
+from bnpipe.data.retrieve import torchvision_dataset
+from bnpipe.data.sources import FILES, TITLES, mirror_url
+from bnpipe.errors import InputError
+
+ANSWER_LIMIT = 5.0  # seconds a mirror has to answer
+
+
+def choose(dataset: str, mirrors: Sequence[str], folder: Path) -> tuple[str, str]:
+    """Return the data set to run on, and a line that says so.
+
+    dataset, mirrors: as configured. folder: where MNIST's files are kept once retrieved.
+    """
+    if dataset != "mnist":
+        return dataset, f"Data set: {TITLES.get(dataset, dataset)}, as config.yaml says."
+    there = [(folder / f"{name}.gz").is_file() for name in FILES]
+    if (folder / "packed.safetensors").is_file() or all(there):
+        return "mnist", f"Data set: MNIST, from {folder}/."
+    for mirror in mirrors or torchvision_dataset("mnist").mirrors:
+        if _answers(f"{mirror_url(mirror)}{FILES[1]}.gz"):
+            return "mnist", f"Data set: MNIST, from {mirror}."
+    return "digits", (
+        f"Data set: {TITLES['digits']}, because no mirror of MNIST answers. For MNIST itself: "
+        "make MIRROR=folder-or-URL with its four files."
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_LIMIT) as response:
+            return len(response.read(2)) == 2
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def main() -> None:
+    """Print the choice for the Makefile; say it in a line on the terminal."""
+    try:
+        check_yaml(Path("config.yaml"))
+        values = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
+        configuration = parse_configuration(values, source="config.yaml")
+        dataset, notice = choose(configuration.dataset, configuration.mirrors, Path("resources/mnist"))
+    except InputError as error:
+        sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+    print(notice, file=sys.stderr)
+    print(dataset)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""One file per data set, split and packed, that training jobs map into memory instead of reading it."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+
+from bnpipe.errors import InputError
+from bnpipe.files import written_whole
+from bnpipe.settings import PIXELS
+
+SPLITS = ("train", "validation", "test")
+_HEADER = "bnpipe_dataset"
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images of one split, mapped from the file."""
+
+    pixels: Tensor  # (images, 784), uint8
+    labels: Tensor  # (images,), int64
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Gather images by index.
+
+        indices: (runs, batch). Returns pixels in 0..1 (runs, batch, 784), float32, and labels (runs, batch).
+        """
+        flat = indices.reshape(-1)
+        pixels = self.pixels.index_select(0, flat).to(torch.float32).div_(255)
+        return pixels.view(*indices.shape, -1), self.labels.index_select(0, flat).view(indices.shape)
+
+    def chunks(self, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Go through all images, ``rows`` at a time: pixels in 0..1 (rows, 784), float32, and labels (rows,)."""
+        for start in range(0, len(self), rows):
+            part = slice(start, start + rows)
+            yield self.pixels[part].to(torch.float32).div_(255), self.labels[part]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A packed data set, mapped into memory."""
+
+    train: Images
+    validation: Images
+    test: Images
+    sha256: str  # of all images and labels, in the order train, validation, test
+
+
+def pack(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes], validation_images: int, path: Path) -> None:
+    """Split off the validation images, the first of the training file, and write the packed file.
+
+    train, test: images (n, 28, 28) and labels (n,). Raises InputError where counts do not fit.
+    """
+    for name, (images, labels) in (("training", train), ("test", test)):
+        if len(images) != len(labels):
+            raise InputError(f"{name} files: found {len(images)} images and {len(labels)} labels; they must be as many")
+    if not 0 < validation_images < len(train[0]):
+        raise InputError(
+            f"validation_images: found {validation_images}; permitted is 1 to {len(train[0]) - 1}, "
+            f"since the data set has {len(train[0])} training images"
+        )
+    tensors: dict[str, Bytes] = {}
+    cut = validation_images
+    parts = ((train[0][cut:], train[1][cut:]), (train[0][:cut], train[1][:cut]), test)
+    digest = hashlib.sha256()
+    for split, (images, labels) in zip(SPLITS, parts, strict=True):
+        tensors[f"{split}_images"] = np.ascontiguousarray(images.reshape(-1, PIXELS))
+        tensors[f"{split}_labels"] = np.ascontiguousarray(labels)
+        digest.update(tensors[f"{split}_images"].tobytes())
+        digest.update(tensors[f"{split}_labels"].tobytes())
+    with written_whole(path) as partial:
+        save_file(tensors, partial, metadata={_HEADER: json.dumps({"sha256": digest.hexdigest()})})
+
+
+def open_dataset(path: Path) -> Dataset:
+    """Map a packed data set into memory. Raises InputError where the file is missing or is not one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads(file.metadata()[_HEADER])
+            splits = {
+                split: Images(
+                    pixels=file.get_tensor(f"{split}_images"),
+                    labels=file.get_tensor(f"{split}_labels").to(torch.int64),
+                )
+                for split in SPLITS
+            }
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a packed data set ({error}); delete it, the workflow makes it again") from error
+    return Dataset(**splits, sha256=header["sha256"])

@@ -1,0 +1,31 @@
+"""Bring any data set into packed form: the work of the workflow's rule ``data``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bnpipe.data.digits import TEST_IMAGES, VALIDATION_IMAGES, read_digits
+from bnpipe.data.idx import read_images, read_labels
+from bnpipe.data.packed import pack
+from bnpipe.data.retrieve import retrieve
+from bnpipe.data.sources import resolve
+
+
+def prepare(dataset: str, mirrors: Sequence[str], validation_images: int, download_folder: Path, packed: Path) -> None:
+    """Retrieve, check, decode, split and pack a data set.
+
+    dataset: built-in name or folder, as in the configuration. download_folder: where retrieved files are kept.
+    ``digits`` has a split of its own, 1,197 / 300 / 300, whatever ``validation_images`` says.
+    Raises InputError where a file cannot be had or is damaged.
+    """
+    if dataset == "digits":
+        images, labels = read_digits()
+        train, test = (images[:-TEST_IMAGES], labels[:-TEST_IMAGES]), (images[-TEST_IMAGES:], labels[-TEST_IMAGES:])
+        return pack(train, test, VALIDATION_IMAGES, packed)
+    files = resolve(dataset).files or retrieve(dataset, download_folder, mirrors)
+    train_images, train_labels, test_images, test_labels = files
+    return pack(
+        (read_images(train_images), read_labels(train_labels)),
+        (read_images(test_images), read_labels(test_labels)),
+        validation_images,
+        packed,
+    )

@@ -1,0 +1,122 @@
+"""Fetch the files of a built-in data set, each from the first mirror that gives a valid one."""
+
+import hashlib
+import http.client
+import logging
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from bnpipe.data.idx import read_payload
+from bnpipe.data.sources import FILES, MNIST_PAYLOAD_SHA256, TITLES, mirror_url
+from bnpipe.errors import InputError
+from bnpipe.files import written_whole
+
+SILENCE_LIMIT = 20.0  # seconds a mirror may send nothing
+FILE_LIMIT = 600.0  # seconds a file may take from one mirror
+LARGEST_FILE = 1 << 28  # bytes; more than ten times the largest of the files
+
+log = logging.getLogger(__name__)
+
+Check = Callable[[Path], None]  # raises InputError where the file is not the right one
+
+
+def retrieve(dataset: str, folder: Path, mirrors: Sequence[str] = ()) -> list[Path]:
+    """Make the four gzip files of ``dataset`` stand in ``folder``, valid; return them in the order of FILES.
+
+    Files already there and valid are used without network; a wrong one is named and fetched again. Without
+    ``mirrors``, torchvision's are used. Raises InputError where no mirror gives a valid file.
+    """
+    checks = _checks(dataset)
+    paths = [folder / f"{name}.gz" for name in FILES]
+    wrong = [path for path in paths if not _stands(path, checks[path.name])]
+    urls = [mirror_url(mirror) for mirror in mirrors or torchvision_dataset(dataset).mirrors] if wrong else []
+    for path in wrong:
+        _fetch(dataset, path, checks[path.name], urls)
+    return paths
+
+
+def torchvision_dataset(dataset: str) -> Any:
+    """Return torchvision's class for a data set: it knows the mirrors and the MD5 sums of the gzip files."""
+    from torchvision import datasets  # costs seconds: imported only where it is needed
+
+    return {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}[dataset]
+
+
+def download(url: str, target: Path) -> None:
+    """Copy a URL to a file, with a bar where a person watches.
+
+    Raises OSError or http.client.HTTPException where it fails, falls silent or takes too long. (torchvision's
+    helper asks for each file twice, falls back from https to http, and knows no time limit.)
+    """
+    request = urllib.request.Request(url, headers={"User-Agent": "bnpipe"})
+    deadline = time.monotonic() + FILE_LIMIT
+    with urllib.request.urlopen(request, timeout=SILENCE_LIMIT) as response, target.open("wb") as file:
+        announced = int(response.headers["Content-Length"] or 0) or None
+        with tqdm(desc=target.name, total=announced, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+            while chunk := response.read1(1 << 16):
+                file.write(chunk)
+                bar.update(len(chunk))
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"took longer than {FILE_LIMIT:.0f} s")
+                if file.tell() > LARGEST_FILE:
+                    raise OSError(f"larger than {LARGEST_FILE} bytes")
+        if announced is not None and file.tell() != announced:
+            raise OSError(f"cut off: {file.tell()} bytes of {announced}")
+
+
+def _stands(path: Path, check: Check) -> bool:
+    """Say whether a file is there and valid; name a wrong one."""
+    if not path.exists():
+        return False
+    try:
+        check(path)
+    except InputError as error:
+        log.warning("%s; fetching it again", error)
+        return False
+    return True
+
+
+def _fetch(dataset: str, path: Path, check: Check, urls: Sequence[str]) -> None:
+    """Fetch a file from the first URL that gives a valid one; nothing else ever takes its name."""
+    faults = []
+    for url in (base + path.name for base in urls):
+        try:
+            with written_whole(path) as unchecked:
+                download(url, unchecked)
+                check(unchecked)
+        except (OSError, http.client.HTTPException, InputError) as error:
+            reason = str(getattr(error, "reason", error)).replace(f"{unchecked}: ", "")
+            faults.append(f"{url}: {reason or type(error).__name__}")
+            log.warning("%s", faults[-1])
+        else:
+            log.info("fetched %s", url)
+            return
+    raise InputError(
+        f"dataset {dataset}: no mirror gave {path.name} ({'; '.join(faults)}); put the four files of "
+        f"{TITLES[dataset]} into {path.parent}/, name another mirror under mirrors:, or write dataset: digits"
+    )
+
+
+def _checks(dataset: str) -> dict[str, Check]:
+    """Return a check for each file: MNIST's by their decompressed content, the others by torchvision's MD5."""
+    if dataset == "mnist":
+        return {f"{name}.gz": partial(_check_payload, sha256=sum_) for name, sum_ in MNIST_PAYLOAD_SHA256.items()}
+    return {name: partial(_check_file, md5=md5) for name, md5 in torchvision_dataset(dataset).resources}
+
+
+def _check_payload(path: Path, sha256: str) -> None:
+    found = hashlib.sha256(read_payload(path)).hexdigest()
+    if found != sha256:
+        raise InputError(f"{path}: decompressed it has SHA-256 {found}; the right file has {sha256}")
+
+
+def _check_file(path: Path, md5: str) -> None:
+    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    if found != md5:
+        raise InputError(f"{path}: it has MD5 {found}; the right file has {md5}")

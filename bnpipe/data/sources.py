@@ -1,0 +1,93 @@
+"""Where the images come from: the built-in data sets, their mirrors and checksums, or a folder of one's own."""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnpipe.errors import InputError
+
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+# Of the decompressed files: the gzip wrappers found on mirrors differ.
+MNIST_PAYLOAD_SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+TITLES = {
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "kmnist": "KMNIST",
+    "digits": "scikit-learn's embedded digits (not MNIST)",
+}
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that can be named in the configuration."""
+
+    name: str  # part of every path of its results
+    title: str  # as figures and pages write it
+    files: tuple[Path, ...] = ()  # the four files of one's own folder; empty for a built-in data set
+
+
+def resolve(dataset: str) -> Source:
+    """Find what the configuration's ``dataset`` means.
+
+    Raises InputError where it is neither a built-in name nor a folder that holds the four files.
+    """
+    if dataset in TITLES:
+        return Source(dataset, TITLES[dataset])
+    folder = Path(dataset).expanduser()
+    if not folder.is_dir():
+        names = ", ".join(TITLES)
+        raise InputError(f"dataset: found {dataset!r}; permitted is one of {names}, or an existing folder")
+    name = folder.resolve().name
+    if not SAFE_NAME.fullmatch(name):
+        raise InputError(
+            f"dataset: found a folder named {name!r}; its name becomes part of paths and may hold only "
+            "letters, digits, '_' and '-' (at most 64); rename the folder"
+        )
+    if name in TITLES:  # results of one's own files never mix with those of the built-in data set
+        name = f"{name}-folder"
+    return Source(name, f"{name} (own files)", tuple(_find(folder, file) for file in FILES))
+
+
+def mirror_url(mirror: str) -> str:
+    """Turn a mirror, a URL or a folder, into a URL that ends with a slash.
+
+    Raises InputError where it is neither http, https or file, nor an existing folder.
+    """
+    if re.match(r"(https?|file)://[^\s]+", mirror):
+        return mirror.rstrip("/") + "/"
+    folder = Path(mirror).expanduser()
+    if "://" in mirror or not folder.is_dir():
+        raise InputError(f"mirrors: found {mirror!r}; permitted is a URL (http, https, file) or an existing folder")
+    return folder.resolve().as_uri() + "/"
+
+
+def check_mirrors(mirrors: Sequence[str]) -> None:
+    """Raise InputError where a mirror cannot be one."""
+    for mirror in mirrors:
+        mirror_url(mirror)
+
+
+def _find(folder: Path, file: str) -> Path:
+    for path in (folder / file, folder / f"{file}.gz"):
+        if path.is_file():
+            return path
+    raise InputError(f"dataset: folder {folder} lacks {file} (or {file}.gz); it must hold {', '.join(FILES)}")
+
+
+if __name__ == "__main__":  # tells the Makefile what a data set is called in paths
+    print(resolve(sys.argv[1]).name)

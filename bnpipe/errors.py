@@ -1,0 +1,8 @@
+"""The one exception that means: the input is at fault, and its message is meant for the user."""
+
+
+class InputError(Exception):
+    """Bad input: a configuration, a data file or a record that cannot be used.
+
+    The message is one line. It names the key or file, what was found, what is permitted, and what to do.
+    """

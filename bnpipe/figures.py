@@ -1,0 +1,170 @@
+"""Figures from tables, in one style: readable in print, at column width, and for colour-blind readers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bnpipe.files import written_whole
+from bnpipe.stats import estimate_mean
+from bnpipe.tables import RUN_KEYS, alike, read_table
+
+# Blue and vermillion of the palette of Okabe & Ito, and line styles that differ without colour.
+COLOURS = {"vanilla": "#D55E00", "batchnorm": "#0072B2"}
+LINE_STYLES = {"vanilla": (0, (4, 1.5)), "batchnorm": "solid"}
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same shapes on every machine
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "bnpipe",  # names inside an SVG are drawn from it: the same figure is the same bytes
+}
+
+
+def draw_single_seed(accuracy: pd.DataFrame, title: str, note: str, seed: int, arms: Sequence[str]) -> Figure:
+    """Draw one seed's validation accuracy against step, an arm a curve, as the tutorial does.
+
+    accuracy: rows of one condition of the table `accuracy`. title, note: what stands above the axes.
+    """
+    figure, axes = _canvas(title, note)
+    for arm in arms:
+        curve = accuracy[(accuracy["arm"] == arm) & (accuracy["seed"] == seed)]
+        axes.plot(curve["step"], curve["accuracy"], label=arm, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+    _finish(axes)
+    figure.legend(loc="outside lower center", ncols=len(arms))
+    return figure
+
+
+def draw_all_seeds(accuracy: pd.DataFrame, title: str, note: str, arms: Sequence[str]) -> Figure:
+    """Draw every seed's curve faintly, under the mean of each arm and its pointwise 95% interval.
+
+    accuracy: rows of one condition of the table `accuracy`, with a column `diverged`.
+    """
+    figure, axes = _canvas(title, note)
+    _draw_arms(axes, accuracy, arms)
+    _finish(axes)
+    figure.legend(loc="outside lower center", ncols=len(arms))
+    return figure
+
+
+def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, arms: Sequence[str]) -> Figure:
+    """Draw all conditions as small multiples with one scale of accuracy.
+
+    accuracy: the table `accuracy` with a column `diverged`. conditions: in the order to draw.
+    """
+    columns = min(3, len(conditions))
+    rows = -(-len(conditions) // columns)
+    figure = Figure(figsize=(3.3 * columns, 2.5 * rows + 0.7), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for axes, condition in zip(grid.flat, conditions, strict=False):
+        _draw_arms(axes, accuracy[accuracy["condition"] == condition], arms)
+        axes.set_title(condition)
+        _scale(axes)
+        axes.set_xlabel("training step")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("validation accuracy")
+    for axes in grid.flat[len(conditions) :]:
+        axes.set_axis_off()
+    handles, _ = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, list(arms), loc="outside lower center", ncols=len(arms))
+    figure.suptitle(note, x=0.01, ha="left", fontsize=9)
+    return figure
+
+
+def make_single_seed(
+    tables: Path, condition: str, note: str, seed: int, arms: Sequence[str], outputs: Sequence[Path]
+) -> None:
+    """Draw one seed of one condition from the tables in a folder, into each of the output files."""
+    with style():
+        figure = draw_single_seed(_curves(tables, condition), condition, f"{note}; seed {seed}", seed, arms)
+        save(figure, outputs)
+
+
+def make_all_seeds(tables: Path, condition: str, note: str, arms: Sequence[str], outputs: Sequence[Path]) -> None:
+    """Draw all seeds of one condition from the tables in a folder, into each of the output files."""
+    with style():
+        note = f"{note}; every seed, mean and its 95% interval"
+        save(draw_all_seeds(_curves(tables, condition), condition, note, arms), outputs)
+
+
+def make_overview(
+    tables: Path, conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]
+) -> None:
+    """Draw all conditions from the tables in a folder, into each of the output files."""
+    with style():
+        note = f"{note}; every seed, mean and its 95% interval"
+        save(draw_overview(_curves(tables), conditions, note, arms), outputs)
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the style of the project within the block."""
+    with matplotlib.rc_context(STYLE):
+        yield
+
+
+def save(figure: Figure, outputs: Sequence[Path]) -> None:
+    """Write a figure to each path in the format of its suffix, without date, so that equal figures are equal bytes."""
+    for path in outputs:
+        suffix = path.suffix.removeprefix(".")
+        with written_whole(path) as partial:
+            figure.savefig(partial, format=suffix, metadata={"Date": None} if suffix == "svg" else {})
+
+
+def _curves(tables: Path, condition: str | None = None) -> pd.DataFrame:
+    """Read the table `accuracy`, of one condition or all, with a column that says which runs diverged."""
+    accuracy, runs = read_table(tables / "accuracy.csv"), read_table(tables / "runs.csv")
+    if condition is not None:
+        accuracy = accuracy[accuracy["condition"] == condition]
+    runs["diverged"] = runs["first_nonfinite_step"].notna()
+    return accuracy.merge(runs[[*RUN_KEYS, "diverged"]], on=RUN_KEYS)
+
+
+def _draw_arms(axes: Axes, accuracy: pd.DataFrame, arms: Sequence[str]) -> None:
+    for arm in arms:
+        curves = accuracy[accuracy["arm"] == arm]
+        n, diverged = (part["seed"].nunique() for part in (curves, curves[curves["diverged"]]))
+        label = f"{arm} (n = {n}" + (f", {diverged} diverged)" if diverged else ")")
+        for _, curve in curves.groupby("seed"):
+            axes.plot(curve["step"], curve["accuracy"], color=COLOURS[arm], linewidth=0.5, alpha=0.3)
+        averaged = curves[alike(curves["diverged"])].groupby("step")["accuracy"]
+        estimates = np.array([estimate_mean(values) for _, values in averaged])
+        steps = np.array(list(averaged.groups), dtype=np.int64)
+        axes.fill_between(steps, estimates[:, 2], estimates[:, 3], color=COLOURS[arm], alpha=0.25, linewidth=0)
+        axes.plot(steps, estimates[:, 0], label=label, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+
+
+def _canvas(title: str, note: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(f"{title}\n", fontweight="bold")
+    axes.text(0, 1.02, note, transform=axes.transAxes, fontsize=8, color="#444444", va="bottom")
+    return figure, axes
+
+
+def _finish(axes: Axes) -> None:
+    axes.set_xlabel("training step")
+    axes.set_ylabel("validation accuracy")
+    _scale(axes)
+
+
+def _scale(axes: Axes) -> None:
+    axes.set_ylim(0, 1)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))

@@ -1,0 +1,120 @@
+"""What stands between a layer's matrix product and its nonlinearity: a bias, or batch normalization.
+
+Every transform works on a stack of runs at once: activations have the shape (runs, batch, features), parameters
+(runs, 1, features). Gradients are written out rather than left to autograd, which saves 15 to 20% of a
+training step; tests hold them against autograd.
+
+The gradient that ``backward`` receives already carries the learning rate (`bnpipe.networks` says why), so a
+parameter's update is plain subtraction.
+
+A new arm is a class with ``forward``, ``infer`` and ``backward``, and an entry in `ARMS`.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bnpipe.settings import Arm, TrainingSettings
+
+
+class Transform(nn.Module):
+    """One layer's transform of z, the product of inputs and weights. Subclasses hold their state in buffers."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Training mode: transform z (runs, batch, features); may overwrite z and keeps what backward needs."""
+        raise NotImplementedError
+
+    def infer(self, z: Tensor) -> Tensor:
+        """Inference mode: transform z (runs, batch, features) image by image; may overwrite z."""
+        raise NotImplementedError
+
+    def backward(self, delta: Tensor) -> Tensor:
+        """Take the gradient at the output, update the parameters, return the gradient at z.
+
+        Shapes are (runs, batch, features); delta may be overwritten.
+        """
+        raise NotImplementedError
+
+
+class Bias(Transform):
+    """z + b, with b learned from 0: what a network without normalization has."""
+
+    bias: Tensor
+
+    def __init__(self, runs: int, features: int, settings: TrainingSettings) -> None:  # noqa: ARG002
+        super().__init__()
+        self.register_buffer("bias", torch.zeros(runs, 1, features))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z.add_(self.bias)
+
+    def infer(self, z: Tensor) -> Tensor:
+        return z.add_(self.bias)
+
+    def backward(self, delta: Tensor) -> Tensor:
+        self.bias -= delta.sum(dim=1, keepdim=True)
+        return delta
+
+
+class BatchNorm(Transform):
+    """Batch normalization (Ioffe & Szegedy 2015, algorithm 1), one mean and variance a feature and run.
+
+    Training: y = gamma * x_hat + beta with x_hat = (z - mean) / sqrt(variance + epsilon), where
+    variance = sum((z - mean)^2) / m over the m images of the batch (the biased one).
+    Inference: the moving averages stand in for mean and variance. They start at 0 and 1 and move by
+    moving += weight * (batch - moving); TensorFlow writes weight = 1 - momentum, PyTorch weight = momentum.
+    The averaged variance is the biased one (TensorFlow 1) or m / (m - 1) times it (PyTorch), as
+    ``settings.moving_variance`` says.
+    """
+
+    gamma: Tensor
+    beta: Tensor
+    moving_mean: Tensor
+    moving_variance: Tensor
+
+    def __init__(self, runs: int, features: int, settings: TrainingSettings) -> None:
+        super().__init__()
+        shape = (runs, 1, features)
+        self.register_buffer("gamma", torch.ones(shape))
+        self.register_buffer("beta", torch.zeros(shape))
+        self.register_buffer("moving_mean", torch.zeros(shape))
+        self.register_buffer("moving_variance", torch.ones(shape))
+        self._epsilon = settings.epsilon
+        self._weight = settings.moving_average_weight
+        m = settings.batch_size
+        self._variance_factor = m / (m - 1) if settings.moving_variance == "unbiased" else 1.0
+        self._x_hat = torch.empty(0)
+        self._inverse_std = torch.empty(0)
+
+    def forward(self, z: Tensor) -> Tensor:
+        mean = z.mean(dim=1, keepdim=True)
+        centred = z.sub_(mean)
+        variance = (centred * centred).mean(dim=1, keepdim=True)
+        self._inverse_std = torch.rsqrt(variance + self._epsilon)
+        self._x_hat = centred.mul_(self._inverse_std)
+        self.moving_mean.lerp_(mean, self._weight)
+        self.moving_variance.lerp_(variance.mul_(self._variance_factor), self._weight)
+        return torch.addcmul(self.beta, self._x_hat, self.gamma)
+
+    def infer(self, z: Tensor) -> Tensor:
+        scale = self.gamma * torch.rsqrt(self.moving_variance + self._epsilon)
+        shift = self.beta - self.moving_mean * scale
+        return z.mul_(scale).add_(shift)
+
+    def backward(self, delta: Tensor) -> Tensor:
+        # dL/dz = gamma / sqrt(variance + epsilon) * (delta - mean(delta) - x_hat * mean(delta * x_hat)),
+        # the chain rule of the paper's section 3 collected; the means run over the batch.
+        m = delta.shape[1]
+        mean_delta = delta.mean(dim=1, keepdim=True)
+        mean_delta_x_hat = (delta * self._x_hat).mean(dim=1, keepdim=True)
+        scale = self.gamma * self._inverse_std
+        self.gamma.sub_(mean_delta_x_hat, alpha=m)
+        self.beta.sub_(mean_delta, alpha=m)
+        return delta.sub_(mean_delta).addcmul_(self._x_hat, mean_delta_x_hat, value=-1).mul_(scale)
+
+
+ARMS: dict[Arm, Callable[[int, int, TrainingSettings], Transform]] = {
+    "vanilla": Bias,
+    "batchnorm": BatchNorm,
+}

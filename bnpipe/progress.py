@@ -1,0 +1,54 @@
+"""What a person sees of a job: a bar on the terminal, lines in the log, and errors of one line."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from tqdm import tqdm
+
+from bnpipe.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def job(log_file: Path) -> Iterator[None]:
+    """Send log lines to a file, warnings and errors to the terminal too; end on bad input with one line each."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    to_terminal = logging.StreamHandler()
+    to_terminal.setLevel(logging.WARNING)
+    to_terminal.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[to_file, to_terminal], force=True)
+    try:
+        yield
+    except InputError as error:
+        for line in str(error).splitlines():
+            log.error("error: %s", line)
+        sys.exit(1)
+
+
+@contextmanager
+def training_progress(label: str, steps: int) -> Iterator[Callable[[int, Any], None]]:
+    """Yield a function to call after each evaluation: it moves a bar and writes a line to the log.
+
+    The function takes the step and the accuracies (runs,), as a tensor or an array. The bar shows steps done,
+    steps per second and the remaining time; it stays away where nobody watches.
+    """
+    started = monotonic()
+    with tqdm(desc=label, total=steps, unit="step", disable=None, leave=False, dynamic_ncols=True) as bar:
+
+        def on_evaluation(step: int, accuracy: Any) -> None:
+            bar.update(step + 1 - bar.n)
+            rate = (step + 1) / (monotonic() - started)
+            log.info(
+                "%s: step %d of %d, accuracy %.4f to %.4f, %.1f steps/s, %.0f s left",
+                *(label, step, steps, accuracy.min(), accuracy.max(), rate, (steps - step - 1) / rate),
+            )
+
+        yield on_evaluation

@@ -1,0 +1,40 @@
+"""Train a stack of runs on a packed data set and keep its record: the work of the workflow's rule ``train``."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from bnpipe.data.packed import open_dataset
+from bnpipe.provenance import code_digest, versions
+from bnpipe.records import Origin, Record, write_record
+from bnpipe.settings import TrainingSettings
+from bnpipe.train import train_stack
+
+
+def train_and_record(
+    condition: str,
+    settings: Mapping[str, Any],
+    seeds: Sequence[int],
+    dataset: str,
+    packed: Path,
+    record: Path,
+    on_evaluation: Callable[[int, Tensor], None] = lambda *_: None,
+) -> None:
+    """Train one network for each seed and write the record.
+
+    settings: the fields of TrainingSettings. dataset: its name; packed: the file. on_evaluation: see
+    `bnpipe.train.train_stack`. Raises InputError where the packed file cannot be used.
+    """
+    data = open_dataset(packed)
+    trained_with = TrainingSettings(**{**settings, "hidden_sizes": tuple(settings["hidden_sizes"])})
+    curves = train_stack(trained_with, seeds, data, on_evaluation)
+    origin = Origin(
+        dataset=dataset,
+        dataset_sha256=data.sha256,
+        code_sha256=code_digest("train"),
+        device="cpu",
+        versions=versions("numpy", "torch"),
+    )
+    write_record(Record(condition, trained_with, origin, curves), record)

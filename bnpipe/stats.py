@@ -1,0 +1,33 @@
+"""Statistics of a handful of runs."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+
+class Estimate(NamedTuple):
+    """A mean with its spread and its interval; what a sample is too small for is nan."""
+
+    mean: float
+    standard_deviation: float  # of the sample, divisor n - 1
+    low: float  # ends of the interval of the mean
+    high: float
+
+
+def estimate_mean(values: ArrayLike, confidence: float = 0.95) -> Estimate:
+    """Estimate a mean from values (n,) with Student's interval, mean +- t(n - 1) * s / sqrt(n).
+
+    One value has a mean and nothing else; no value has nothing. Where all values are equal the interval is a point.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    n = sample.size
+    if n == 0:
+        return Estimate(np.nan, np.nan, np.nan, np.nan)
+    mean = float(sample.mean())
+    if n == 1:
+        return Estimate(mean, np.nan, np.nan, np.nan)
+    deviation = float(sample.std(ddof=1))
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * deviation / np.sqrt(n)
+    return Estimate(mean, deviation, mean - half, mean + half)

@@ -1,0 +1,211 @@
+"""Tidy tables from run records: one observation a row, rows sorted, columns in a fixed order.
+
+accuracy    one row an evaluation of a run
+runs        one row a run
+summary     one row a condition and arm: the final accuracies of its runs in short
+comparison  one row a pair: a run and the baseline's run with the same condition and seed
+origins     one row a run record: the data, code, device and versions that made it
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.integrate import trapezoid
+
+from bnpipe.errors import InputError
+from bnpipe.files import written_whole
+from bnpipe.records import Record, read_record
+from bnpipe.stats import estimate_mean
+
+THRESHOLD = 0.9  # validation accuracy that `steps_to_90` waits for
+LOSS_WINDOW = 60  # last mini-batches whose training loss is averaged
+
+RUN_KEYS = ["condition", "arm", "seed"]
+ACCURACY_COLUMNS = [*RUN_KEYS, "step", "accuracy", "loss"]
+RUN_COLUMNS = [
+    *RUN_KEYS,
+    *("final_accuracy", "best_accuracy", "test_accuracy", "area_under_curve", "steps_to_90"),
+    *("first_nonfinite_step", "final_training_loss", "record"),
+]
+SUMMARY_COLUMNS = [
+    *("condition", "arm", "n", "diverged", "mean", "standard_deviation", "low", "high"),
+    *("test_mean", "test_standard_deviation", "test_low", "test_high"),
+]
+COMPARISON_COLUMNS = [
+    *RUN_KEYS,
+    *("baseline", "final_accuracy", "baseline_final_accuracy", "difference", "diverged"),
+    *("n", "n_diverged", "mean_difference", "low", "high"),
+]
+
+ORIGIN_COLUMNS = ["record", "dataset", "dataset_sha256", "code_sha256", "device", "python", "numpy", "torch"]
+
+
+def evaluations_of(record: Record) -> pd.DataFrame:
+    """Return every evaluation of the runs of a record; columns ACCURACY_COLUMNS."""
+    curves = record.curves
+    runs, evaluations = curves.accuracy.shape
+    return pd.DataFrame(
+        {
+            "condition": record.condition,
+            "arm": record.settings.arm,
+            "seed": curves.seeds.repeat(evaluations),
+            "step": np.tile(curves.steps, runs),
+            "accuracy": curves.accuracy.reshape(-1),
+            "loss": curves.loss.reshape(-1),
+        }
+    )
+
+
+def runs_of(record: Record, name: str) -> pd.DataFrame:
+    """Describe the runs of a record, one a row; columns RUN_COLUMNS. name: of the record's file.
+
+    `final_accuracy` and `best_accuracy` are validation accuracies, `test_accuracy` is taken after the last step.
+    `area_under_curve` is the mean of the validation curve over steps (trapezoids). `steps_to_90` is the first
+    evaluated step with an accuracy of 0.9, empty where there is none; `first_nonfinite_step` the first whose
+    training loss is not finite, empty where all are. `final_training_loss` is the mean of the last 60 mini-batches.
+    """
+    curves = record.curves
+    reached = curves.accuracy >= THRESHOLD
+    nonfinite = curves.first_nonfinite_step
+    return pd.DataFrame(
+        {
+            "condition": record.condition,
+            "arm": record.settings.arm,
+            "seed": curves.seeds,
+            "final_accuracy": curves.accuracy[:, -1],
+            "best_accuracy": curves.accuracy.max(axis=1),
+            "test_accuracy": curves.test_accuracy,
+            "area_under_curve": _mean_over_steps(curves.accuracy, curves.steps),
+            "steps_to_90": _whole_numbers(curves.steps[reached.argmax(axis=1)], known=np.asarray(reached.any(axis=1))),
+            "first_nonfinite_step": _whole_numbers(nonfinite, known=nonfinite >= 0),
+            "final_training_loss": curves.training_loss[:, -LOSS_WINDOW:].mean(axis=1, dtype=np.float64),
+            "record": name,
+        }
+    )
+
+
+def origin_of(record: Record, name: str) -> pd.DataFrame:
+    """Say in one row where a record comes from; columns ORIGIN_COLUMNS. name: of the record's file."""
+    origin = asdict(record.origin)
+    return pd.DataFrame([{"record": name, **origin, **origin["versions"]}])[ORIGIN_COLUMNS]
+
+
+def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Sum up each condition and arm; columns SUMMARY_COLUMNS.
+
+    `mean` to `high` (the 95% interval of the mean) are of the final validation accuracy, `test_...` of the test
+    accuracy; all are taken over the runs that stayed finite, or over the diverged ones where none did.
+    """
+    rows = []
+    for (condition, arm), group in runs.groupby(["condition", "arm"]):
+        diverged = group["first_nonfinite_step"].notna()
+        kept = group[alike(diverged)]
+        statistics = (*estimate_mean(kept["final_accuracy"]), *estimate_mean(kept["test_accuracy"]))
+        rows.append((condition, arm, len(group), diverged.sum(), *statistics))
+    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+
+
+def comparison_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Pair each run with the baseline's run of the same condition and seed; columns COMPARISON_COLUMNS.
+
+    `difference` is the final accuracy minus the baseline's; `diverged` says that either run did. `n`, `n_diverged`,
+    `mean_difference` and its 95% interval, `low` to `high`, belong to all pairs of the condition and arm and stand
+    in each of their rows; the mean is taken over the pairs that stayed finite, or over the diverged ones where
+    none did.
+    """
+    runs = runs[[*RUN_KEYS, "final_accuracy"]].assign(diverged=runs["first_nonfinite_step"].notna())
+    pairs = runs[runs["arm"] != baseline].merge(
+        runs[runs["arm"] == baseline].drop(columns="arm"),
+        on=["condition", "seed"],
+        suffixes=("", "_of_baseline"),
+    )
+    pairs["baseline"] = baseline
+    pairs["baseline_final_accuracy"] = pairs["final_accuracy_of_baseline"]
+    pairs["difference"] = pairs["final_accuracy"] - pairs["baseline_final_accuracy"]
+    pairs["diverged"] |= pairs["diverged_of_baseline"]
+    means = []
+    for (condition, arm), group in pairs.groupby(["condition", "arm"]):
+        mean, _, low, high = estimate_mean(group["difference"][alike(group["diverged"])])
+        means.append((condition, arm, len(group), group["diverged"].sum(), mean, low, high))
+    columns = ["condition", "arm", "n", "n_diverged", "mean_difference", "low", "high"]
+    pairs = pairs.merge(pd.DataFrame(means, columns=columns), on=["condition", "arm"])
+    return pairs[COMPARISON_COLUMNS].sort_values(RUN_KEYS)
+
+
+def make_tables(
+    records: Sequence[Path],
+    conditions: Sequence[str],
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    relative_to: Path,
+    folder: Path,
+) -> None:
+    """Write accuracy.csv, runs.csv, summary.csv, comparison.csv and origins.csv into ``folder``.
+
+    The records must hold every run of the grid conditions x arms x seeds once; the first arm is the baseline of
+    the comparison. Raises InputError, naming the runs, where they do not.
+    """
+    evaluations, runs, origins = [], [], []
+    for path in records:
+        record, name = read_record(path), path.relative_to(relative_to).as_posix()
+        evaluations.append(evaluations_of(record))
+        runs.append(runs_of(record, name))
+        origins.append(origin_of(record, name))
+    all_runs = pd.concat(runs).sort_values(RUN_KEYS)
+    check_complete(all_runs, product(conditions, arms, seeds))
+    write_table(pd.concat(evaluations).sort_values([*RUN_KEYS, "step"]), folder / "accuracy.csv")
+    write_table(all_runs, folder / "runs.csv")
+    write_table(pd.concat(origins).sort_values("record"), folder / "origins.csv")
+    write_table(summary_table(all_runs), folder / "summary.csv")
+    write_table(comparison_table(all_runs, baseline=arms[0]), folder / "comparison.csv")
+
+
+def check_complete(runs: pd.DataFrame, expected: Iterable[tuple[str, str, int]]) -> None:
+    """Raise InputError, naming up to ten of them, where runs are missing, stand twice or were not asked for."""
+    found = list(runs[RUN_KEYS].itertuples(index=False, name=None))
+    wanted = set(expected)
+    faults = {
+        "missing": sorted(wanted - set(found)),
+        "not asked for": sorted(set(found) - wanted),
+        "twice": sorted({run for run in found if found.count(run) > 1}) if len(set(found)) < len(found) else [],
+    }
+    for fault, named in faults.items():
+        if named:
+            names = ", ".join(f"{condition}/{arm} seed {seed}" for condition, arm, seed in named[:10])
+            more = f" and {len(named) - 10} more" if len(named) > 10 else ""
+            raise InputError(f"tables: runs {fault}: {names}{more}; run the workflow again")
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV; floats with 9 digits, which single precision survives unchanged; unknown is empty."""
+    with written_whole(path) as partial:
+        table.to_csv(partial, index=False, float_format="%.9g", lineterminator="\n")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read one of the tables back. Raises InputError, naming the file, where it cannot be read."""
+    try:
+        return pd.read_csv(path, dtype={"condition": str, "arm": str, "baseline": str})
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a table ({error}); delete it, the workflow makes it again") from error
+
+
+def alike(diverged: pd.Series) -> pd.Series:
+    """Choose the rows to average: diverged and finite ones never together, finite ones where there are any."""
+    return diverged if diverged.all() else ~diverged
+
+
+def _mean_over_steps(values: NDArray[np.float64], steps: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean over steps of curves (runs, evaluations), linear between evaluations; (runs,)."""
+    if len(steps) == 1:
+        return values[:, 0]
+    return np.asarray(trapezoid(values, steps, axis=1) / (steps[-1] - steps[0]))
+
+
+def _whole_numbers(values: NDArray[np.int64], known: NDArray[np.bool_]) -> pd.Series:
+    return pd.Series(values, dtype="Int64").where(pd.Series(known))

@@ -1,0 +1,118 @@
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bnpipe.data.idx import read_images, read_labels, read_payload
+from bnpipe.errors import InputError
+from tests.idx_files import REAL_MNIST, idx_bytes, idx_header, needs_real_mnist
+
+Reader = Callable[[Path], NDArray[np.uint8]]
+
+PIXELS: NDArray[Any] = np.random.default_rng(0).integers(0, 256, (2, 28, 28), dtype=np.uint8)
+IMAGES = idx_bytes(PIXELS)
+LABELS = idx_bytes(np.arange(10, dtype=np.uint8))
+COMPRESSED = gzip.compress(IMAGES)
+MIDDLE = len(COMPRESSED) // 2
+FLIPPED = COMPRESSED[:MIDDLE] + bytes(255 - byte for byte in COMPRESSED[MIDDLE : MIDDLE + 4]) + COMPRESSED[MIDDLE + 4 :]
+BAD_CRC = COMPRESSED[:-8] + bytes(255 - byte for byte in COMPRESSED[-8:-4]) + COMPRESSED[-4:]  # CRC, then length
+BAD_LENGTH = COMPRESSED[:-4] + b"\0\0\0\0"
+BAD_BLOCK = COMPRESSED[:10] + b"\x07" + COMPRESSED[11:]  # 10 bytes of header, then a block of the reserved type 3
+
+DAMAGED: dict[str, tuple[Reader, bytes, str]] = {
+    "empty file": (read_images, b"", "truncated: found 0 bytes; its header alone takes 16"),
+    "empty labels file": (read_labels, b"", "truncated: found 0 bytes; its header alone takes 8"),
+    "truncated header": (read_images, IMAGES[:15], "truncated: found 15 bytes; its header alone takes 16"),
+    "truncated labels header": (read_labels, LABELS[:7], "truncated: found 7 bytes; its header alone takes 8"),
+    "header only": (read_images, IMAGES[:16], "truncated: found 16 bytes; its header promises 1584"),
+    "truncated payload": (read_images, IMAGES[:-1], "truncated: found 1583 bytes; its header promises 1584"),
+    "truncated labels": (read_labels, LABELS[:-1], "truncated: found 17 bytes; its header promises 18"),
+    "trailing byte": (read_images, IMAGES + b"\0", "trailing bytes: found 1585 bytes; its header promises 1584"),
+    "promises more": (read_images, idx_header(3, 28, 28) + IMAGES[16:], "truncated: found 1584 bytes; .* 2368"),
+    "promises less": (read_images, idx_header(1, 28, 28) + IMAGES[16:], "trailing bytes: found 1584 bytes; .* 800"),
+    "promises the world": (read_images, idx_header(2**32 - 1, 28, 28) + IMAGES[16:], "truncated"),
+    "wrong first byte": (read_images, b"\x01" + IMAGES[1:], "not an IDX file: starts with 0100"),
+    "wrong second byte": (read_labels, b"\x00\x01" + LABELS[2:], "not an IDX file: starts with 0001"),
+    "a web page": (read_labels, b"<!DOCTYPE html><html></html>", "not an IDX file: starts with 3c21"),
+    "floats": (read_images, idx_header(2, 28, 28, value_type=0x0D) + IMAGES[16:], "type 0x0d; permitted is 0x08"),
+    "signed bytes": (read_labels, idx_header(10, value_type=0x09) + LABELS[8:], "type 0x09; permitted is 0x08"),
+    "labels for images": (read_images, LABELS, "found 1 dimensions in the header; images have 3"),
+    "images for labels": (read_labels, IMAGES, "found 3 dimensions in the header; labels have 1"),
+    "four dimensions": (read_images, idx_header(2, 28, 28, 1) + IMAGES[16:], "found 4 dimensions"),
+    "no images": (read_images, idx_header(0, 28, 28), "empty: its header says 0 x 28 x 28"),
+    "no labels": (read_labels, idx_header(0), "empty: its header says 0"),
+    "no pixels": (read_images, idx_header(5, 0, 28), "empty: its header says 5 x 0 x 28"),
+    "as many pixels otherwise": (read_images, idx_header(2, 14, 56) + IMAGES[16:], "14 x 56 .* permitted is 28 x 28"),
+    "one column less": (read_images, idx_header(2, 28, 27) + IMAGES[16 : 16 + 2 * 28 * 27], "28 x 27 .* 28 x 28"),
+    "label 10": (read_labels, idx_header(3) + b"\x09\x00\x0a", "found label 10 at position 2; permitted are 0 to 9"),
+    "label 255": (read_labels, idx_header(3) + b"\xff\x0a\x00", "found label 255 at position 0; permitted are 0 to 9"),
+    "gzip cut off": (read_images, COMPRESSED[:-20], "cannot be read"),
+    "gzip cut off in its last four bytes": (read_images, COMPRESSED[:-1], "cannot be read"),
+    "gzip of two bytes": (read_images, COMPRESSED[:2], "cannot be read"),
+    "gzip with flipped bytes": (read_images, FLIPPED, "cannot be read"),
+    "gzip with an invalid block": (read_images, BAD_BLOCK, "cannot be read"),
+    "gzip with a bad CRC": (read_images, BAD_CRC, "cannot be read"),
+    "gzip with a bad length": (read_images, BAD_LENGTH, "cannot be read"),
+    "gzip and then something else": (read_images, COMPRESSED + b"more", "cannot be read"),
+    "gzip of nothing": (read_images, gzip.compress(b""), "truncated: found 0 bytes"),
+    "gzip twice": (read_images, gzip.compress(COMPRESSED), "not an IDX file: starts with 1f8b"),
+}
+
+
+def error_line(read: Reader, path: Path) -> str:
+    """Read a bad file; return its error, which is one line and names the file."""
+    with pytest.raises(InputError) as raised:
+        read(path)
+    line = str(raised.value)
+    assert line.startswith(f"{path}: ")
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize("wrap", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_good_files(tmp_path: Path, wrap: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(wrap(b"\x00\x00\x08\x01\x00\x00\x00\x03\x07\x00\x09"))
+    labels = read_labels(path)
+    assert labels.dtype == np.uint8
+    assert labels.tolist() == [7, 0, 9]
+    path.write_bytes(wrap(IMAGES))
+    images = read_images(path)
+    assert images.dtype == np.uint8
+    assert np.array_equal(images, PIXELS)
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_file_is_refused(tmp_path: Path, name: str) -> None:
+    read, content, fault = DAMAGED[name]
+    path = tmp_path / "some-idx-ubyte.gz"
+    path.write_bytes(content)
+    assert error_line(read, path)
+    with pytest.raises(InputError, match=fault):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [read_images, read_labels])
+def test_missing_file_and_folder_are_refused(tmp_path: Path, read: Reader) -> None:
+    assert "cannot be read" in error_line(read, tmp_path / "missing")
+    assert "cannot be read" in error_line(read, tmp_path)
+
+
+@pytest.mark.parametrize("wrap", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_payload_is_limited(tmp_path: Path, wrap: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(wrap(bytes(1000)))
+    assert read_payload(path, limit=1000) == bytes(1000)
+    assert "more than 999 bytes" in error_line(lambda path: np.frombuffer(read_payload(path, 999), np.uint8), path)
+
+
+@needs_real_mnist
+def test_real_mnist() -> None:
+    images = read_images(REAL_MNIST / "t10k-images-idx3-ubyte.gz")
+    labels = read_labels(REAL_MNIST / "t10k-labels-idx1-ubyte.gz")
+    assert images.shape == (10_000, 28, 28)
+    assert labels[:5].tolist() == [7, 2, 1, 0, 4]  # the well-known first five

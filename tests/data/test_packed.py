@@ -1,0 +1,188 @@
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from bnpipe.data.packed import Dataset, Images, open_dataset, pack
+from bnpipe.errors import InputError
+from tests.idx_files import some_images, some_labels
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # images and labels
+
+TRAIN = (some_images(20), some_labels(20))
+TEST = (some_images(6, first=100), some_labels(6))
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    """Pack 20 training and 6 test images, 5 of the former for validation."""
+    path = tmp_path / "folder" / "packed.safetensors"
+    pack(TRAIN, TEST, 5, path)
+    return path
+
+
+@pytest.fixture
+def dataset(packed: Path) -> Dataset:
+    return open_dataset(packed)
+
+
+def refusal(path: Path) -> str:
+    """Open a bad file; return its error, which is one line and names the file."""
+    with pytest.raises(InputError) as raised:
+        open_dataset(path)
+    line = str(raised.value)
+    assert line.startswith(f"{path}: not a packed data set (")
+    assert line.endswith("delete it, the workflow makes it again")
+    assert "\n" not in line
+    return line
+
+
+def test_first_training_images_are_split_off_for_validation(dataset: Dataset) -> None:
+    # Every pixel of an image holds its number in the file; test images count from 100.
+    for images, numbers, labels in (
+        (dataset.validation, range(5), [0, 1, 2, 3, 4]),
+        (dataset.train, range(5, 20), [5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (dataset.test, range(100, 106), [0, 1, 2, 3, 4, 5]),
+    ):
+        assert len(images) == len(numbers)
+        expected = torch.tensor(numbers, dtype=torch.uint8)[:, None].expand(len(numbers), 784)
+        assert torch.equal(images.pixels, expected)
+        assert images.labels.dtype == torch.int64
+        assert images.labels.tolist() == labels
+
+
+def test_pixels_keep_the_order_of_rows(tmp_path: Path) -> None:
+    image = np.arange(784).reshape(1, 28, 28).astype(np.uint8)  # row after row, modulo 256
+    pack((np.repeat(image, 2, axis=0), some_labels(2)), (image, some_labels(1)), 1, tmp_path / "packed")
+    pixels = open_dataset(tmp_path / "packed").test.pixels
+    assert pixels[0, [0, 1, 28, 255, 256, 783]].tolist() == [0, 1, 28, 255, 0, 15]  # 783 = 3 * 256 + 15
+
+
+def test_checksum_is_of_all_images_and_labels(dataset: Dataset) -> None:
+    (train_images, train_labels), (test_images, test_labels) = TRAIN, TEST
+    parts = [train_images[5:], train_labels[5:], train_images[:5], train_labels[:5], test_images, test_labels]
+    assert dataset.sha256 == hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+
+
+def test_checksum_tells_data_apart(dataset: Dataset, tmp_path: Path) -> None:
+    labels = TRAIN[1].copy()
+    labels[0] = 9
+    pack((TRAIN[0], labels), TEST, 5, tmp_path / "other")
+    assert open_dataset(tmp_path / "other").sha256 != dataset.sha256
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/maps is Linux's")
+def test_pixels_are_mapped_from_the_file(packed: Path) -> None:
+    assert str(packed) not in Path("/proc/self/maps").read_text()
+    dataset = open_dataset(packed)
+    assert dataset.train.pixels.dtype == torch.uint8
+    places = [
+        tuple(int(end, 16) for end in line.split()[0].split("-"))
+        for line in Path("/proc/self/maps").read_text().splitlines()
+        if line.endswith(str(packed))
+    ]
+    for images in (dataset.train, dataset.validation, dataset.test):
+        assert any(start <= images.pixels.data_ptr() < end for start, end in places)
+
+
+def test_batch_gathers_by_run(dataset: Dataset) -> None:
+    pixels, labels = dataset.train.batch(torch.tensor([[0, 14], [3, 3], [1, 0]]))
+    assert pixels.dtype == torch.float32
+    assert pixels.shape == (3, 2, 784)
+    # Training image i is number 5 + i of the file, and its pixels are that divided by 255.
+    numbers = torch.tensor([[5.0, 19.0], [8.0, 8.0], [6.0, 5.0]])
+    assert torch.equal(pixels, (numbers / 255)[:, :, None].expand(3, 2, 784))
+    assert labels.dtype == torch.int64
+    assert labels.tolist() == [[5, 9], [8, 8], [6, 5]]
+
+
+def test_pixels_are_divided_by_255_exactly() -> None:
+    values = np.resize(np.arange(256), 784).astype(np.uint8)
+    images = Images(pixels=torch.from_numpy(values)[None], labels=torch.zeros(1, dtype=torch.int64))
+    expected = values.astype(np.float32) / np.float32(255)
+    pixels, _ = images.batch(torch.zeros((1, 1), dtype=torch.int64))
+    assert pixels.numpy().tobytes() == expected.tobytes()
+    ((chunk, _),) = images.chunks(10)
+    assert chunk.numpy().tobytes() == expected.tobytes()
+    assert images.pixels.numpy().tobytes() == values.tobytes()  # the file's own bytes stay
+
+
+@pytest.mark.parametrize(("rows", "sizes"), [(4, [4, 4, 4, 3]), (5, [5, 5, 5]), (15, [15]), (100, [15]), (1, [1] * 15)])
+def test_chunks_cover_all_images_in_order(dataset: Dataset, rows: int, sizes: list[int]) -> None:
+    chunks = list(dataset.train.chunks(rows))
+    assert [len(pixels) for pixels, _ in chunks] == sizes
+    assert [len(labels) for _, labels in chunks] == sizes
+    everything = torch.cat([pixels for pixels, _ in chunks])
+    assert torch.equal(everything, (torch.arange(5.0, 20.0) / 255)[:, None].expand(15, 784))
+    assert torch.cat([labels for _, labels in chunks]).tolist() == [*range(5, 10), *range(10)]
+
+
+def test_packing_twice_gives_equal_bytes(packed: Path, tmp_path: Path) -> None:
+    pack(TRAIN, TEST, 5, tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == packed.read_bytes()
+    assert [path.name for path in packed.parent.iterdir()] == ["packed.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        ((TRAIN[0], TRAIN[1][:-1]), TEST, "training files: found 20 images and 19 labels"),
+        ((TRAIN[0][:-2], TRAIN[1]), TEST, "training files: found 18 images and 20 labels"),
+        (TRAIN, (TEST[0], some_labels(7)), "test files: found 6 images and 7 labels"),
+    ],
+)
+def test_counts_that_differ(train: Arrays, test: Arrays, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        pack(train, test, 5, tmp_path / "packed")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [20, 21, 5000, 0, -1])
+def test_validation_images_that_do_not_fit(count: int, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"^validation_images: found {count}; permitted is 1 to 19, "):
+        pack(TRAIN, TEST, count, tmp_path / "packed")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_training_image_may_be_left(tmp_path: Path) -> None:
+    pack(TRAIN, TEST, 19, tmp_path / "packed")
+    assert open_dataset(tmp_path / "packed").train.labels.tolist() == [9]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda content: content[:4],
+        lambda content: content[:100],
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-1],
+        lambda content: content + b"\0",
+        lambda _: b"garbage" * 100,
+        lambda content: b"\xff" * len(content),
+        lambda content: content[:8] + b"[" + content[9:],
+        lambda content: content.replace(b"validation_images", b"validation_imaged"),
+        lambda content: content.replace(b"bnpipe_dataset", b"bnpipe_dataget"),
+        lambda content: content.replace(b"sha256", b"sha257"),
+    ],
+    ids=[
+        *("empty", "half a length", "half a header", "half", "a byte less", "a byte more", "garbage", "ones"),
+        *("broken header", "no validation images", "no description", "no checksum"),
+    ],
+)
+def test_damaged_file_is_refused(packed: Path, damage: Callable[[bytes], bytes]) -> None:
+    packed.write_bytes(damage(packed.read_bytes()))
+    refusal(packed)
+
+
+def test_other_things_are_refused(tmp_path: Path) -> None:
+    refusal(tmp_path / "missing")
+    refusal(tmp_path)
+    save_file({"weights": np.zeros(3)}, tmp_path / "other")
+    refusal(tmp_path / "other")

@@ -1,0 +1,109 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from bnpipe.data.packed import Dataset, open_dataset
+from bnpipe.data.prepare import prepare
+from bnpipe.errors import InputError
+from tests.idx_files import REAL_MNIST, needs_real_mnist, some_labels, write_small_folder
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("digits")
+    prepare("digits", [], 5000, folder, folder / "packed.safetensors")
+    assert [path.name for path in folder.iterdir()] == ["packed.safetensors"]
+    return open_dataset(folder / "packed.safetensors")
+
+
+def test_digits_are_split_in_scikit_learns_order(digits: Dataset) -> None:
+    assert (len(digits.train), len(digits.validation), len(digits.test)) == (1197, 300, 300)
+    labels = torch.cat([digits.validation.labels, digits.train.labels, digits.test.labels])
+    assert labels.tolist() == load_digits().target.tolist()
+    pixels = torch.cat([digits.validation.pixels, digits.train.pixels, digits.test.pixels])
+    # The first pixel of each square of 3 x 3, in sixteenths again, is the original.
+    small = pixels.reshape(-1, 28, 28)[:, 2:26:3, 2:26:3].to(torch.float64) * 16 / 255
+    assert np.array_equal(small.round().numpy(), load_digits().images)
+
+
+def test_first_digit_by_hand(digits: Dataset) -> None:
+    # scikit-learn's first image, a 0, begins with the rows 0 0 5 13 9 1 0 0 and 0 0 13 15 10 15 5 0.
+    # In 255ths, v * 255 / 16: 1 -> 16, 5 -> 80, 9 -> 143, 10 -> 159, 13 -> 207, 15 -> 239.
+    first = [0] * 8 + [80] * 3 + [207] * 3 + [143] * 3 + [16] * 3 + [0] * 8
+    second = [0] * 8 + [207] * 3 + [239] * 3 + [159] * 3 + [239] * 3 + [80] * 3 + [0] * 5
+    image = digits.validation.pixels[0].reshape(28, 28).tolist()
+    assert image[:8] == [[0] * 28] * 2 + [first] * 3 + [second] * 3
+    assert image[26:] == [[0] * 28] * 2
+    assert digits.validation.labels[0] == 0
+
+
+def test_digits_use_the_whole_range_and_leave_a_margin(digits: Dataset) -> None:
+    images = digits.train.pixels.reshape(-1, 28, 28)
+    assert (int(images.min()), int(images.max())) == (0, 255)
+    margin = torch.ones(28, 28, dtype=torch.bool)
+    margin[2:26, 2:26] = False
+    assert not images[:, margin].any()
+
+
+def test_own_folder_plain_or_gzip(tmp_path: Path) -> None:
+    for name, compressed in (("plain", False), ("gzip", True)):
+        folder = write_small_folder(tmp_path / name, compressed=compressed)
+        prepare(str(folder), [], 4, tmp_path / "unused", tmp_path / f"packed-{name}")
+    assert (tmp_path / "packed-plain").read_bytes() == (tmp_path / "packed-gzip").read_bytes()
+    assert not (tmp_path / "unused").exists()
+    dataset = open_dataset(tmp_path / "packed-plain")
+    assert dataset.validation.pixels[:, 0].tolist() == [0, 1, 2, 3]
+    assert dataset.train.pixels[:, 0].tolist() == list(range(4, 20))
+    assert dataset.test.pixels[:, 0].tolist() == [100, 101, 102, 103, 104, 105]
+    assert torch.cat([dataset.validation.labels, dataset.train.labels]).tolist() == some_labels(20).tolist()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("train-images-idx3-ubyte", b"\0\0\x08\x03", "train-images-idx3-ubyte: truncated"),
+        ("t10k-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x01\x0a", "t10k-labels-idx1-ubyte: found label 10"),
+        ("t10k-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x01\x09", "test files: found 6 images and 1 labels"),
+        ("train-labels-idx1-ubyte", None, "lacks train-labels-idx1-ubyte"),
+    ],
+)
+def test_own_folder_with_a_bad_file(tmp_path: Path, file: str, content: bytes | None, message: str) -> None:
+    folder = write_small_folder(tmp_path / "own")
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        prepare(str(folder), [], 4, tmp_path / "unused", tmp_path / "packed")
+    assert not (tmp_path / "packed").exists()
+
+
+def test_too_many_validation_images(tmp_path: Path) -> None:
+    folder = write_small_folder(tmp_path / "own")
+    with pytest.raises(InputError, match="validation_images: found 5000; permitted is 1 to 19, "):
+        prepare(str(folder), [], 5000, tmp_path / "unused", tmp_path / "packed")
+
+
+def test_mirror_that_gives_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="dataset mnist: no mirror gave train-images-idx3-ubyte"):
+        prepare("mnist", [f"{tmp_path.as_uri()}/nowhere"], 5000, tmp_path / "mnist", tmp_path / "packed")
+    assert not (tmp_path / "packed").exists()
+
+
+@needs_real_mnist
+def test_real_mnist(tmp_path: Path) -> None:
+    prepare("mnist", [str(REAL_MNIST)], 5000, tmp_path / "mnist", tmp_path / "packed")
+    dataset = open_dataset(tmp_path / "packed")
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (55_000, 5_000, 10_000)
+    assert dataset.validation.labels[:5].tolist() == [5, 0, 4, 1, 9]  # the well-known first five
+    assert dataset.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+    with gzip.open(REAL_MNIST / "train-labels-idx1-ubyte.gz") as file:
+        labels = file.read()[8:]
+    assert bytes(dataset.train.labels.to(torch.uint8).tolist()) == labels[5000:]
+    with gzip.open(REAL_MNIST / "train-images-idx3-ubyte.gz") as file:
+        file.seek(16 + 5000 * 784)
+        assert bytes(dataset.train.pixels[0].tolist()) == file.read(784)

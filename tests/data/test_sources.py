@@ -1,0 +1,142 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from bnpipe.data.sources import FILES, Source, check_mirrors, mirror_url, resolve
+from bnpipe.errors import InputError
+from tests.idx_files import write_small_folder
+
+
+def refusal(dataset: str) -> str:
+    """Resolve a bad data set; return its error, which is one line and names the key."""
+    with pytest.raises(InputError) as raised:
+        resolve(dataset)
+    line = str(raised.value)
+    assert line.startswith("dataset: ")
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("mnist", "MNIST"),
+        ("fashion_mnist", "Fashion-MNIST"),
+        ("kmnist", "KMNIST"),
+        ("digits", "scikit-learn's embedded digits (not MNIST)"),
+    ],
+)
+def test_built_in_name_wins_over_a_folder_of_that_name(
+    name: str, title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_small_folder(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert resolve(name) == Source(name, title, ())
+    assert resolve(f"./{name}").name == f"{name}-folder"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_own_folder(tmp_path: Path, compressed: bool) -> None:
+    folder = write_small_folder(tmp_path / "My_own-1", compressed=compressed)
+    source = resolve(str(folder))
+    suffix = ".gz" if compressed else ""
+    assert source.name == "My_own-1"
+    assert "My_own-1" in source.title
+    assert source.files == (
+        folder / f"train-images-idx3-ubyte{suffix}",
+        folder / f"train-labels-idx1-ubyte{suffix}",
+        folder / f"t10k-images-idx3-ubyte{suffix}",
+        folder / f"t10k-labels-idx1-ubyte{suffix}",
+    )
+
+
+def test_own_folder_may_mix_plain_and_gzip_and_be_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_small_folder(tmp_path / "own")
+    (folder / FILES[2]).rename(folder / f"{FILES[2]}.gz")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    source = resolve("~/own")
+    assert [path.name for path in source.files] == [FILES[0], FILES[1], f"{FILES[2]}.gz", FILES[3]]
+    assert all(path.is_file() for path in source.files)
+
+
+def test_name_of_a_relative_folder_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(write_small_folder(tmp_path / "own"))
+    assert resolve(".").name == "own"
+
+
+@pytest.mark.parametrize("missing", FILES)
+def test_missing_file_is_named(tmp_path: Path, missing: str) -> None:
+    folder = write_small_folder(tmp_path / "own")
+    (folder / missing).unlink()
+    assert f"folder {folder} lacks {missing} (or {missing}.gz)" in refusal(str(folder))
+
+
+@pytest.mark.parametrize("name", ["two words", "é", ".hidden", "-dash", "_line", "a.b", "{arm}", "new\nline", "x" * 65])
+def test_unsafe_folder_name(tmp_path: Path, name: str) -> None:
+    folder = write_small_folder(tmp_path / name)
+    assert f"found a folder named {name!r}" in refusal(str(folder))
+
+
+@pytest.mark.parametrize("dataset", ["MNIST", "no/such/folder", "~nobody-of-this-name/own"], ids=repr)
+def test_neither_name_nor_folder(dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    line = refusal(dataset)
+    assert f"found {dataset!r}; permitted is one of mnist, fashion_mnist, kmnist, digits, or an existing folder" in line
+
+
+def test_file_in_place_of_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "own"
+    path.write_text("")
+    assert f"found {str(path)!r}; permitted is one of" in refusal(str(path))
+
+
+@pytest.mark.parametrize(
+    ("mirror", "url"),
+    [
+        ("https://example.org/mnist", "https://example.org/mnist/"),
+        ("http://example.org/mnist/", "http://example.org/mnist/"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/"),
+        ("file:///data/mnist", "file:///data/mnist/"),
+    ],
+)
+def test_mirror_that_is_a_url(mirror: str, url: str) -> None:
+    assert mirror_url(mirror) == url
+
+
+def test_mirror_that_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "two words"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    url = f"file://{os.path.realpath(tmp_path)}/two%20words/"
+    assert [mirror_url(mirror) for mirror in (str(folder), "two words", "~/two words")] == [url] * 3
+
+
+@pytest.mark.parametrize(
+    "mirror",
+    [
+        "ftp://example.org/",
+        "http://",
+        "http:/example.org",
+        "example.org/mnist",
+        "no/such/folder",
+        "file",
+        "~nobody-of-this-name",
+    ],
+)
+def test_mirror_that_is_neither(mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as raised:
+        check_mirrors(["https://example.org/", mirror])
+    assert str(raised.value).startswith(f"mirrors: found {mirror!r}; permitted is a URL (http, https, file) or ")
+
+
+def test_good_mirrors_pass(tmp_path: Path) -> None:
+    check_mirrors([])
+    check_mirrors(["https://example.org/", str(tmp_path)])
+    with pytest.raises(InputError):
+        check_mirrors([str(tmp_path), str(tmp_path / "missing")])

@@ -1,0 +1,137 @@
+import re
+from typing import Any
+
+import pytest
+
+from bnpipe.conditions import Stack, describe, shareable, stacks, training_settings
+from bnpipe.config import Condition, Configuration, parse_configuration
+from bnpipe.settings import TrainingSettings
+
+
+def configuration(**changes: Any) -> Configuration:
+    """Return a configuration of two conditions whose order is not alphabetic, with some values changed."""
+    values: dict[str, Any] = {
+        "conditions": {
+            "zebra": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000},
+            "ant": {"activation": "relu", "learning_rate": 2, "init_std": 1.5, "steps": 70},
+        }
+    }
+    return parse_configuration({**values, **changes}, "config.yaml")
+
+
+def chunk(*seeds: int) -> str:
+    return Stack("tanh", "vanilla", seeds).chunk
+
+
+def test_stacks_go_by_condition_then_arm_then_chunk() -> None:
+    assert list(stacks(configuration(seeds=3, chunk_size=2))) == [
+        Stack("zebra", "vanilla", (42, 43)),
+        Stack("zebra", "vanilla", (44,)),
+        Stack("zebra", "batchnorm", (42, 43)),
+        Stack("zebra", "batchnorm", (44,)),
+        Stack("ant", "vanilla", (42, 43)),
+        Stack("ant", "vanilla", (44,)),
+        Stack("ant", "batchnorm", (42, 43)),
+        Stack("ant", "batchnorm", (44,)),
+    ]
+
+
+def test_arms_keep_the_configured_order() -> None:
+    arms = [stack.arm for stack in stacks(configuration(seeds=1, arms=["batchnorm", "vanilla"]))]
+    assert arms == ["batchnorm", "vanilla", "batchnorm", "vanilla"]
+
+
+@pytest.mark.parametrize(
+    ("chunk_size", "sizes"), [(1, [1, 1, 1, 1, 1]), (2, [2, 2, 1]), (4, [4, 1]), (5, [5]), (10_000, [5])]
+)
+def test_chunks_are_cut_at_chunk_size(chunk_size: int, sizes: list[int]) -> None:
+    found = list(stacks(configuration(seeds=5, chunk_size=chunk_size, arms=["vanilla"])))
+    assert [len(stack.seeds) for stack in found] == sizes * 2  # two conditions
+    assert [seed for stack in found for seed in stack.seeds] == [42, 43, 44, 45, 46] * 2
+
+
+@pytest.mark.parametrize(("seeds", "name"), [((42,), "42-42"), ((42, 43, 44), "42-44"), ((0, 1), "0-1")])
+def test_contiguous_seeds_name_their_chunk(seeds: tuple[int, ...], name: str) -> None:
+    assert chunk(*seeds) == name
+
+
+def test_other_seeds_are_told_apart_by_a_digest() -> None:
+    lists = [
+        (42, 44),
+        (42, 50, 44),
+        (42, 51, 44),
+        (43, 42),
+        (42, 44, 43, 45),
+        (42, 45),
+        (42, 50, 51, 44),
+        (42, 51, 50, 44),
+    ]
+    names = [chunk(*seeds) for seeds in lists]
+    assert len(set(names)) == len(lists)
+    for seeds, name in zip(lists, names, strict=True):
+        assert re.fullmatch(rf"{seeds[0]}-{seeds[-1]}-[0-9a-f]{{12}}", name)
+    assert chunk(42, 44) == chunk(42, 44)
+
+
+@pytest.mark.parametrize(("fewer", "more"), [(10, 20), (7, 9), ([3, 1, 4, 15, 9], [3, 1, 4, 15, 9, 26])])
+def test_more_seeds_keep_the_names_of_full_chunks(fewer: object, more: object) -> None:
+    def names(seeds: object) -> list[str]:
+        found = stacks(configuration(seeds=seeds, chunk_size=5, arms=["vanilla"]))
+        return [stack.chunk for stack in found if stack.condition == "ant" and len(stack.seeds) == 5]
+
+    assert names(fewer)
+    assert names(more)[: len(names(fewer))] == names(fewer)
+
+
+def test_training_settings_take_every_field_from_its_place() -> None:
+    found = training_settings(
+        configuration(
+            hidden_sizes=[30, 20],
+            batch_size=64,
+            evaluation_interval=7,
+            normalization={"epsilon": 0.5, "moving_average_weight": 0.25, "moving_variance": "unbiased"},
+        ),
+        "ant",
+        "batchnorm",
+    )
+    assert found == TrainingSettings(
+        arm="batchnorm",
+        activation="relu",
+        learning_rate=2.0,
+        init_std=1.5,
+        steps=70,
+        hidden_sizes=(30, 20),
+        batch_size=64,
+        evaluation_interval=7,
+        epsilon=0.5,
+        moving_average_weight=0.25,
+        moving_variance="unbiased",
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "line"),
+    [
+        (
+            Condition(activation="tanh", learning_rate=0.01, init_std=0.1, steps=2000),
+            "tanh, learning rate 0.01, init std 0.1",
+        ),
+        (
+            Condition(activation="relu", learning_rate=1, init_std=1e-5, steps=60),
+            "relu, learning rate 1, init std 1e-05",
+        ),
+    ],
+)
+def test_describe(condition: Condition, line: str) -> None:
+    assert describe(condition) == line
+
+
+def test_shareable_leaves_out_what_belongs_to_one_machine() -> None:
+    private = configuration(dataset="/home/me/pictures", mirrors=["/home/me/mirror"], seeds=[42, 51])
+    shared = shareable(private, "pictures")
+    assert "mirrors" not in shared
+    assert "/home/me" not in repr(shared)
+    assert shared["dataset"] == "pictures"
+    assert shared["seeds"] == [42, 51]
+    again = parse_configuration(shared, "config.yaml")
+    assert again == private.model_copy(update={"dataset": "pictures", "mirrors": ()})

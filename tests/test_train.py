@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bnpipe.data.packed import Dataset, Images
+from bnpipe.data.prepare import prepare
+from bnpipe.data.packed import open_dataset
+from bnpipe.errors import InputError
+from bnpipe.networks import NONLINEARITIES
+from bnpipe.settings import Arm
+from bnpipe.train import train_stack
+from tests import reference
+from tests.conftest import make_settings
+
+ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
+MNIST = Path(__file__).parents[2] / "shared/data/mnist"
+
+
+def plain(images: Images) -> tuple[torch.Tensor, torch.Tensor]:
+    return images.pixels.to(torch.float32) / 255, images.labels
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("activation", sorted(NONLINEARITIES))
+def test_follows_the_contract_like_a_plain_implementation(dataset: Dataset, arm: Arm, activation: str) -> None:
+    # Three hidden layers: with nine, rounding differences of relu networks grow too fast to compare.
+    settings = make_settings(arm=arm, activation=activation, steps=121, hidden_sizes=(100,) * 3)
+    curves = train_stack(settings, [42, 43], dataset)
+    for run, seed in enumerate((42, 43)):
+        images = plain(dataset.train), plain(dataset.validation)
+        accuracy, loss = reference.train(seed, activation, arm, 0.01, 0.1, 121, [100] * 3, *images)
+        np.testing.assert_allclose(curves.training_loss[run], loss, rtol=1e-3)
+        np.testing.assert_allclose(curves.accuracy[run], accuracy, atol=2.5 / 700)  # two images of 700
+    assert curves.steps.tolist() == [0, 60, 120]
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason=f"the real MNIST is not at {MNIST}")
+@pytest.mark.parametrize("arm", ARMS)
+def test_follows_the_contract_on_the_real_mnist(tmp_path: Path, arm: Arm) -> None:
+    prepare("mnist", [str(MNIST)], 5000, tmp_path, tmp_path / "packed.safetensors")
+    data = open_dataset(tmp_path / "packed.safetensors")
+    curves = train_stack(make_settings(arm=arm, steps=601), [42], data)
+    accuracy, _ = reference.train(42, "tanh", arm, 0.01, 0.1, 601, [100] * 9, plain(data.train), plain(data.validation))
+    np.testing.assert_allclose(curves.accuracy[0], accuracy, atol=2.5 / 5000)  # two images of 5,000
+    assert curves.accuracy[0, -1] > 0.8
+
+
+@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize(("activation", "learning_rate", "init_std"), [("tanh", 1.0, 1.0), ("relu", 0.01, 0.1)])
+def test_a_run_has_the_same_bits_alone_and_in_a_stack(
+    dataset: Dataset, arm: Arm, activation: str, learning_rate: float, init_std: float
+) -> None:
+    settings = make_settings(arm=arm, activation=activation, learning_rate=learning_rate, init_std=init_std)
+    seeds = [42, 43, 44, 45, 46, 47, 48]
+    stack = train_stack(settings, seeds, dataset)
+    for run in (0, 3, 6):
+        alone = train_stack(settings, [seeds[run]], dataset)
+        for name in ("accuracy", "loss", "training_loss", "test_accuracy", "test_loss"):
+            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(stack, name)[run], err_msg=name)
+    assert not np.array_equal(stack.training_loss[0], stack.training_loss[1])
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 33}, {"hidden_sizes": (37, 5)}, {"hidden_sizes": (1, 8)}])
+def test_the_same_bits_whatever_the_shapes(dataset: Dataset, changes: dict[str, object]) -> None:
+    settings = make_settings(steps=70, **changes)
+    stack = train_stack(settings, [42, 43, 44], dataset)
+    alone = train_stack(settings, [43], dataset)
+    np.testing.assert_array_equal(alone.training_loss[0], stack.training_loss[1])
+    np.testing.assert_array_equal(alone.loss[0], stack.loss[1])
+    assert stack.seeds.tolist() == [42, 43, 44]
+
+
+def test_a_run_that_overflows_is_recorded_and_goes_on(dataset: Dataset) -> None:
+    settings = make_settings(arm="vanilla", activation="relu", init_std=1, learning_rate=0.01)
+    curves = train_stack(settings, [42, 43], dataset)
+    assert curves.first_nonfinite_step.tolist() == [1, 1]  # the second step
+    assert np.isfinite(curves.training_loss[:, 0]).all()
+    assert np.isnan(curves.training_loss[:, 1:]).all()
+    class_0 = (dataset.validation.labels == 0).double().mean().item()
+    assert (curves.accuracy == class_0).all()  # argmax of not-a-number is class 0
+    assert curves.accuracy.shape == (2, 3)
+
+
+def test_evaluations_are_reported_as_they_come(dataset: Dataset) -> None:
+    seen: list[tuple[int, list[float]]] = []
+    curves = train_stack(
+        make_settings(), [42, 43], dataset, lambda step, accuracy: seen.append((step, accuracy.tolist()))
+    )
+    assert seen == list(zip([0, 60, 120], curves.accuracy.T.tolist(), strict=True))
+
+
+def test_the_test_images_are_measured_after_the_last_step(dataset: Dataset) -> None:
+    # With the validation images as test images, one more step than an evaluation must give what it gives.
+    same = Dataset(dataset.train, dataset.validation, dataset.validation, dataset.sha256)
+    curves = train_stack(make_settings(steps=61), [42], same)
+    assert curves.test_accuracy[0] == curves.accuracy[0, -1]
+    assert curves.test_loss[0] == curves.loss[0, -1]
+
+
+def test_more_images_a_batch_than_there_are_is_one_line(dataset: Dataset) -> None:
+    with pytest.raises(InputError, match="batch_size: found 2000; permitted is 1 to 1000"):
+        train_stack(make_settings(batch_size=2000), [42], dataset)

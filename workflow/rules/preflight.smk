@@ -1,0 +1,14 @@
+# Mistakes that Snakemake's own reading of the configuration hides or reports without a place: broken YAML, and
+# keys that stand twice.
+import sys
+from pathlib import Path
+
+from bnpipe.config import check_yaml
+from bnpipe.errors import InputError
+
+try:
+    for path in [Path("config.yaml"), *map(Path, workflow.overwrite_configfiles)]:
+        if path.is_file():
+            check_yaml(path)
+except InputError as error:
+    sys.exit(f"error: {error}")

@@ -1,0 +1,22 @@
+rule report:
+    """Render the report, one self-contained page."""
+    input:
+        tables=list(TABLES.values()),
+        figures=[results(f"figures/{name}.svg") for name in FIGURES],
+        template=template("report.html.j2"),
+        tutorial=template("tutorial.yaml"),
+        code=code("report"),
+    output:
+        report(results("report.html"), caption="../report/page.rst", category="Report", labels={"page": "report"}),
+    log:
+        logs("report.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        configuration=shareable(configuration, source.name),
+        dataset=source.title,
+        dataset_name=source.name,
+        is_mnist=source.name == "mnist",
+        shown_seed=SHOWN_SEED,
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,24 @@
+rule train:
+    """Train one stack: the runs of a condition and an arm whose seeds share a chunk."""
+    input:
+        packed=PACKED,
+        code=code("runs"),
+    output:
+        record=results("runs/{condition}/{arm}/seeds-{chunk}.safetensors"),
+    log:
+        logs("train/{condition}/{arm}/seeds-{chunk}.log"),
+    benchmark:
+        logs("train/{condition}/{arm}/seeds-{chunk}.benchmark.tsv")
+    priority: longest_first
+    conda:
+        "../envs/bnpipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    params:
+        settings=stack_settings,
+        seeds=stack_seeds,
+        dataset=source.name,
+    script:
+        "../scripts/train.py"

@@ -1,0 +1,25 @@
+"""Adapter of the rule `report`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bnpipe.progress import job
+from bnpipe.report import make_report
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+if __name__ == "__main__":
+    with job(Path(snakemake.log[0])):
+        make_report(
+            tables=Path(snakemake.input.tables[0]).parent,
+            figures=Path(snakemake.input.figures[0]).parent,
+            template=Path(snakemake.input.template),
+            tutorial=Path(snakemake.input.tutorial),
+            configuration=snakemake.params.configuration,
+            dataset=snakemake.params.dataset,
+            dataset_name=snakemake.params.dataset_name,
+            is_mnist=snakemake.params.is_mnist,
+            shown_seed=snakemake.params.shown_seed,
+            output=Path(snakemake.output[0]),
+        )

@@ -1,0 +1,24 @@
+"""Adapter of the rule `train`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bnpipe.progress import job, training_progress
+from bnpipe.runs import train_and_record
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+if __name__ == "__main__":
+    label = " ".join(snakemake.wildcards)
+    steps = snakemake.params.settings["steps"]
+    with job(Path(snakemake.log[0])), training_progress(label, steps) as on_evaluation:
+        train_and_record(
+            condition=snakemake.wildcards.condition,
+            settings=snakemake.params.settings,
+            seeds=snakemake.params.seeds,
+            dataset=snakemake.params.dataset,
+            packed=Path(snakemake.input.packed),
+            record=Path(snakemake.output.record),
+            on_evaluation=on_evaluation,
+        )
