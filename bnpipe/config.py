@@ -38,9 +38,18 @@ def permitted(text: str) -> WrapValidator:
         try:
             return handler(value)
         except ValidationError as error:
-            raise PydanticCustomError("permitted", "permitted is {text}", {"text": text}) from error
+            hint = "; write it without quotes" if isinstance(value, str) and _accepts_unquoted(handler, value) else ""
+            raise PydanticCustomError("permitted", "permitted is {text}", {"text": text + hint}) from error
 
     return WrapValidator(validate)
+
+
+def _accepts_unquoted(handler: ValidatorFunctionWrapHandler, text: str) -> bool:
+    try:
+        handler(yaml.safe_load(text))
+    except (ValidationError, yaml.YAMLError, ValueError):
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -86,10 +95,10 @@ ConditionName = Annotated[
 Seeds = Annotated[
     tuple[Annotated[int, Strict(), Ge(0), Le(LARGEST_SEED)], ...],
     Field(min_length=1, max_length=MOST_SEEDS),
+    BeforeValidator(_count_seeds),
     permitted(
         f"how many (1 to {MOST_SEEDS}, counted from {FIRST_SEED}) or a list of whole numbers from 0 to {LARGEST_SEED}"
     ),
-    BeforeValidator(_count_seeds),
     WithJsonSchema(
         {
             "anyOf": [
@@ -161,7 +170,7 @@ class Configuration(_Section):
         default=get_args(Arm), description="Networks to compare; the first is the baseline of the paired differences."
     )
     conditions: Annotated[dict[ConditionName, Condition], Field(min_length=1)] = Field(
-        description="The experiments, by name."
+        description="The experiments, by name.", json_schema_extra={"additionalProperties": False}
     )
     hidden_sizes: Annotated[tuple[Annotated[int, Whole(1, 100_000)], ...], Field(min_length=1)] = Field(
         default=(100,) * 9, description="Units of each hidden layer, first layer first."
@@ -206,37 +215,47 @@ def parse_configuration(values: Mapping[str, Any], source: str) -> Configuration
         raise InputError("\n".join(f"{source}: {_explain(mistake)}" for mistake in innermost)) from error
 
 
-def check_yaml(path: Path) -> None:
-    """Raise InputError where a file is not YAML, or a key stands twice (YAML would silently keep the last)."""
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds.
+
+    Raises InputError where it is not YAML, or a key stands twice (YAML would silently keep the last).
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        duplicates = list(_duplicate_keys(yaml.compose(text)))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+        values = yaml.safe_load(text)
+        duplicates = list(_duplicate_keys(yaml.compose(text, yaml.SafeLoader)))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f"line {mark.line + 1}: " if mark else ""
-        raise InputError(f"{path}: {line}not YAML: {error.problem}; indent with spaces, close quotes") from error
+        place = f"line {mark.line + 1}: " if mark else ""
+        began = error.context_mark
+        context = f" ({error.context}, which begins on line {began.line + 1})" if began and error.context else ""
+        raise InputError(
+            f"{path}: {place}not YAML: {error.problem}{context}; indent with spaces, close quotes and brackets"
+        ) from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError) as error:  # ValueError: bytes that are no UTF-8, a 13th month
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
     if duplicates:
         raise InputError("\n".join(f"{path}: {duplicate}" for duplicate in duplicates))
+    return values
 
 
 def _duplicate_keys(node: yaml.Node | None, prefix: str = "") -> Iterator[str]:
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
-            name, line = f"{prefix}{key.value}", key.start_mark.line + 1
+            name, line = f"{prefix}{_printable(key.value)}", key.start_mark.line + 1
             if name in seen:
                 yield f"{name}: stands on line {seen[name]} and again on line {line}; permitted is once; delete one"
             seen[name] = line
-            yield from _duplicate_keys(value, f"{name}.")
+            if value.start_mark.index > node.start_mark.index:  # else an alias of what it stands in
+                yield from _duplicate_keys(value, f"{name}.")
 
 
 def _explain(error: ErrorDetails) -> str:
-    path = [str(part) for part in error["loc"] if part != "[key]"]
-    key = ".".join(path)
+    path = [_printable(part) for part in error["loc"] if part != "[key]"]
+    key = ".".join(path) or "the whole"
     value = repr(error["input"])
     found = f"found {value if len(value) <= 80 else value[:77] + '...'}"
     match error["type"]:
@@ -245,11 +264,12 @@ def _explain(error: ErrorDetails) -> str:
             guess = difflib.get_close_matches(path[-1], known, n=1)
             hint = f"did you mean {guess[0]}?" if guess else "delete it"
             return f"{key}: unknown key ({found}); permitted are {', '.join(known)}; {hint}"
+        case "invalid_key":
+            return f"{key}: not a key ({found}); permitted are {', '.join(_fields_of(error['loc'][:-1]))}"
         case "missing":
             return f"{key}: missing; add it ({_fields_of(error['loc'][:-1])[path[-1]].description})"
         case "permitted":
-            quoted = isinstance(error["input"], str) and " number" in error["msg"]
-            return f"{key}: {found}; {error['msg']}" + ("; write it without quotes" if quoted else "")
+            return f"{key}: {found}; {error['msg']}"
         case "too_short":
             return f"{key}: {found}; permitted is at least one entry"
         case "tuple_type":
@@ -258,6 +278,10 @@ def _explain(error: ErrorDetails) -> str:
             return f"{key}: {found}; permitted is a mapping, a line 'key: value' for each entry"
         case _:
             return f"{key}: {found}; {error['msg']}"
+
+
+def _printable(key: object) -> str:
+    return str(key) if str(key).isprintable() else repr(key)
 
 
 def _fields_of(location: tuple[int | str, ...]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ LINE_STYLES = {"vanilla": (0, (4, 1.5)), "batchnorm": "solid"}
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same shapes on every machine
     "font.size": 9,
+    "figure.titlesize": 10,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.grid": True,
@@ -83,7 +84,7 @@ def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, 
         axes.set_axis_off()
     handles, _ = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, list(arms), loc="outside lower center", ncols=len(arms))
-    figure.suptitle(note, x=0.01, ha="left", fontsize=9)
+    figure.suptitle(note, x=0.01, ha="left")
     return figure
 
 
@@ -92,14 +93,14 @@ def make_single_seed(
 ) -> None:
     """Draw one seed of one condition from the tables in a folder, into each of the output files."""
     with style():
-        figure = draw_single_seed(_curves(tables, condition), condition, f"{note}; seed {seed}", seed, arms)
+        figure = draw_single_seed(_curves(tables, condition), condition, f"{note}, seed {seed}", seed, arms)
         save(figure, outputs)
 
 
 def make_all_seeds(tables: Path, condition: str, note: str, arms: Sequence[str], outputs: Sequence[Path]) -> None:
     """Draw all seeds of one condition from the tables in a folder, into each of the output files."""
     with style():
-        note = f"{note}; every seed, mean and its 95% interval"
+        note = f"{note}, every seed, mean and its 95% interval"
         save(draw_all_seeds(_curves(tables, condition), condition, note, arms), outputs)
 
 
@@ -108,7 +109,7 @@ def make_overview(
 ) -> None:
     """Draw all conditions from the tables in a folder, into each of the output files."""
     with style():
-        note = f"{note}; every seed, mean and its 95% interval"
+        note = f"{note}, every seed, mean and its 95% interval"
         save(draw_overview(_curves(tables), conditions, note, arms), outputs)
 
 
@@ -151,10 +152,10 @@ def _draw_arms(axes: Axes, accuracy: pd.DataFrame, arms: Sequence[str]) -> None:
 
 
 def _canvas(title: str, note: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+    figure = Figure(figsize=(5.6, 4), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     axes = figure.subplots()
-    axes.set_title(f"{title}\n", fontweight="bold")
-    axes.text(0, 1.02, note, transform=axes.transAxes, fontsize=8, color="#444444", va="bottom")
+    axes.set_title(note, fontsize=8, color="#444444")
     return figure, axes
 
 

@@ -28,8 +28,7 @@ def job(log_file: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        for line in str(error).splitlines():
-            log.error("error: %s", line)
+        log.error("%s", error.for_terminal())
         sys.exit(1)
 
 

@@ -147,8 +147,8 @@ def make_tables(
 ) -> None:
     """Write accuracy.csv, runs.csv, summary.csv, comparison.csv and origins.csv into ``folder``.
 
-    The records must hold every run of the grid conditions x arms x seeds once; the first arm is the baseline of
-    the comparison. Raises InputError, naming the runs, where they do not.
+    The records must hold every run of the grid conditions x arms x seeds once, all trained on the same data; the
+    first arm is the baseline of the comparison. Raises InputError, naming the runs or records, where they do not.
     """
     evaluations, runs, origins = [], [], []
     for path in records:
@@ -158,9 +158,11 @@ def make_tables(
         origins.append(origin_of(record, name))
     all_runs = pd.concat(runs).sort_values(RUN_KEYS)
     check_complete(all_runs, product(conditions, arms, seeds))
+    all_origins = pd.concat(origins).sort_values("record")
+    check_one_dataset(all_origins)
     write_table(pd.concat(evaluations).sort_values([*RUN_KEYS, "step"]), folder / "accuracy.csv")
     write_table(all_runs, folder / "runs.csv")
-    write_table(pd.concat(origins).sort_values("record"), folder / "origins.csv")
+    write_table(all_origins, folder / "origins.csv")
     write_table(summary_table(all_runs), folder / "summary.csv")
     write_table(comparison_table(all_runs, baseline=arms[0]), folder / "comparison.csv")
 
@@ -179,6 +181,16 @@ def check_complete(runs: pd.DataFrame, expected: Iterable[tuple[str, str, int]])
             names = ", ".join(f"{condition}/{arm} seed {seed}" for condition, arm, seed in named[:10])
             more = f" and {len(named) - 10} more" if len(named) > 10 else ""
             raise InputError(f"tables: runs {fault}: {names}{more}; run the workflow again")
+
+
+def check_one_dataset(origins: pd.DataFrame) -> None:
+    """Raise InputError, naming a record of each, where records were trained on different data."""
+    first_of_each = origins.drop_duplicates("dataset_sha256")
+    if len(first_of_each) > 1:
+        raise InputError(
+            f"tables: runs on different data: {', '.join(first_of_each['record'])}; delete the records of one of "
+            "them and run the workflow again"
+        )
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -6,7 +7,8 @@ import pytest
 import torch
 
 from bnpipe.data.packed import Dataset, Images
-from bnpipe.settings import TrainingSettings
+from bnpipe.records import Curves, Origin, Record
+from bnpipe.settings import Arm, TrainingSettings
 
 TANH = TrainingSettings(
     arm="batchnorm",
@@ -40,3 +42,34 @@ def dataset() -> Dataset:
     """Return a small made-up data set; the training images do not divide into batches of 60."""
     rng = np.random.default_rng(0)
     return Dataset(train=_images(rng, 1000), validation=_images(rng, 700), test=_images(rng, 333), sha256="0" * 64)
+
+
+def make_record(
+    condition: str = "tanh",
+    arm: Arm = "vanilla",
+    seeds: Sequence[int] = (42,),
+    accuracy: Sequence[float] = (0.1, 0.5, 0.9),
+    diverged: bool = False,
+    steps: int = 130,
+) -> Record:
+    """Return a made-up record; run r has `accuracy` minus r hundredths, evaluated at steps 0, 60, 120."""
+    runs = len(seeds)
+    values = np.array(accuracy) - 0.01 * np.arange(runs)[:, np.newaxis]
+    training_loss = np.full((runs, steps), 0.5, np.float32)
+    if diverged:
+        training_loss[:, 1:] = np.nan
+    return Record(
+        condition=condition,
+        settings=make_settings(arm=arm, steps=steps),
+        origin=Origin("mnist", "d" * 64, "c" * 64, "cpu", {"python": "3.11.7", "numpy": "2.4.6", "torch": "2.15.0"}),
+        curves=Curves(
+            seeds=np.array(seeds, np.int64),
+            steps=np.arange(len(accuracy), dtype=np.int64) * 60,
+            accuracy=values,
+            loss=1 - values,
+            training_loss=training_loss,
+            test_accuracy=values[:, -1] - 0.001,
+            test_loss=1 - values[:, -1],
+            finite_weights=np.full(runs, not diverged, np.uint8),
+        ),
+    )

@@ -1,5 +1,6 @@
 """The contract of experiments.md a second time: plain torch.nn, autograd, one network, nothing shared with bnpipe."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -34,7 +35,7 @@ class TutorialBatchNorm(nn.Module):
 
 def build(stream: np.random.RandomState, sizes: list[int], init_std: float, activation: str, arm: str) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for fan_in, fan_out in itertools.pairwise(sizes):
         linear = nn.Linear(fan_in, fan_out, bias=arm == "vanilla")
         drawn = stream.normal(size=(fan_in, fan_out), scale=init_std).astype(np.float32)
         linear.weight.data = torch.from_numpy(drawn.T.copy())

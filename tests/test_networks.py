@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_a_step_is_gradient_descent_as_autograd_has_it(arm: Arm, activation: str
     settings = make_settings(arm=arm, batch_size=batch)
     weights = [
         torch.randn(runs, fan_in, fan_out, generator=generator, dtype=torch.float64)
-        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True)
+        for fan_in, fan_out in itertools.pairwise(sizes)
     ]
     images = torch.rand(runs, batch, sizes[0], generator=generator, dtype=torch.float64)
     labels = torch.randint(0, 3, (runs, batch), generator=generator)

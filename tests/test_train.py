@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from bnpipe.data.packed import Dataset, Images
+from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.data.prepare import prepare
-from bnpipe.data.packed import open_dataset
 from bnpipe.errors import InputError
 from bnpipe.networks import NONLINEARITIES
 from bnpipe.settings import Arm

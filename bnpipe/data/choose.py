@@ -9,9 +9,8 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
-from bnpipe.config import check_yaml, parse_configuration
+from bnpipe.config import parse_configuration, read_yaml
+from bnpipe.data.idx import GZIP_MAGIC
 from bnpipe.data.retrieve import torchvision_dataset
 from bnpipe.data.sources import FILES, TITLES, mirror_url
 from bnpipe.errors import InputError
@@ -41,20 +40,18 @@ def choose(dataset: str, mirrors: Sequence[str], folder: Path) -> tuple[str, str
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=ANSWER_LIMIT) as response:
-            return len(response.read(2)) == 2
-    except (OSError, http.client.HTTPException):
+            return bool(response.read(2) == GZIP_MAGIC)  # and not the page of some login
+    except (OSError, http.client.HTTPException, ValueError):
         return False
 
 
 def main() -> None:
     """Print the choice for the Makefile; say it in a line on the terminal."""
     try:
-        check_yaml(Path("config.yaml"))
-        values = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
-        configuration = parse_configuration(values, source="config.yaml")
+        configuration = parse_configuration(read_yaml(Path("config.yaml")), source="config.yaml")
         dataset, notice = choose(configuration.dataset, configuration.mirrors, Path("resources/mnist"))
     except InputError as error:
-        sys.exit("\n".join(f"error: {line}" for line in str(error).splitlines()))
+        sys.exit(error.for_terminal())
     print(notice, file=sys.stderr)
     print(dataset)
 

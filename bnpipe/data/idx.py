@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bnpipe.errors import InputError
 from bnpipe.settings import CLASSES, IMAGE_SIZE
 
+GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
 LARGEST_PAYLOAD = 1 << 30  # bytes; a header that promises more is taken for damaged
 
@@ -48,7 +49,7 @@ def read_payload(path: Path, limit: int = LARGEST_PAYLOAD) -> bytes:
     """Read a file, decompressed where it is gzip. Raises InputError where it cannot be read or is too large."""
     try:
         with path.open("rb") as file:
-            compressed = file.read(2) == b"\x1f\x8b"
+            compressed = file.read(2) == GZIP_MAGIC
         with gzip.open(path) if compressed else path.open("rb") as file:
             payload = file.read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:

@@ -89,7 +89,7 @@ def open_dataset(path: Path) -> Dataset:
     """Map a packed data set into memory. Raises InputError where the file is missing or is not one."""
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()[_HEADER])
+            sha256 = json.loads(file.metadata()[_HEADER])["sha256"]
             splits = {
                 split: Images(
                     pixels=file.get_tensor(f"{split}_images"),
@@ -99,4 +99,4 @@ def open_dataset(path: Path) -> Dataset:
             }
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a packed data set ({error}); delete it, the workflow makes it again") from error
-    return Dataset(**splits, sha256=header["sha256"])
+    return Dataset(**splits, sha256=sha256)

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import logging
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -51,8 +52,9 @@ def torchvision_dataset(dataset: str) -> Any:
 def download(url: str, target: Path) -> None:
     """Copy a URL to a file, with a bar where a person watches.
 
-    Raises OSError or http.client.HTTPException where it fails, falls silent or takes too long. (torchvision's
-    helper asks for each file twice, falls back from https to http, and knows no time limit.)
+    Raises OSError, http.client.HTTPException or ValueError (a malformed URL or answer) where it fails, falls
+    silent or takes too long. (torchvision's helper asks for each file twice, falls back from https to http, and
+    knows no time limit.)
     """
     request = urllib.request.Request(url, headers={"User-Agent": "bnpipe"})
     deadline = time.monotonic() + FILE_LIMIT
@@ -84,14 +86,18 @@ def _stands(path: Path, check: Check) -> bool:
 
 def _fetch(dataset: str, path: Path, check: Check, urls: Sequence[str]) -> None:
     """Fetch a file from the first URL that gives a valid one; nothing else ever takes its name."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path.parent}: cannot be made ({error})") from error
     faults = []
     for url in (base + path.name for base in urls):
         try:
-            with written_whole(path) as unchecked:
-                download(url, unchecked)
-                check(unchecked)
-        except (OSError, http.client.HTTPException, InputError) as error:
-            reason = str(getattr(error, "reason", error)).replace(f"{unchecked}: ", "")
+            _fetch_from(url, path, check)
+        except (OSError, http.client.HTTPException, ValueError, InputError) as error:
+            reason = error.reason if type(error) is urllib.error.URLError else error
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it holds the connection
             faults.append(f"{url}: {reason or type(error).__name__}")
             log.warning("%s", faults[-1])
         else:
@@ -101,6 +107,15 @@ def _fetch(dataset: str, path: Path, check: Check, urls: Sequence[str]) -> None:
         f"dataset {dataset}: no mirror gave {path.name} ({'; '.join(faults)}); put the four files of "
         f"{TITLES[dataset]} into {path.parent}/, name another mirror under mirrors:, or write dataset: digits"
     )
+
+
+def _fetch_from(url: str, path: Path, check: Check) -> None:
+    with written_whole(path) as unchecked:
+        download(url, unchecked)
+        try:
+            check(unchecked)
+        except InputError as error:  # the name it has while it is unchecked means nothing to a reader
+            raise InputError(str(error).removeprefix(f"{unchecked}: ")) from error
 
 
 def _checks(dataset: str) -> dict[str, Check]:
@@ -117,6 +132,9 @@ def _check_payload(path: Path, sha256: str) -> None:
 
 
 def _check_file(path: Path, md5: str) -> None:
-    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    try:
+        found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
     if found != md5:
         raise InputError(f"{path}: it has MD5 {found}; the right file has {md5}")

@@ -27,7 +27,7 @@ TITLES = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
     "kmnist": "KMNIST",
-    "digits": "scikit-learn's embedded digits (not MNIST)",
+    "digits": "scikit-learn's digits (not MNIST)",
 }
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -48,8 +48,8 @@ def resolve(dataset: str) -> Source:
     """
     if dataset in TITLES:
         return Source(dataset, TITLES[dataset])
-    folder = Path(dataset).expanduser()
-    if not folder.is_dir():
+    folder = _existing_folder(dataset)
+    if folder is None:
         names = ", ".join(TITLES)
         raise InputError(f"dataset: found {dataset!r}; permitted is one of {names}, or an existing folder")
     name = folder.resolve().name
@@ -68,10 +68,10 @@ def mirror_url(mirror: str) -> str:
 
     Raises InputError where it is neither http, https or file, nor an existing folder.
     """
-    if re.match(r"(https?|file)://[^\s]+", mirror):
+    if re.fullmatch(r"(https?|file)://\S+", mirror, re.IGNORECASE):
         return mirror.rstrip("/") + "/"
-    folder = Path(mirror).expanduser()
-    if "://" in mirror or not folder.is_dir():
+    folder = _existing_folder(mirror)
+    if folder is None:
         raise InputError(f"mirrors: found {mirror!r}; permitted is a URL (http, https, file) or an existing folder")
     return folder.resolve().as_uri() + "/"
 
@@ -80,6 +80,14 @@ def check_mirrors(mirrors: Sequence[str]) -> None:
     """Raise InputError where a mirror cannot be one."""
     for mirror in mirrors:
         mirror_url(mirror)
+
+
+def _existing_folder(text: str) -> Path | None:
+    try:
+        folder = Path(text).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # a name too long, a user unknown, a null character
+        return None
 
 
 def _find(folder: Path, file: str) -> Path:

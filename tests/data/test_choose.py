@@ -27,7 +27,7 @@ def torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamesp
     [
         ("fashion_mnist", "Fashion-MNIST"),
         ("kmnist", "KMNIST"),
-        ("digits", "scikit-learn's embedded digits (not MNIST)"),
+        ("digits", "scikit-learn's digits (not MNIST)"),
         ("/data/own", "/data/own"),
     ],
 )
@@ -77,7 +77,7 @@ def test_configured_mirrors_replace_torchvisions(tmp_path: Path, torchvision: Si
 def test_digits_stand_in_where_no_mirror_answers(tmp_path: Path, mirrors: list[str]) -> None:
     dataset, notice = choose("mnist", mirrors, tmp_path / "mnist")
     assert dataset == "digits"
-    assert notice.startswith("Data set: scikit-learn's embedded digits (not MNIST), because no mirror of MNIST answers")
+    assert notice.startswith("Data set: scikit-learn's digits (not MNIST), because no mirror of MNIST answers")
     assert "MIRROR=" in notice
     assert "\n" not in notice
 
@@ -108,7 +108,7 @@ def test_choice_goes_to_stdout_and_the_notice_to_the_terminal(
     main()
     output, notice = capsys.readouterr()
     assert output == "digits\n"
-    assert notice.startswith("Data set: scikit-learn's embedded digits (not MNIST), because ")
+    assert notice.startswith("Data set: scikit-learn's digits (not MNIST), because ")
 
 
 @pytest.mark.parametrize(

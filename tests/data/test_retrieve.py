@@ -331,7 +331,7 @@ def test_all_mirrors_fail(serve: Callable[[Answer], Mirror], tmp_path: Path) -> 
     mirror, folder = serve(not_found), tmp_path / "mnist"
     line = refusal("mnist", folder, [mirror.url, CLOSED, f"{tmp_path.as_uri()}/nowhere"])
     assert line.startswith(f"dataset mnist: no mirror gave {NAMES[0]} (")
-    assert f"{mirror.url}/{NAMES[0]}: Not Found" in line
+    assert f"{mirror.url}/{NAMES[0]}: HTTP Error 404: Not Found" in line
     assert f"{CLOSED}/{NAMES[0]}: [Errno" in line
     assert f"{tmp_path.as_uri()}/nowhere/{NAMES[0]}: [Errno 2]" in line
     for advice in (f"put the four files of MNIST into {folder}/", "another mirror under mirrors:", "dataset: digits"):

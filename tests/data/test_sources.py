@@ -24,7 +24,7 @@ def refusal(dataset: str) -> str:
         ("mnist", "MNIST"),
         ("fashion_mnist", "Fashion-MNIST"),
         ("kmnist", "KMNIST"),
-        ("digits", "scikit-learn's embedded digits (not MNIST)"),
+        ("digits", "scikit-learn's digits (not MNIST)"),
     ],
 )
 def test_built_in_name_wins_over_a_folder_of_that_name(

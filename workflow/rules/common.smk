@@ -15,7 +15,7 @@ try:
     source = resolve(configuration.dataset)
     check_mirrors(configuration.mirrors)
 except InputError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(error.for_terminal())
 
 CONDITIONS = list(configuration.conditions)
 ARMS = list(configuration.arms)
@@ -45,9 +45,9 @@ def template(name):
     return str(Path(workflow.basedir, "workflow/report", name).resolve())
 
 
-def code(module):
-    """The package's files that a module is built on: inputs, so that a change re-runs what depends on it."""
-    return [str(file) for file in module_files(module)]
+def code(*modules):
+    """The package's files that modules are built on: inputs, so that a change re-runs what depends on it."""
+    return sorted({str(file) for module in modules for file in module_files(module)})
 
 
 PACKED = f"resources/{source.name}/packed.safetensors"
@@ -86,4 +86,4 @@ def longest_first(wildcards):
 
 
 def figure_note(wildcards):
-    return f"{describe(configuration.conditions[wildcards.condition])}; {source.title}"
+    return f"{describe(configuration.conditions[wildcards.condition])}\n{source.title}"

@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from bnpipe.config import check_yaml
+from bnpipe.config import read_yaml
 from bnpipe.errors import InputError
 
 try:
     for path in [Path("config.yaml"), *map(Path, workflow.overwrite_configfiles)]:
         if path.is_file():
-            check_yaml(path)
+            read_yaml(path)
 except InputError as error:
-    sys.exit(f"error: {error}")
+    sys.exit(error.for_terminal())

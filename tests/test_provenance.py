@@ -1,0 +1,88 @@
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bnpipe.provenance import PACKAGE, code_digest, module_files, versions
+
+REPOSITORY = PACKAGE.parent
+
+
+def names(module: str) -> set[str]:
+    return {file.relative_to(PACKAGE).as_posix() for file in module_files(module)}
+
+
+def test_training_is_built_on_what_it_imports_and_on_no_table_figure_or_configuration() -> None:
+    assert names("train") == {
+        *("train.py", "networks.py", "norms.py", "seeds.py", "settings.py", "records.py", "errors.py", "files.py"),
+        "data/packed.py",
+    }
+
+
+@pytest.mark.parametrize(
+    ("module", "above"),
+    [
+        ("settings", {"config.py", "conditions.py", "train.py"}),
+        ("config", {"conditions.py", "train.py", "tables.py"}),
+        ("networks", {"train.py", "tables.py", "figures.py", "report.py"}),
+        ("data.prepare", {"config.py", "train.py", "tables.py"}),
+        ("train", {"tables.py", "figures.py", "report.py", "config.py", "progress.py"}),
+        ("tables", {"figures.py", "report.py", "train.py"}),
+        ("figures", {"report.py", "train.py"}),
+    ],
+)
+def test_imports_point_downward_only(module: str, above: set[str]) -> None:
+    assert not names(module) & above
+
+
+def test_digest_follows_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "bnpipe"
+    package.mkdir()
+    (package / "a.py").write_text("from bnpipe import b\nimport json\n")
+    (package / "b.py").write_text("x = 1\n")
+    (package / "c.py").write_text("y = 1\n")
+    monkeypatch.setattr("bnpipe.provenance.PACKAGE", package)
+    module_files.cache_clear()
+    assert [file.name for file in module_files("a")] == ["a.py", "b.py"]
+    before = code_digest("a")
+    (package / "c.py").write_text("y = 2\n")
+    assert code_digest("a") == before
+    (package / "b.py").write_text("x = 2\n")
+    assert code_digest("a") != before
+    module_files.cache_clear()
+
+
+def test_versions_are_the_installed_ones() -> None:
+    import torch
+
+    found = versions("torch")
+    assert found["python"] == "{}.{}.{}".format(*sys.version_info)
+    assert torch.__version__.startswith(found["torch"].split("+")[0])
+
+
+def test_what_the_snakefile_imports_leaves_torch_and_pandas_alone() -> None:
+    modules = "bnpipe.conditions, bnpipe.config, bnpipe.data.sources, bnpipe.provenance"
+    program = f"import {modules}, sys; print({{'torch', 'torchvision', 'pandas', 'matplotlib'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_conda_environment_has_the_bounds_of_pyproject() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
+    conda = yaml.safe_load((REPOSITORY / "workflow/envs/bnpipe.yaml").read_text())["dependencies"]
+    other_names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+    bounds = dict(dependency.split(">=") for dependency in project if not dependency.startswith("snakemake"))
+    expected = {other_names.get(name, name): bound for name, bound in bounds.items()} | {"python": "3.11"}
+    assert dict(dependency.split(" >=") for dependency in conda) == expected
+
+
+def test_the_lock_holds_every_dependency_and_no_host() -> None:
+    lock = (REPOSITORY / "requirements.lock").read_text()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    locked = {line.split("==")[0] for line in lock.splitlines() if "==" in line}
+    assert {dependency.split(">=")[0].lower() for dependency in wanted} <= locked
+    assert "://" not in lock
