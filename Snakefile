@@ -16,7 +16,6 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
-    default_target: True
     input:
         results("report.html"),
         list(TABLES.values()),

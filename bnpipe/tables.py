@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.integrate import trapezoid
 
 from bnpipe.errors import InputError
 from bnpipe.files import written_whole
@@ -216,7 +215,7 @@ def _mean_over_steps(values: NDArray[np.float64], steps: NDArray[np.int64]) -> N
     """Return the mean over steps of curves (runs, evaluations), linear between evaluations; (runs,)."""
     if len(steps) == 1:
         return values[:, 0]
-    return np.asarray(trapezoid(values, steps, axis=1) / (steps[-1] - steps[0]))
+    return np.asarray(np.trapezoid(values, steps, axis=1) / (steps[-1] - steps[0]))
 
 
 def _whole_numbers(values: NDArray[np.int64], known: NDArray[np.bool_]) -> pd.Series:

@@ -1,8 +1,12 @@
+# All training waits on the packed file, so only what decides its content makes it anew: not the mirrors, which the
+# script reads from the configuration, and not the code that retrieves. (Marking it `ancient` in the rule `train` is no
+# way out: Snakemake 9.27 then overlooks whatever else a job would have had to run for.) The retrieved files stay
+# beside it, undeclared: Snakemake deletes declared ones before a job, valid or not.
 rule data:
     """Retrieve, check, decode and split the images; pack them into one file that jobs map into memory."""
     input:
         own_files=source.files,
-        code=code("data.prepare"),
+        code=code("data.idx", "data.digits", "data.packed"),
     output:
         packed=PACKED,
     log:
@@ -12,8 +16,6 @@ rule data:
     resources:
         mem_mb=1000,
         runtime=30,
-    # The retrieved files stay beside the packed one. They are not declared: Snakemake would delete valid ones.
-    # The mirrors come from the configuration and not as a parameter: another mirror is no reason to train again.
     params:
         dataset=configuration.dataset,
         validation_images=configuration.validation_images,

@@ -1,11 +1,8 @@
 rule train:
     """Train one stack: the runs of a condition and an arm whose seeds share a chunk."""
-    # A packed file made anew is no reason to train again; what decides its content is: own files, the code that
-    # decodes, and the split.
     input:
-        packed=ancient(PACKED),
-        own_files=source.files,
-        code=code("runs", "data.digits", "data.idx"),
+        packed=PACKED,
+        code=code("runs"),
     output:
         record=results("runs/{condition}/{arm}/seeds-{chunk}.safetensors"),
     log:
@@ -23,6 +20,5 @@ rule train:
         settings=stack_settings,
         seeds=stack_seeds,
         dataset=source.name,
-        validation_images=configuration.validation_images,
     script:
         "../scripts/train.py"

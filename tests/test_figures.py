@@ -1,0 +1,120 @@
+from io import BytesIO
+from pathlib import Path
+from typing import get_args
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
+
+from bnpipe.figures import COLOURS, draw_all_seeds, draw_overview, draw_single_seed, make_all_seeds, save, style
+from bnpipe.records import write_record
+from bnpipe.settings import Arm
+from bnpipe.tables import make_tables
+from tests.conftest import make_record
+
+ARMS = ["vanilla", "batchnorm"]
+LONG_NAME = "a_condition_with_a_name_as_long_as_the_configuration_permits_64_"
+
+
+@pytest.fixture
+def accuracy() -> pd.DataFrame:
+    rows = [
+        (condition, arm, seed, step, 0.1 + step / 1000 + 0.01 * (seed - 42) + 0.3 * (arm == "batchnorm"), False)
+        for condition in ("tanh", "relu", "third", LONG_NAME)
+        for arm in ARMS
+        for seed in (42, 43, 44)
+        for step in (0, 60, 120)
+    ]
+    return pd.DataFrame(rows, columns=["condition", "arm", "seed", "step", "accuracy", "diverged"])
+
+
+def of(accuracy: pd.DataFrame, condition: str = "tanh") -> pd.DataFrame:
+    return accuracy[accuracy["condition"] == condition]
+
+
+def heights(line: Line2D) -> list[float]:
+    return [float(y) for y in np.asarray(line.get_ydata())]
+
+
+def named_lines(axes: Axes) -> dict[str, Line2D]:
+    return {str(line.get_label()): line for line in axes.get_lines() if not line.get_alpha()}
+
+
+def test_a_single_seed_is_drawn_alone_in_the_colour_of_its_arm(accuracy: pd.DataFrame) -> None:
+    figure = draw_single_seed(of(accuracy), "tanh", "MNIST", 43, ARMS)
+    (axes,) = figure.axes
+    lines = named_lines(axes)
+    assert list(lines) == ARMS
+    assert heights(lines["vanilla"]) == pytest.approx([0.11, 0.17, 0.23])
+    assert {arm: to_hex(line.get_color()).upper() for arm, line in lines.items()} == COLOURS
+    assert lines["vanilla"].get_linestyle() != lines["batchnorm"].get_linestyle()
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("training step", "validation accuracy")
+
+
+def test_all_seeds_are_faint_under_their_mean(accuracy: pd.DataFrame) -> None:
+    (axes,) = draw_all_seeds(of(accuracy), "tanh", "MNIST", ARMS).axes
+    faint = [line for line in axes.get_lines() if line.get_alpha()]
+    means = named_lines(axes)
+    assert len(faint) == 6
+    assert list(means) == ["vanilla (n = 3)", "batchnorm (n = 3)"]
+    assert heights(means["vanilla (n = 3)"]) == pytest.approx([0.11, 0.17, 0.23])
+    assert len(axes.collections) == 2  # the bands
+
+
+def test_diverged_runs_are_counted_and_not_averaged_with_others(accuracy: pd.DataFrame) -> None:
+    curves = of(accuracy).copy()
+    curves.loc[(curves["arm"] == "vanilla") & (curves["seed"] == 44), "diverged"] = True
+    (axes,) = draw_all_seeds(curves, "tanh", "MNIST", ARMS).axes
+    means = named_lines(axes)
+    assert list(means) == ["vanilla (n = 3, 1 diverged)", "batchnorm (n = 3)"]
+    assert heights(means["vanilla (n = 3, 1 diverged)"]) == pytest.approx([0.105, 0.165, 0.225])
+
+
+def test_the_overview_shows_every_condition_on_one_scale(accuracy: pd.DataFrame) -> None:
+    with style():
+        figure = draw_overview(accuracy, ["relu", "tanh", "third", LONG_NAME], "MNIST", ARMS)
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title(loc="left") for axes in shown] == ["relu", "tanh", "third", LONG_NAME]
+    assert {axes.get_ylim() for axes in shown} == {(0, 1)}
+
+
+@pytest.mark.parametrize("name", ["tanh", LONG_NAME])
+def test_no_text_is_cut_off_and_the_axes_fill_the_figure(accuracy: pd.DataFrame, name: str) -> None:
+    note = (
+        f"tanh, learning rate 0.0001, init std 0.1\n{'scikit-learn digits (not MNIST)'}, every seed, mean and interval"
+    )
+    with style():
+        figure = draw_all_seeds(of(accuracy, name), name, note, ARMS)
+        figure.savefig(BytesIO())  # lays it out
+        drawn = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert 0 <= drawn.x0 < drawn.x1 <= width
+    assert 0 <= drawn.y0 < drawn.y1 <= height
+    (axes,) = figure.axes
+    assert axes.get_position().width > 0.8
+
+
+def test_equal_figures_are_equal_bytes_without_a_date(accuracy: pd.DataFrame, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with style():
+            figure = draw_all_seeds(of(accuracy), "tanh", "MNIST", ARMS)
+            save(figure, [tmp_path / f"{name}.svg", tmp_path / f"{name}.png"])
+    for suffix in ("svg", "png"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    svg = (tmp_path / "a.svg").read_text()
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    assert "<dc:date>" not in svg
+
+
+def test_a_figure_is_made_from_the_tables_alone(tmp_path: Path) -> None:
+    paths = []
+    for arm in get_args(Arm):
+        paths.append(tmp_path / f"runs/{arm}.safetensors")
+        write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), paths[-1])
+    make_tables(paths, ["tanh"], ARMS, [42, 43], tmp_path, tmp_path / "tables")
+    make_all_seeds(tmp_path / "tables", "tanh", "MNIST", ARMS, [tmp_path / "figure.svg"])
+    assert "vanilla (n = 2, 2 diverged)" in (tmp_path / "figure.svg").read_text()  # as a comment beside its outlines

@@ -1,0 +1,43 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnpipe.errors import InputError
+from bnpipe.progress import job, training_progress
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_they_were() -> object:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:], root.level = handlers, level
+
+
+def test_bad_input_ends_a_job_with_a_line_on_terminal_and_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end, job(tmp_path / "logs/a.log"):
+        raise InputError("file.gz: truncated\nother.gz: empty")
+    assert end.value.code == 1
+    assert capsys.readouterr().err == "error: file.gz: truncated\nerror: other.gz: empty\n"
+    assert "error: file.gz: truncated" in (tmp_path / "logs/a.log").read_text()
+
+
+def test_a_defect_is_not_dressed_up_as_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), job(tmp_path / "a.log"):
+        raise ZeroDivisionError
+
+
+def test_every_evaluation_is_a_line_in_the_log(tmp_path: Path) -> None:
+    with job(tmp_path / "a.log"), training_progress("tanh vanilla 42-46", steps=121) as on_evaluation:
+        for step in (0, 60, 120):
+            on_evaluation(step, np.array([0.25, 0.5]))
+    lines = (tmp_path / "a.log").read_text().splitlines()
+    assert len(lines) == 3
+    assert "tanh vanilla 42-46: step 60 of 121, accuracy 0.2500 to 0.5000" in lines[1]
+    assert lines[2].endswith(" 0 s left")

@@ -1,0 +1,242 @@
+"""The whole workflow on the embedded digits, small, as a user runs it: what it makes, and what makes it run again."""
+
+import filecmp
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.idx_files import write_small_folder
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "bnpipe", "profiles", "workflow")
+CONFIGURATION: dict[str, Any] = {
+    "dataset": "digits",
+    "seeds": 3,
+    "conditions": {
+        "tanh": {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 25},
+        "relu_bad_init": {"activation": "relu", "learning_rate": 0.01, "init_std": 1, "steps": 25},
+    },
+    "hidden_sizes": [20] * 9,
+    "evaluation_interval": 8,
+    "chunk_size": 2,
+}
+
+
+class Workplace:
+    """A copy of the project with a small configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for part in PARTS:
+            source = REPOSITORY / part
+            if source.is_dir():
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / part)
+        self.configure()
+
+    def configure(self, **changes: object) -> None:
+        text = yaml.safe_dump({**CONFIGURATION, **changes}, sort_keys=False)
+        (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+
+    def snakemake(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(self.folder)}
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+
+    def run(self, *arguments: str) -> None:
+        done = self.snakemake(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def planned(self) -> Counter[str]:
+        """Return how many jobs of each rule would run now."""
+        done = self.snakemake("--dry-run", "--quiet", "host")
+        assert done.returncode == 0, done.stdout + done.stderr
+        jobs = re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, re.MULTILINE)
+        return Counter(job for job in jobs if job != "all")
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results/digits"
+
+    def contents(self) -> dict[str, bytes]:
+        return {
+            path.relative_to(self.results).as_posix(): path.read_bytes()
+            for path in sorted(self.results.rglob("*"))
+            if path.is_file() and path.suffix != ".safetensors"
+        }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    workplace = Workplace(tmp_path_factory.mktemp("finished"))
+    workplace.run()
+    return workplace
+
+
+@pytest.fixture
+def workplace(finished: Workplace) -> Workplace:
+    """Return the finished workplace, with the configuration it was finished with."""
+    finished.configure()
+    return finished
+
+
+def test_tables_figures_and_page_are_there(workplace: Workplace) -> None:
+    accuracy = pd.read_csv(workplace.results / "tables/accuracy.csv")
+    assert len(accuracy) == 2 * 2 * 3 * 4  # conditions, arms, seeds, evaluations at 0, 8, 16, 24
+    assert sorted(set(accuracy["step"])) == [0, 8, 16, 24]
+    runs = pd.read_csv(workplace.results / "tables/runs.csv")
+    diverged = runs[(runs["condition"] == "relu_bad_init") & (runs["arm"] == "vanilla")]
+    assert diverged["first_nonfinite_step"].between(1, 24).tolist() == [True] * 3
+    figures = {path.relative_to(workplace.results).as_posix() for path in workplace.results.rglob("*.svg")}
+    kinds = [
+        f"figures/{condition}/{kind}.svg"
+        for condition in ("tanh", "relu_bad_init")
+        for kind in ("single_seed", "all_seeds")
+    ]
+    assert figures == {"figures/overview.svg", *kinds}
+    page = (workplace.results / "report.html").read_text(encoding="utf-8")
+    assert "This is not MNIST" in page
+    assert str(workplace.folder) not in page
+
+
+def test_a_second_run_has_nothing_to_do(workplace: Workplace) -> None:
+    assert workplace.planned() == {}
+
+
+def test_a_deleted_figure_is_remade_alone(workplace: Workplace) -> None:
+    figure = workplace.results / "figures/tanh/all_seeds.png"
+    before = figure.read_bytes()
+    figure.unlink()
+    assert workplace.planned() == {"all_seeds_figure": 1, "report": 1}
+    workplace.run()
+    assert figure.read_bytes() == before
+
+
+def test_another_learning_rate_trains_that_condition_alone(workplace: Workplace) -> None:
+    conditions = {**CONFIGURATION["conditions"]}
+    conditions["tanh"] = {**conditions["tanh"], "learning_rate": 0.02}
+    workplace.configure(conditions=conditions)
+    assert workplace.planned()["train"] == 2 * 2  # arms, chunks
+
+
+def test_a_new_condition_is_trained_alone(workplace: Workplace) -> None:
+    conditions = {**CONFIGURATION["conditions"], "new": {**CONFIGURATION["conditions"]["tanh"], "steps": 30}}
+    workplace.configure(conditions=conditions)
+    assert workplace.planned()["train"] == 2 * 2
+
+
+def test_more_seeds_train_new_chunks_alone(workplace: Workplace) -> None:
+    workplace.configure(seeds=5)  # 42 43 | 44 45 | 46, of which 42 43 is there
+    assert workplace.planned()["train"] == 2 * 2 * 2
+    workplace.configure(seeds=2)
+    assert workplace.planned()["train"] == 0
+
+
+def test_another_mirror_changes_nothing(workplace: Workplace) -> None:
+    workplace.configure(mirrors=["http://127.0.0.1:1/"])
+    assert workplace.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("figures", {"single_seed_figure", "all_seeds_figure", "overview_figure", "report"}),
+        ("report", {"report"}),
+        ("progress", set()),
+        ("tables", {"tables", "single_seed_figure", "all_seeds_figure", "overview_figure", "report"}),
+        ("data/retrieve", set()),
+        ("norms", {"train", "tables", "single_seed_figure", "all_seeds_figure", "overview_figure", "report"}),
+    ],
+)
+def test_a_change_of_code_runs_what_depends_on_it_and_no_more(
+    workplace: Workplace, module: str, rules: set[str]
+) -> None:
+    file = workplace.folder / f"bnpipe/{module}.py"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text + "\n# changed\n", encoding="utf-8")
+    try:
+        assert set(workplace.planned()) == rules
+    finally:
+        file.write_text(text, encoding="utf-8")
+    assert workplace.planned() == {}  # the file is newer, its content is not
+
+
+def test_another_folder_one_core_and_another_chunk_size_give_the_same_bytes(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    other = Workplace(tmp_path)
+    other.run("--cores", "1")
+    assert other.contents() == workplace.contents()
+    other.configure(chunk_size=3)
+    other.run()
+    assert set(other.contents()) == set(workplace.contents())
+    for name in ("accuracy", "summary", "comparison"):
+        assert filecmp.cmp(other.results / f"tables/{name}.csv", workplace.results / f"tables/{name}.csv", False)
+
+
+def test_the_shim_for_the_catalog_is_the_same_workflow(workplace: Workplace) -> None:
+    figure = workplace.results / "figures/tanh/all_seeds.png"
+    figure.unlink()
+    workplace.run("--snakefile", "workflow/Snakefile")
+    assert figure.is_file()
+    assert workplace.planned() == {}
+
+
+def test_snakemakes_own_report_is_built_offline(workplace: Workplace, tmp_path: Path) -> None:
+    workplace.run("--report", str(tmp_path / "report.zip"))
+    assert (tmp_path / "report.zip").stat().st_size > 100_000
+
+
+BAD: list[tuple[str, Callable[[str], str], str]] = [
+    ("unknown key", lambda text: text + "batchsize: 3\n", "batchsize: unknown key"),
+    ("unsafe name", lambda text: text.replace("  tanh:", "  ../tanh:"), "conditions.../tanh"),
+    ("key twice", lambda text: text + "dataset: mnist\n", "dataset: stands on line 1 and again on line"),
+    ("not YAML", lambda text: text + "seeds: [1\n", "not YAML"),
+    ("no such data set", lambda text: text.replace("digits", "imagenet"), "dataset: found 'imagenet'"),
+    ("no such mirror", lambda text: text + "mirrors: [nowhere]\n", "mirrors: found 'nowhere'"),
+    ("empty grid", lambda text: text.replace("seeds: 3", "seeds: []"), "seeds: found []"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "complaint"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+def test_a_bad_configuration_is_one_line_and_touches_nothing(
+    workplace: Workplace, spoil: Callable[[str], str], complaint: str
+) -> None:
+    before = workplace.contents()
+    path = workplace.folder / "config.yaml"
+    path.write_text(spoil(path.read_text(encoding="utf-8")), encoding="utf-8")
+    done = workplace.snakemake()
+    assert done.returncode != 0
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("Using workflow specific profile")]
+    assert len(errors) == 1, done.stderr
+    assert errors[0].startswith("error: ")
+    assert complaint in errors[0]
+    assert workplace.contents() == before
+
+
+def test_a_damaged_data_file_is_one_line_and_touches_nothing(workplace: Workplace, tmp_path: Path) -> None:
+    before = workplace.contents()
+    own = tmp_path / "own"
+    write_small_folder(own)
+    labels = own / "train-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:-1])
+    workplace.configure(dataset=str(own))
+    done = workplace.snakemake()
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    assert any(line.startswith(f"error: {labels}: truncated") for line in done.stderr.splitlines())
+    assert workplace.contents() == before
+    assert not (workplace.folder / "results/own").exists()
