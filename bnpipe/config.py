@@ -181,7 +181,7 @@ class Configuration(_Section):
     )
     normalization: Normalization = Field(default=Normalization(), description="Settings of batch normalization.")
     chunk_size: Annotated[int, Whole(1, MOST_SEEDS)] = Field(
-        default=5, description="Seeds that one job trains side by side. It does not change any result."
+        default=10, description="Seeds that one job trains side by side. It does not change any result."
     )
 
     @field_validator("seeds", "arms", "mirrors")

@@ -25,7 +25,7 @@ GOOD: dict[str, Any] = {
     "batch_size": 60,
     "evaluation_interval": 60,
     "normalization": {"epsilon": 0.001, "moving_average_weight": 0.01, "moving_variance": "biased"},
-    "chunk_size": 5,
+    "chunk_size": 10,
 }
 POSITIVE = "permitted is a number greater than 0"
 WEIGHT = "permitted is a number greater than 0 and at most 1"
@@ -168,7 +168,7 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
         "batch_size": 60,
         "evaluation_interval": 60,
         "normalization": {"epsilon": 0.001, "moving_average_weight": 0.01, "moving_variance": "biased"},
-        "chunk_size": 5,
+        "chunk_size": 10,
     }
 
 
