@@ -21,7 +21,7 @@ WANTED := $(or $(DATASET),$(if $(MIRROR),mnist))
 report: $(INSTALLED) ## set up, run all experiments, say where the report is (the default)
 	@set -e; dataset='$(WANTED)'; \
 	[ -n "$$dataset" ] || dataset=$$($(BIN)/python -m bnpipe.data.choose); \
-	$(BIN)/snakemake --cores $(CORES) --config dataset="$$dataset" $(SETTINGS); \
+	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason --config dataset="$$dataset" $(SETTINGS); \
 	report=$$($(BIN)/python -m bnpipe.data.sources "$$dataset"); \
 	echo "Report: $(CURDIR)/results/$$report/report.html"
 

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import yaml
@@ -24,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from bnpipe.errors import InputError
+from bnpipe.errors import InputError, printable
 from bnpipe.settings import FIRST_SEED, Activation, Arm, VarianceConvention
 
 LARGEST_SEED = 2**32 - 1  # numpy.random.RandomState takes no larger one
@@ -210,51 +209,14 @@ def parse_configuration(values: Mapping[str, Any], source: str) -> Configuration
         return Configuration.model_validate(values)
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
+        # A list whose only entry is wrong is reported a second time, as too short: keep what is innermost.
         locations = {mistake["loc"][:depth] for mistake in mistakes for depth in range(len(mistake["loc"]))}
         innermost = [mistake for mistake in mistakes if mistake["loc"] not in locations]
         raise InputError("\n".join(f"{source}: {_explain(mistake)}" for mistake in innermost)) from error
 
 
-def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds.
-
-    Raises InputError where it is not YAML, or a key stands twice (YAML would silently keep the last).
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
-        duplicates = list(_duplicate_keys(yaml.compose(text, yaml.SafeLoader)))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}: " if mark else ""
-        began = error.context_mark
-        context = f" ({error.context}, which begins on line {began.line + 1})" if began and error.context else ""
-        raise InputError(
-            f"{path}: {place}not YAML: {error.problem}{context}; indent with spaces, close quotes and brackets"
-        ) from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    except (OSError, ValueError) as error:  # ValueError: bytes that are no UTF-8, a 13th month
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
-    if duplicates:
-        raise InputError("\n".join(f"{path}: {duplicate}" for duplicate in duplicates))
-    return values
-
-
-def _duplicate_keys(node: yaml.Node | None, prefix: str = "") -> Iterator[str]:
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            name, line = f"{prefix}{_printable(key.value)}", key.start_mark.line + 1
-            if name in seen:
-                yield f"{name}: stands on line {seen[name]} and again on line {line}; permitted is once; delete one"
-            seen[name] = line
-            if value.start_mark.index > node.start_mark.index:  # else an alias of what it stands in
-                yield from _duplicate_keys(value, f"{name}.")
-
-
 def _explain(error: ErrorDetails) -> str:
-    path = [_printable(part) for part in error["loc"] if part != "[key]"]
+    path = [printable(part) for part in error["loc"] if part != "[key]"]
     key = ".".join(path) or "the whole"
     value = repr(error["input"])
     found = f"found {value if len(value) <= 80 else value[:77] + '...'}"
@@ -278,10 +240,6 @@ def _explain(error: ErrorDetails) -> str:
             return f"{key}: {found}; permitted is a mapping, a line 'key: value' for each entry"
         case _:
             return f"{key}: {found}; {error['msg']}"
-
-
-def _printable(key: object) -> str:
-    return str(key) if str(key).isprintable() else repr(key)
 
 
 def _fields_of(location: tuple[int | str, ...]) -> dict[str, Any]:

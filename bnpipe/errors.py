@@ -11,3 +11,8 @@ class InputError(Exception):
     def for_terminal(self) -> str:
         """Return the message as a user is shown it: each line begins with 'error: '."""
         return "\n".join(f"error: {line}" for line in str(self).splitlines())
+
+
+def printable(key: object) -> str:
+    """Return a key as it may stand in a line: as it is, or, with line breaks and the like, quoted."""
+    return str(key) if str(key).isprintable() else repr(key)

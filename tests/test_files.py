@@ -49,3 +49,11 @@ def test_text_is_utf8(tmp_path: Path) -> None:
     write_text_whole(path, "σ² ü\n")
     assert path.read_bytes() == b"\xcf\x83\xc2\xb2 \xc3\xbc\n"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
+    with written_whole(tmp_path / "private") as partial:
+        partial.unlink()
+        partial.touch(mode=0o600)
+    (tmp_path / "other").touch()
+    assert (tmp_path / "private").stat().st_mode == (tmp_path / "other").stat().st_mode

@@ -9,11 +9,12 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnpipe.config import parse_configuration, read_yaml
+from bnpipe.config import parse_configuration
 from bnpipe.data.idx import GZIP_MAGIC
 from bnpipe.data.retrieve import torchvision_dataset
 from bnpipe.data.sources import FILES, TITLES, mirror_url
 from bnpipe.errors import InputError
+from bnpipe.yaml_files import read_yaml
 
 ANSWER_LIMIT = 5.0  # seconds a mirror has to answer
 

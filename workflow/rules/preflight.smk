@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from bnpipe.config import read_yaml
 from bnpipe.errors import InputError
+from bnpipe.yaml_files import read_yaml
 
 try:
     for path in [Path("config.yaml"), *map(Path, workflow.overwrite_configfiles)]:
