@@ -17,6 +17,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         partial.touch()
         mode = partial.stat().st_mode
+        partial.unlink()
         yield partial
         partial.chmod(mode)  # safetensors makes files that only their owner can read
         with partial.open("rb") as file:

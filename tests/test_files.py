@@ -53,7 +53,6 @@ def test_text_is_utf8(tmp_path: Path) -> None:
 
 def test_the_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
     with written_whole(tmp_path / "private") as partial:
-        partial.unlink()
         partial.touch(mode=0o600)
     (tmp_path / "other").touch()
     assert (tmp_path / "private").stat().st_mode == (tmp_path / "other").stat().st_mode
