@@ -10,6 +10,7 @@ VarianceConvention = Literal["biased", "unbiased"]
 FIRST_SEED = 42  # the tutorial's; a number of seeds counts from here
 IMAGE_SIZE = (28, 28)  # rows and columns; every data set is brought to this size
 PIXELS = 28 * 28  # width of the input layer
+DIGITS_SPLIT = (1197, 300, 300)  # training, validation and test images of scikit-learn's digits
 CLASSES = 10  # width of the output layer
 
 

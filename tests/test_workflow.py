@@ -207,6 +207,7 @@ BAD: list[tuple[str, Callable[[str], str], str]] = [
     ("not YAML", lambda text: text + "seeds: [1\n", "not YAML"),
     ("no such data set", lambda text: text.replace("digits", "imagenet"), "dataset: found 'imagenet'"),
     ("no such mirror", lambda text: text + "mirrors: [nowhere]\n", "mirrors: found 'nowhere'"),
+    ("batch larger than the data", lambda text: text + "batch_size: 5000\n", "batch_size: found 5000"),
     ("empty grid", lambda text: text.replace("seeds: 3", "seeds: []"), "seeds: found []"),
 ]
 
@@ -225,6 +226,8 @@ def test_a_bad_configuration_is_one_line_and_touches_nothing(
     assert errors[0].startswith("error: ")
     assert complaint in errors[0]
     assert workplace.contents() == before
+    workplace.configure()
+    assert workplace.planned() == {}
 
 
 def test_a_damaged_data_file_is_one_line_and_touches_nothing(workplace: Workplace, tmp_path: Path) -> None:

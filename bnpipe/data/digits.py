@@ -4,9 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-TEST_IMAGES = 300  # the last of the file
-VALIDATION_IMAGES = 300  # the first of the remaining 1,497; 1,197 are left for training
-
 
 def read_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the images (1797, 28, 28) and labels (1797,), in scikit-learn's order.

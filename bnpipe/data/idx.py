@@ -45,18 +45,31 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
     return labels
 
 
-def read_payload(path: Path, limit: int = LARGEST_PAYLOAD) -> bytes:
+def peek_count(path: Path) -> int | None:
+    """Return how many images or labels the header of a file promises, or None where it has no such header."""
+    try:
+        start = _read_bytes(path, 8)
+    except InputError:
+        return None
+    return int(struct.unpack_from(">I", start, 4)[0]) if len(start) == 8 and start[:2] == b"\0\0" else None
+
+
+def read_payload(path: Path) -> bytes:
     """Read a file, decompressed where it is gzip. Raises InputError where it cannot be read or is too large."""
+    payload = _read_bytes(path, LARGEST_PAYLOAD + 1)
+    if len(payload) > LARGEST_PAYLOAD:
+        raise InputError(f"{path}: holds more than {LARGEST_PAYLOAD} bytes, the most permitted; replace the file")
+    return payload
+
+
+def _read_bytes(path: Path, most: int) -> bytes:
     try:
         with path.open("rb") as file:
             compressed = file.read(2) == GZIP_MAGIC
         with gzip.open(path) if compressed else path.open("rb") as file:
-            payload = file.read(limit + 1)
+            return file.read(most)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({error}); replace the file") from error
-    if len(payload) > limit:
-        raise InputError(f"{path}: holds more than {limit} bytes; permitted is at most that; replace the file")
-    return payload
 
 
 def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:

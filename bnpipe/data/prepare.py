@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnpipe.data.digits import TEST_IMAGES, VALIDATION_IMAGES, read_digits
+from bnpipe.data.digits import read_digits
 from bnpipe.data.idx import read_images, read_labels
 from bnpipe.data.packed import pack
 from bnpipe.data.retrieve import retrieve
 from bnpipe.data.sources import resolve
+from bnpipe.settings import DIGITS_SPLIT
 
 
 def prepare(dataset: str, mirrors: Sequence[str], validation_images: int, download_folder: Path, packed: Path) -> None:
@@ -19,8 +20,8 @@ def prepare(dataset: str, mirrors: Sequence[str], validation_images: int, downlo
     """
     if dataset == "digits":
         images, labels = read_digits()
-        train, test = (images[:-TEST_IMAGES], labels[:-TEST_IMAGES]), (images[-TEST_IMAGES:], labels[-TEST_IMAGES:])
-        return pack(train, test, VALIDATION_IMAGES, packed)
+        _, validation, test = DIGITS_SPLIT  # the last images are the test set, as if in a file of their own
+        return pack((images[:-test], labels[:-test]), (images[-test:], labels[-test:]), validation, packed)
     files = resolve(dataset).files or retrieve(dataset, download_folder, mirrors)
     train_images, train_labels, test_images, test_labels = files
     return pack(

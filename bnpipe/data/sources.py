@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnpipe.data.idx import peek_count
 from bnpipe.errors import InputError
+from bnpipe.settings import DIGITS_SPLIT
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -29,6 +31,7 @@ TITLES = {
     "kmnist": "KMNIST",
     "digits": "scikit-learn's digits (not MNIST)",
 }
+TRAINING_FILE_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "kmnist": 60_000, "digits": sum(DIGITS_SPLIT[:2])}
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -80,6 +83,25 @@ def check_mirrors(mirrors: Sequence[str]) -> None:
     """Raise InputError where a mirror cannot be one."""
     for mirror in mirrors:
         mirror_url(mirror)
+
+
+def check_sizes(source: Source, validation_images: int, batch_size: int) -> None:
+    """Raise InputError where the training images do not suffice for the validation images and one batch."""
+    images = TRAINING_FILE_IMAGES.get(source.name) if not source.files else peek_count(source.files[0])
+    if images is None:  # a damaged file: reading it says what is wrong
+        return
+    if source.name == "digits":
+        validation_images = DIGITS_SPLIT[1]
+    if validation_images >= images:
+        raise InputError(
+            f"validation_images: found {validation_images}; permitted is at most {images - 1}, since the data set "
+            f"has {images} training images"
+        )
+    if batch_size > images - validation_images:
+        raise InputError(
+            f"batch_size: found {batch_size}; permitted is at most {images - validation_images}, the training images "
+            "that the validation images leave"
+        )
 
 
 def _existing_folder(text: str) -> Path | None:

@@ -103,11 +103,13 @@ def test_missing_file_and_folder_are_refused(tmp_path: Path, read: Reader) -> No
 
 
 @pytest.mark.parametrize("wrap", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_payload_is_limited(tmp_path: Path, wrap: Callable[[bytes], bytes]) -> None:
+def test_payload_is_limited(tmp_path: Path, wrap: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(wrap(bytes(1000)))
-    assert read_payload(path, limit=1000) == bytes(1000)
-    assert "more than 999 bytes" in error_line(lambda path: np.frombuffer(read_payload(path, 999), np.uint8), path)
+    monkeypatch.setattr("bnpipe.data.idx.LARGEST_PAYLOAD", 1000)
+    assert read_payload(path) == bytes(1000)
+    monkeypatch.setattr("bnpipe.data.idx.LARGEST_PAYLOAD", 999)
+    assert "more than 999 bytes" in error_line(lambda path: np.frombuffer(read_payload(path), np.uint8), path)
 
 
 @needs_real_mnist

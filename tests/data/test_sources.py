@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bnpipe.data.sources import FILES, Source, check_mirrors, mirror_url, resolve
+from bnpipe.data.sources import FILES, Source, check_mirrors, check_sizes, mirror_url, resolve
 from bnpipe.errors import InputError
 from tests.idx_files import write_small_folder
 
@@ -140,3 +140,43 @@ def test_good_mirrors_pass(tmp_path: Path) -> None:
     check_mirrors(["https://example.org/", str(tmp_path)])
     with pytest.raises(InputError):
         check_mirrors([str(tmp_path), str(tmp_path / "missing")])
+
+
+# Sizes
+
+
+@pytest.mark.parametrize(
+    ("dataset", "validation_images", "batch_size"),
+    [("mnist", 5000, 55_000), ("mnist", 59_999, 1), ("digits", 5000, 1197), ("kmnist", 1, 59_999)],
+)
+def test_sizes_that_fit(dataset: str, validation_images: int, batch_size: int) -> None:
+    check_sizes(resolve(dataset), validation_images, batch_size)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "validation_images", "batch_size", "complaint"),
+    [
+        ("mnist", 60_000, 60, "validation_images: found 60000; permitted is at most 59999"),
+        ("mnist", 5000, 55_001, "batch_size: found 55001; permitted is at most 55000"),
+        ("digits", 5000, 1198, "batch_size: found 1198; permitted is at most 1197"),
+    ],
+)
+def test_sizes_that_do_not_fit(dataset: str, validation_images: int, batch_size: int, complaint: str) -> None:
+    with pytest.raises(InputError) as error:
+        check_sizes(resolve(dataset), validation_images, batch_size)
+    assert str(error.value).startswith(complaint)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_sizes_of_own_files_come_from_their_header(tmp_path: Path, compressed: bool) -> None:
+    source = resolve(str(write_small_folder(tmp_path / "own", compressed=compressed)))  # 20 training images
+    check_sizes(source, 12, 8)
+    with pytest.raises(InputError, match="batch_size: found 9; permitted is at most 8"):
+        check_sizes(source, 12, 9)
+
+
+def test_sizes_of_damaged_own_files_are_left_to_their_reader(tmp_path: Path) -> None:
+    source = resolve(str(write_small_folder(tmp_path / "own")))
+    source.files[0].write_bytes(b"\x1f\x8bnonsense")
+    check_sizes(source, 12, 9)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bnpipe.conditions import describe, shareable, stacks, training_settings
 from bnpipe.config import parse_configuration
-from bnpipe.data.sources import check_mirrors, resolve
+from bnpipe.data.sources import check_mirrors, check_sizes, resolve
 from bnpipe.errors import InputError
 from bnpipe.provenance import module_files
 from bnpipe.settings import FIRST_SEED
@@ -14,6 +14,7 @@ try:
     configuration = parse_configuration(config, source="configuration")
     source = resolve(configuration.dataset)
     check_mirrors(configuration.mirrors)
+    check_sizes(source, configuration.validation_images, configuration.batch_size)
 except InputError as error:
     sys.exit(error.for_terminal())
 
