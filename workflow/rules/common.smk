@@ -43,7 +43,7 @@ def logs(path):
 
 
 def template(name):
-    return str(Path(workflow.basedir, "workflow/report", name).resolve())
+    return str(Path(workflow.source_path(f"../report/{name}")).resolve())
 
 
 def code(*modules):
