@@ -42,15 +42,13 @@ def logs(path):
     return f"logs/{source.name}/{path}"
 
 
-def template(name):
-    return str(Path(workflow.source_path(f"../report/{name}")).resolve())
-
-
 def code(*modules):
     """The package's files that modules are built on: inputs, so that a change re-runs what depends on it."""
     return sorted({str(file) for module in modules for file in module_files(module)})
 
 
+# Not by workflow.source_path, which copies files to another place for each run: the report would never be up to date.
+TEMPLATES = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "../report").resolve()
 PACKED = f"resources/{source.name}/packed.safetensors"
 TABLES = {name: results(f"tables/{name}.csv") for name in ("accuracy", "runs", "summary", "comparison", "origins")}
 FIGURES = ["overview", *expand("{condition}/{kind}", condition=CONDITIONS, kind=["single_seed", "all_seeds"])]

@@ -3,8 +3,8 @@ rule report:
     input:
         tables=list(TABLES.values()),
         figures=[results(f"figures/{name}.svg") for name in FIGURES],
-        template=template("report.html.j2"),
-        tutorial=template("tutorial.yaml"),
+        template=str(TEMPLATES / "report.html.j2"),
+        tutorial=str(TEMPLATES / "tutorial.yaml"),
         code=code("report"),
     output:
         report(results("report.html"), caption="../report/page.rst", category="Report", labels={"page": "report"}),
