@@ -237,7 +237,7 @@ def test_a_damaged_data_file_is_one_line_and_touches_nothing(workplace: Workplac
     write_small_folder(own)
     labels = own / "train-labels-idx1-ubyte"
     labels.write_bytes(labels.read_bytes()[:-1])
-    workplace.configure(dataset=str(own))
+    workplace.configure(dataset=str(own), validation_images=8, batch_size=8)
     done = workplace.snakemake()
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr
