@@ -5,7 +5,7 @@ serves every run of the stack. On the CPU a run's numbers are the same bits alon
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -48,25 +48,29 @@ class StackedNetwork(nn.Module):
         super().__init__()
         self.weights = nn.ParameterList(nn.Parameter(weight, requires_grad=False) for weight in weights)
         self.transforms = nn.ModuleList(transforms)
-        self._layers = list(zip(weights, transforms, strict=True))
         self._nonlinearity = NONLINEARITIES[activation]
         self._inputs: list[Tensor] = []  # of each layer, kept for the backward pass
 
+    @property
+    def layers(self) -> list[tuple[Tensor, Transform]]:
+        """Weights and transform of each layer, first layer first."""
+        return cast(list[tuple[Tensor, Transform]], list(zip(self.weights, self.transforms, strict=True)))
+
     def forward(self, images: Tensor) -> Tensor:
         """Training mode: images (runs, batch, pixels) to logits (runs, batch, classes)."""
-        self._inputs = [images]
-        for weight, transform in self._layers[:-1]:
+        self._inputs = []
+        z = images
+        for weight, transform in self.layers:
+            self._inputs.append(self._nonlinearity.forward(z) if self._inputs else images)
             z = transform.forward(torch.bmm(self._inputs[-1], weight))
-            self._inputs.append(self._nonlinearity.forward(z))
-        weight, transform = self._layers[-1]
-        return transform.forward(torch.bmm(self._inputs[-1], weight))
+        return z
 
     def infer(self, images: Tensor) -> Tensor:
         """Inference mode: images (batch, pixels), the same for all runs, to logits (runs, batch, classes)."""
-        weight, transform = self._layers[0]
+        (weight, transform), *above = self.layers
         # One product over the weights of all runs side by side would be a third faster, but not the same bits.
         z = transform.infer(torch.bmm(images.expand(len(weight), -1, -1), weight))
-        for weight, transform in self._layers[1:]:
+        for weight, transform in above:
             z = transform.infer(torch.bmm(self._nonlinearity.forward(z), weight))
         return z
 
@@ -77,7 +81,7 @@ class StackedNetwork(nn.Module):
         makes every gradient below an update, which the matrix product subtracts from the weights as it is
         formed (baddbmm), without a pass of its own.
         """
-        for (weight, transform), inputs in zip(reversed(self._layers), reversed(self._inputs), strict=True):
+        for (weight, transform), inputs in zip(reversed(self.layers), reversed(self._inputs), strict=True):
             delta = transform.backward(delta)
             delta_inputs = None if inputs is self._inputs[0] else torch.bmm(delta, weight.transpose(1, 2))
             weight.baddbmm_(inputs.transpose(1, 2), delta, alpha=-1)

@@ -80,3 +80,10 @@ def test_inference_looks_at_each_image_alone(arm: Arm) -> None:
     together = network.infer(images)
     assert together.shape == (2, 5, 10)
     torch.testing.assert_close(network.infer(images[3:4]), together[:, 3:4])
+
+
+def test_a_network_can_be_brought_to_double_precision() -> None:
+    settings = make_settings(arm="batchnorm")
+    weights = [torch.ones(1, 784, 10), torch.ones(1, 10, 10)]
+    network = StackedNetwork(weights, [ARMS["batchnorm"](1, 10, settings) for _ in weights], "tanh").double()
+    assert network.forward(torch.rand(1, 60, 784, dtype=torch.float64)).dtype == torch.float64
