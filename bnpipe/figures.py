@@ -19,6 +19,7 @@ from bnpipe.tables import RUN_KEYS, alike, read_table
 # Blue and vermillion of the palette of Okabe & Ito, and line styles that differ without colour.
 COLOURS = {"vanilla": "#D55E00", "batchnorm": "#0072B2"}
 LINE_STYLES = {"vanilla": (0, (4, 1.5)), "batchnorm": "solid"}
+ALL_SEEDS = ", every seed, mean and its 95% interval"  # what figures of all seeds add to their note
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same shapes on every machine
     "font.size": 9,
@@ -47,9 +48,7 @@ def draw_single_seed(accuracy: pd.DataFrame, title: str, note: str, seed: int, a
     for arm in arms:
         curve = accuracy[(accuracy["arm"] == arm) & (accuracy["seed"] == seed)]
         axes.plot(curve["step"], curve["accuracy"], label=arm, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
-    _finish(axes)
-    figure.legend(loc="outside lower center", ncols=len(arms))
-    return figure
+    return _finished(figure, axes, arms)
 
 
 def draw_all_seeds(accuracy: pd.DataFrame, title: str, note: str, arms: Sequence[str]) -> Figure:
@@ -59,9 +58,7 @@ def draw_all_seeds(accuracy: pd.DataFrame, title: str, note: str, arms: Sequence
     """
     figure, axes = _canvas(title, note)
     _draw_arms(axes, accuracy, arms)
-    _finish(axes)
-    figure.legend(loc="outside lower center", ncols=len(arms))
-    return figure
+    return _finished(figure, axes, arms)
 
 
 def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, arms: Sequence[str]) -> Figure:
@@ -77,7 +74,6 @@ def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, 
         _draw_arms(axes, accuracy[accuracy["condition"] == condition], arms)
         axes.set_title(condition)
         _scale(axes)
-        axes.set_xlabel("training step")
     for axes in grid[:, 0]:
         axes.set_ylabel("validation accuracy")
     for axes in grid.flat[len(conditions) :]:
@@ -100,8 +96,7 @@ def make_single_seed(
 def make_all_seeds(tables: Path, condition: str, note: str, arms: Sequence[str], outputs: Sequence[Path]) -> None:
     """Draw all seeds of one condition from the tables in a folder, into each of the output files."""
     with style():
-        note = f"{note}, every seed, mean and its 95% interval"
-        save(draw_all_seeds(_curves(tables, condition), condition, note, arms), outputs)
+        save(draw_all_seeds(_curves(tables, condition), condition, note + ALL_SEEDS, arms), outputs)
 
 
 def make_overview(
@@ -109,8 +104,7 @@ def make_overview(
 ) -> None:
     """Draw all conditions from the tables in a folder, into each of the output files."""
     with style():
-        note = f"{note}, every seed, mean and its 95% interval"
-        save(draw_overview(_curves(tables), conditions, note, arms), outputs)
+        save(draw_overview(_curves(tables), conditions, note + ALL_SEEDS, arms), outputs)
 
 
 @contextmanager
@@ -159,13 +153,15 @@ def _canvas(title: str, note: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _finish(axes: Axes) -> None:
-    axes.set_xlabel("training step")
+def _finished(figure: Figure, axes: Axes, arms: Sequence[str]) -> Figure:
     axes.set_ylabel("validation accuracy")
     _scale(axes)
+    figure.legend(loc="outside lower center", ncols=len(arms))
+    return figure
 
 
 def _scale(axes: Axes) -> None:
+    axes.set_xlabel("training step")
     axes.set_ylim(0, 1)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))

@@ -84,10 +84,9 @@ def read_record(path: Path) -> Record:
         with safe_open(path, framework="numpy") as file:
             about: dict[str, Any] = json.loads(file.metadata()[_HEADER])
             curves = Curves(**{field.name: file.get_tensor(field.name) for field in fields(Curves)})
-        about["settings"]["hidden_sizes"] = tuple(about["settings"]["hidden_sizes"])
         return Record(
             condition=about["condition"],
-            settings=TrainingSettings(**about["settings"]),
+            settings=TrainingSettings.from_plain(about["settings"]),
             origin=Origin(**about["origin"]),
             curves=curves,
         )

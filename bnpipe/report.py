@@ -44,8 +44,8 @@ def make_report(
     """Render the page from the CSV files of one folder and the SVG files of another.
 
     template: Jinja2. tutorial: YAML, what the tutorial reports of which settings. configuration: plain values, as
-    shown on the page. dataset: its title; dataset_name: as in
-    paths. Raises InputError where a file is missing or damaged.
+    shown on the page. dataset: its title; dataset_name: as in paths. Raises InputError where a file is missing or
+    damaged.
     """
     names = ("runs", "summary", "comparison", "origins")
     data = {name: read_table(tables / f"{name}.csv") for name in names}

@@ -28,7 +28,7 @@ def train_and_record(
     `bnpipe.train.train_stack`. Raises InputError where the packed file cannot be used.
     """
     data = open_dataset(packed)
-    trained_with = TrainingSettings(**{**settings, "hidden_sizes": tuple(settings["hidden_sizes"])})
+    trained_with = TrainingSettings.from_plain(settings)
     curves = train_stack(trained_with, seeds, data, on_evaluation)
     origin = Origin(
         dataset=dataset,

@@ -1,7 +1,8 @@
 """What the numbers of a run depend on, apart from its seed and the data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
 
 Arm = Literal["vanilla", "batchnorm"]
 Activation = Literal["tanh", "relu"]
@@ -29,6 +30,11 @@ class TrainingSettings:
     epsilon: float  # added to a variance before its square root is taken
     moving_average_weight: float  # of the newest batch; TensorFlow's momentum is 1 minus this
     moving_variance: VarianceConvention  # divisor of the averaged batch variance: m (biased) or m - 1
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Self:
+        """Make settings of what JSON or a job's parameters hold of them: there a tuple is a list."""
+        return cls(**{**values, "hidden_sizes": tuple(values["hidden_sizes"])})
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ comparison  one row a pair: a run and the baseline's run with the same condition
 origins     one row a run record: the data, code, device and versions that made it
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import product
@@ -40,7 +41,6 @@ COMPARISON_COLUMNS = [
     *("baseline", "final_accuracy", "baseline_final_accuracy", "difference", "diverged"),
     *("n", "n_diverged", "mean_difference", "low", "high"),
 ]
-
 ORIGIN_COLUMNS = ["record", "dataset", "dataset_sha256", "code_sha256", "device", "python", "numpy", "torch"]
 
 
@@ -168,12 +168,12 @@ def make_tables(
 
 def check_complete(runs: pd.DataFrame, expected: Iterable[tuple[str, str, int]]) -> None:
     """Raise InputError, naming up to ten of them, where runs are missing, stand twice or were not asked for."""
-    found = list(runs[RUN_KEYS].itertuples(index=False, name=None))
+    found = Counter(runs[RUN_KEYS].itertuples(index=False, name=None))
     wanted = set(expected)
     faults = {
-        "missing": sorted(wanted - set(found)),
-        "not asked for": sorted(set(found) - wanted),
-        "twice": sorted({run for run in found if found.count(run) > 1}) if len(set(found)) < len(found) else [],
+        "missing": sorted(wanted - found.keys()),
+        "not asked for": sorted(found.keys() - wanted),
+        "twice": sorted(run for run, times in found.items() if times > 1),
     }
     for fault, named in faults.items():
         if named:
