@@ -36,23 +36,25 @@ class BatchOrder:
             raise InputError(f"batch_size: found {batch_size}; permitted is 1 to {images}, the training images")
         self._streams = streams
         self._batch_size = batch_size
-        self._orders = np.tile(np.arange(images), (len(streams), 1))  # (runs, images)
-        self._next = 0
-        self._shuffle()
+        self._orders = np.tile(np.arange(images, dtype=np.int32), (len(streams), 1))  # (runs, images)
+        self._next = images  # shuffle before the first batch
 
-    def next_batch(self) -> NDArray[np.int64]:
-        """Return the next mini-batch: indices of training images, shape (runs, batch_size)."""
-        rest = self._orders[:, self._next : self._next + self._batch_size].copy()  # the order will be overwritten
-        missing = self._batch_size - rest.shape[1]
-        self._next += self._batch_size
-        if missing == 0:
-            return rest
-        self._shuffle()
-        self._next = missing
-        return np.concatenate([rest, self._orders[:, :missing]], axis=1)
+    def next_batches(self, count: int) -> NDArray[np.int32]:
+        """Return the next mini-batches: indices of training images, shape (count, batch_size, runs)."""
+        missing = count * self._batch_size
+        parts = []
+        while missing:
+            if self._next == self._orders.shape[1]:
+                self._shuffle()
+                self._next = 0
+            part = self._orders[:, self._next : self._next + missing]
+            parts.append(part.T.copy())  # the order will be overwritten
+            self._next += len(parts[-1])
+            missing -= len(parts[-1])
+        return np.concatenate(parts).reshape(count, self._batch_size, len(self._streams))
 
     def _shuffle(self) -> None:
-        for run, stream in enumerate(self._streams):
-            permutation = np.arange(self._orders.shape[1])
+        for order, stream in zip(self._orders, self._streams, strict=True):
+            permutation = np.arange(len(order))
             stream.shuffle(permutation)
-            self._orders[run] = self._orders[run, permutation]
+            order[:] = order[permutation]

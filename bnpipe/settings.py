@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 Arm = Literal["vanilla", "batchnorm"]
 Activation = Literal["tanh", "relu"]
 VarianceConvention = Literal["biased", "unbiased"]
+Device = Literal["cpu", "cuda"]
 
 FIRST_SEED = 42  # the tutorial's; a number of seeds counts from here
 IMAGE_SIZE = (28, 28)  # rows and columns; every data set is brought to this size

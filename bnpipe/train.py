@@ -1,4 +1,4 @@
-"""Train a stack of runs: the seeds of a chunk, under one condition and one arm."""
+"""Train a stack of runs: seeds under one condition and one arm, side by side on one device."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -8,14 +8,16 @@ import torch
 from torch import Tensor
 
 from bnpipe.data.packed import Dataset, Images
+from bnpipe.devices import captured, free_memory
+from bnpipe.kernels import one_thread
 from bnpipe.networks import StackedNetwork, cross_entropy
 from bnpipe.norms import ARMS
 from bnpipe.records import Curves, join
 from bnpipe.seeds import BatchOrder, initial_weights
 from bnpipe.settings import TrainingSettings
 
-EVALUATION_ROWS = 512  # images evaluated at a time: activations of a stack stay in the processor's cache
-ALIGNMENT = 32  # bytes
+CPU = torch.device("cpu")
+EVALUATION_ROWS = 500  # images evaluated at a time: activations of a stack stay in the processor's cache
 
 OnEvaluation = Callable[[int, Tensor], None]
 
@@ -25,76 +27,129 @@ def train_stack(
     seeds: Sequence[int],
     dataset: Dataset,
     on_evaluation: OnEvaluation = lambda *_: None,
+    device: torch.device = CPU,
 ) -> Curves:
     """Train one network for each seed, side by side, and return their curves.
 
     ``on_evaluation(step, accuracy)`` is called after each evaluation with the accuracies (runs,).
     A run whose numbers stop being finite goes on: its accuracy is what argmax makes of them.
     """
-    torch.set_num_threads(1)  # a product split over threads gives other bits
-    stacks = [seeds] if aligned(settings) else [[seed] for seed in seeds]
-    return join([_train(settings, stack, dataset, on_evaluation) for stack in stacks])
+    # A run that overflows goes on, and NumPy is to be as silent about it as PyTorch.
+    with torch.inference_mode(), one_thread(), np.errstate(over="ignore", invalid="ignore"):
+        size = most_runs(settings, device, len(seeds))
+        stacks = [seeds[first : first + size] for first in range(0, len(seeds), size)]
+        return join([_train(settings, stack, dataset, on_evaluation, device) for stack in stacks])
 
 
-def aligned(settings: TrainingSettings) -> bool:
-    """Say whether each run's part of every stacked tensor begins at a multiple of 32 bytes.
+def most_runs(settings: TrainingSettings, device: torch.device, wanted: int) -> int:
+    """Say how many of the wanted runs to train side by side."""
+    if device.type == "cpu":
+        # With a layer of one unit, matrices become vectors, whose sums round by the number of runs.
+        return 1 if min(settings.layer_sizes) == 1 else wanted
+    parts = -(-wanted * memory_of_a_run(settings) // int(0.8 * free_memory(device)))
+    return -(-wanted // parts)
 
-    Where it does not, the matrix library works on other boundaries in a stack than alone, and the last bits
-    differ. (For a layer of one unit they differ anyway: a single product becomes a product with a vector.)
-    """
+
+def memory_of_a_run(settings: TrainingSettings) -> int:
+    """Estimate the bytes that a further run of a stack takes while it trains and is evaluated."""
     sizes = settings.layer_sizes
-    parts = [settings.batch_size * size for size in sizes[1:]]
-    parts += [fan_in * fan_out for fan_in, fan_out in pairwise(sizes)]
-    return min(sizes) > 1 and all(4 * part % ALIGNMENT == 0 for part in parts)
+    weights = 2 * sum(fan_in * fan_out for fan_in, fan_out in pairwise(sizes))  # with a copy for the graph's capture
+    activations = 4 * settings.batch_size * sum(sizes)  # inputs, products, normalized ones, gradients
+    evaluation = 4 * EVALUATION_ROWS * max(sizes[1:])
+    return 4 * (weights + activations + evaluation)
 
 
-def _train(settings: TrainingSettings, seeds: Sequence[int], dataset: Dataset, on_evaluation: OnEvaluation) -> Curves:
-    streams = [np.random.RandomState(seed) for seed in seeds]
-    network = build_network(settings, streams)
-    batches = BatchOrder(streams, len(dataset.train), settings.batch_size)
+class Training:
+    """A stack of networks in training: one for each seed, each on the mini-batches of its own stream."""
+
+    def __init__(
+        self, settings: TrainingSettings, seeds: Sequence[int], images: Images, device: torch.device = CPU
+    ) -> None:
+        streams = [np.random.RandomState(seed) for seed in seeds]
+        self.network = build_network(settings, streams, device)
+        self._images = images.to(device)
+        self._learning_rate = settings.learning_rate
+        self._batches = BatchOrder(streams, len(images), settings.batch_size)
+        # A step reads and writes these two in place, so that a recorded one can be replayed.
+        self._indices = torch.zeros(settings.batch_size, len(seeds), dtype=torch.int32, device=device)
+        self._loss = torch.zeros(len(seeds), device=device)
+        on_gpu = device.type == "cuda"
+        self._step = captured(self._eager_step, self.network.state().values()) if on_gpu else self._eager_step
+
+    def advance(self, steps: int) -> Tensor:
+        """Train on the next mini-batches; return their losses, (steps, runs), taken before each update."""
+        indices = torch.from_numpy(self._batches.next_batches(steps))
+        if self._loss.is_cuda:
+            indices = indices.pin_memory().to(self._loss.device, non_blocking=True)
+        losses = self._loss.new_empty(steps, len(self._loss))
+        for batch, loss in zip(indices, losses, strict=True):
+            self._indices.copy_(batch)
+            self._step()
+            loss.copy_(self._loss)
+        return losses
+
+    def _eager_step(self) -> None:
+        images, labels = self._images.batch(self._indices)
+        loss, gradient = cross_entropy(self.network.forward(images), labels)
+        self.network.descend(gradient.mul_(self._learning_rate))
+        self._loss.copy_(loss)
+
+
+def _train(
+    settings: TrainingSettings,
+    seeds: Sequence[int],
+    dataset: Dataset,
+    on_evaluation: OnEvaluation,
+    device: torch.device,
+) -> Curves:
+    training = Training(settings, seeds, dataset.train, device)
+    validation = dataset.validation.to(device)
     evaluations: list[tuple[Tensor, Tensor]] = []
-    training_loss = torch.empty(settings.steps, len(seeds))
-    with torch.inference_mode():
-        for step in range(settings.steps):
-            images, labels = dataset.train.batch(torch.from_numpy(batches.next_batch()))
-            loss, gradient = cross_entropy(network.forward(images), labels)
-            network.descend(gradient.mul_(settings.learning_rate))
-            training_loss[step] = loss
-            if step % settings.evaluation_interval == 0:
-                evaluations.append(evaluate(network, dataset.validation))
-                on_evaluation(step, evaluations[-1][0])
-        test_accuracy, test_loss = evaluate(network, dataset.test)
-        finite = torch.stack([torch.isfinite(state).flatten(1).all(1) for state in network.state_dict().values()])
+    training_loss: list[Tensor] = []
+    ends = [step + 1 for step in settings.evaluated_steps]
+    for begin, end in pairwise([0, *ends]):
+        training_loss.append(training.advance(end - begin))
+        evaluations.append(evaluate(training.network, validation))
+        if begin:  # One behind: a GPU need not be waited for while it has the next steps to do.
+            on_evaluation(begin - 1, evaluations[-2][0])
+    on_evaluation(ends[-1] - 1, evaluations[-1][0])
+    if ends[-1] < settings.steps:
+        training_loss.append(training.advance(settings.steps - ends[-1]))
+    test_accuracy, test_loss = evaluate(training.network, dataset.test.to(device))
+    state = training.network.state().values()
+    finite = torch.stack([torch.isfinite(tensor).view(len(seeds), -1).all(dim=1) for tensor in state]).all(dim=0)
     accuracy, validation_loss = (torch.stack(values, dim=1) for values in zip(*evaluations, strict=True))
     return Curves(
         seeds=np.array(seeds, dtype=np.int64),
         steps=np.array(settings.evaluated_steps, dtype=np.int64),
-        accuracy=accuracy.numpy(),
-        loss=validation_loss.numpy(),
-        training_loss=training_loss.T.contiguous().numpy(),
-        test_accuracy=test_accuracy.numpy(),
-        test_loss=test_loss.numpy(),
-        finite_weights=finite.all(dim=0).to(torch.uint8).numpy(),
+        accuracy=accuracy.cpu().numpy(),
+        loss=validation_loss.cpu().numpy(),
+        training_loss=torch.cat(training_loss).T.contiguous().cpu().numpy(),
+        test_accuracy=test_accuracy.cpu().numpy(),
+        test_loss=test_loss.cpu().numpy(),
+        finite_weights=finite.to(torch.uint8).cpu().numpy(),
     )
 
 
-def build_network(settings: TrainingSettings, streams: Sequence[np.random.RandomState]) -> StackedNetwork:
+def build_network(
+    settings: TrainingSettings, streams: Sequence[np.random.RandomState], device: torch.device = CPU
+) -> StackedNetwork:
     """Draw the weights of one network from each stream and stack them."""
     drawn = [initial_weights(stream, settings.layer_sizes, settings.init_std) for stream in streams]
-    weights = [torch.from_numpy(np.stack(layer)) for layer in zip(*drawn, strict=True)]
-    transforms = [ARMS[settings.arm](len(streams), weight.shape[2], settings) for weight in weights]
+    # Into memory of PyTorch's, which begins at a multiple of 64 bytes: products on NumPy's take up to a quarter more.
+    weights = [torch.stack([torch.from_numpy(run) for run in layer]).to(device) for layer in zip(*drawn, strict=True)]
+    transforms = [ARMS[settings.arm](weight, settings) for weight in weights]
     return StackedNetwork(weights, transforms, settings.activation)
 
 
 def evaluate(network: StackedNetwork, images: Images) -> tuple[Tensor, Tensor]:
     """Accuracy and mean cross-entropy of every run in inference mode, each (runs,), float64."""
-    runs = network.weights[0].shape[0]
-    correct = torch.zeros(runs, dtype=torch.float64)
-    loss = torch.zeros(runs, dtype=torch.float64)
+    correct = loss = torch.zeros((), dtype=torch.float64, device=images.labels.device)
     for pixels, labels in images.chunks(EVALUATION_ROWS):
-        filled_up = torch.nn.functional.pad(pixels, (0, 0, 0, -len(pixels) % 16))  # aligned, as training is
-        logits = network.infer(filled_up)[:, : len(pixels)]
-        correct += (logits.argmax(dim=2) == labels).sum(dim=1)
-        picked = labels.expand(runs, -1).unsqueeze(2)
-        loss -= torch.log_softmax(logits, dim=2).gather(2, picked).sum(dim=(1, 2), dtype=torch.float64)
+        logits = network.infer(pixels)  # (rows, runs, classes)
+        hits = logits.argmax(dim=2) == labels.unsqueeze(1)
+        picked = labels.view(-1, 1, 1).expand(-1, logits.shape[1], 1)
+        log_probabilities = torch.log_softmax(logits, dim=2).gather(2, picked).squeeze(2)  # of the true classes
+        correct = correct + hits.sum(dim=0)
+        loss = loss - log_probabilities.T.contiguous().sum(dim=1, dtype=torch.float64)
     return correct / len(images), loss / len(images)

@@ -14,11 +14,11 @@ EPSILON = 1e-3
 @pytest.fixture
 def z() -> Tensor:
     generator = torch.Generator().manual_seed(1)
-    return torch.randn(3, 60, 7, generator=generator, dtype=torch.float64) * 2 + 1
+    return torch.randn(60, 3, 7, generator=generator, dtype=torch.float64) * 2 + 1
 
 
 def batchnorm(runs: int = 3, features: int = 7, **changes: object) -> BatchNorm:
-    return BatchNorm(runs, features, make_settings(**changes)).double()
+    return BatchNorm(torch.empty(runs, 5, features, dtype=torch.float64), make_settings(**changes))
 
 
 def test_every_arm_of_the_configuration_has_a_transform() -> None:
@@ -28,7 +28,7 @@ def test_every_arm_of_the_configuration_has_a_transform() -> None:
 def test_values_worked_out_by_hand() -> None:
     # One feature, batch 1, 3: mean 2, biased variance 1; (1 - 2) / sqrt(1 + 0.001) = -0.99950037...
     norm = batchnorm(runs=1, features=1, batch_size=2)
-    y = norm.forward(torch.tensor([[[1.0], [3.0]]], dtype=torch.float64))
+    y = norm.forward(torch.tensor([[[1.0]], [[3.0]]], dtype=torch.float64))
     torch.testing.assert_close(y.flatten().tolist(), [-0.9995003746877732, 0.9995003746877732], rtol=1e-14, atol=0)
     # moving averages start at 0 and 1: 0 + 0.01 * (2 - 0) = 0.02 and 1 + 0.01 * (1 - 1) = 1
     assert norm.moving_mean.item() == pytest.approx(0.02, rel=1e-14)
@@ -38,7 +38,7 @@ def test_values_worked_out_by_hand() -> None:
 def test_unbiased_moving_variance_by_hand() -> None:
     # Batch 1, 3: unbiased variance 2; 1 + 0.01 * (2 - 1) = 1.01
     norm = batchnorm(runs=1, features=1, batch_size=2, moving_variance="unbiased")
-    norm.forward(torch.tensor([[[1.0], [3.0]]], dtype=torch.float64))
+    norm.forward(torch.tensor([[[1.0]], [[3.0]]], dtype=torch.float64))
     assert norm.moving_variance.item() == pytest.approx(1.01, rel=1e-14)
 
 
@@ -47,26 +47,31 @@ def test_agrees_with_torch_in_both_modes(z: Tensor, convention: str) -> None:
     norm = batchnorm(moving_variance=convention)
     oracle = [torch.nn.BatchNorm1d(7, eps=EPSILON, momentum=0.01).double() for _ in range(3)]
     for _ in range(5):
-        expected = torch.stack([layer(run) for layer, run in zip(oracle, z, strict=True)])
+        expected = torch.stack([layer(run) for layer, run in zip(oracle, z.unbind(1), strict=True)], dim=1)
         torch.testing.assert_close(norm.forward(z.clone()), expected.detach(), rtol=0, atol=1e-12)
     variance = torch.stack([layer.running_var for layer in oracle if layer.running_var is not None])
     if convention == "biased":  # torch averages m / (m - 1) times the batch variance, from the same start 1
         start = 0.99**5
         variance = start + (variance - start) * 59 / 60
-    torch.testing.assert_close(norm.moving_variance.squeeze(1), variance, rtol=0, atol=1e-12)
+    torch.testing.assert_close(norm.moving_variance.view(3, 7), variance, rtol=0, atol=1e-12)
     if convention == "unbiased":
-        expected = torch.stack([layer.eval()(run) for layer, run in zip(oracle, z, strict=True)]).detach()
-        torch.testing.assert_close(norm.infer(z.clone()), expected, rtol=0, atol=1e-12)
+        expected = torch.stack([layer.eval()(run) for layer, run in zip(oracle, z.unbind(1), strict=True)], dim=1)
+        torch.testing.assert_close(norm.infer(z.clone()), expected.detach(), rtol=0, atol=1e-12)
 
 
-def test_backward_is_the_gradient_and_updates_the_parameters(z: Tensor) -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_backward_is_the_gradient_and_updates_the_parameters(
+    z: Tensor, fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     generator = torch.Generator().manual_seed(2)
     norm = batchnorm()
+    if fused:  # what a GPU is given
+        monkeypatch.setattr(norm, "_gradients", norm._fused_gradients)
     norm.gamma.copy_(torch.rand(norm.gamma.shape, generator=generator) + 0.5)
     norm.beta.copy_(torch.rand(norm.beta.shape, generator=generator))
     gamma, beta, x = (tensor.clone().requires_grad_() for tensor in (norm.gamma, norm.beta, z))
-    variance, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
-    expected = gamma * (x - mean) / torch.sqrt(variance + EPSILON) + beta
+    variance, mean = torch.var_mean(x, dim=0, correction=0)
+    expected = gamma.view(3, 7) * (x - mean) / torch.sqrt(variance + EPSILON) + beta.view(3, 7)
     delta = torch.randn(z.shape, generator=generator, dtype=torch.float64)
     slopes = torch.autograd.grad(expected, (x, gamma, beta), delta)
 
@@ -78,15 +83,15 @@ def test_backward_is_the_gradient_and_updates_the_parameters(z: Tensor) -> None:
 
 def test_identity_with_gamma_the_standard_deviation_and_beta_the_mean(z: Tensor) -> None:
     norm = batchnorm()
-    variance, mean = torch.var_mean(z, dim=1, keepdim=True, correction=0)
+    variance, mean = torch.var_mean(z.flatten(1), dim=0, correction=0)
     norm.gamma.copy_(torch.sqrt(variance + EPSILON))
     norm.beta.copy_(mean)
     torch.testing.assert_close(norm.forward(z.clone()), z, rtol=0, atol=1e-13)
 
 
 def test_bias_adds_and_descends() -> None:
-    bias = Bias(1, 2, make_settings(arm="vanilla"))
-    delta = torch.tensor([[[1.0, -2.0], [3.0, 0.5]]])
+    bias = Bias(torch.empty(1, 3, 2), make_settings(arm="vanilla"))
+    delta = torch.tensor([[[1.0, -2.0]], [[3.0, 0.5]]])
     assert bias.backward(delta) is delta
     assert bias.bias.flatten().tolist() == [-4.0, 1.5]  # 0 minus the sums of the columns
     assert bias.forward(torch.zeros(1, 1, 2)).flatten().tolist() == [-4.0, 1.5]

@@ -30,29 +30,30 @@ def test_a_batch_that_crosses_the_end_takes_the_rest_and_the_front_of_the_new_or
     epoch_2 = epoch_1[second]  # a shuffle permutes the order that stands
     epoch_3 = epoch_2[third]
     expected = [*epoch_1, *epoch_2, *epoch_3]
-    drawn = np.concatenate([order.next_batch()[0] for _ in range(4)])
+    drawn = np.concatenate([order.next_batches(count)[:, :, 0].ravel() for count in (1, 3)])
     np.testing.assert_array_equal(drawn, expected[:12])
 
 
 def test_an_epoch_that_ends_with_a_batch_is_followed_by_a_shuffle() -> None:
     order = BatchOrder([np.random.RandomState(1)], images=4, batch_size=2)
-    epochs = np.concatenate([order.next_batch()[0] for _ in range(4)]).reshape(2, 4)
+    epochs = order.next_batches(4).reshape(2, 4)
     assert [sorted(epoch) for epoch in epochs] == [[0, 1, 2, 3]] * 2
 
 
 def test_each_stream_has_its_own_order_whatever_stands_beside_it() -> None:
     together = BatchOrder([np.random.RandomState(s) for s in (1, 2)], images=10, batch_size=4)
     alone = BatchOrder([np.random.RandomState(2)], images=10, batch_size=4)
-    batches = [(together.next_batch(), alone.next_batch()) for _ in range(8)]
-    assert all(np.array_equal(both[1], one[0]) for both, one in batches)
-    assert any(not np.array_equal(both[0], both[1]) for both, _ in batches)
+    both, one = together.next_batches(8), alone.next_batches(8)
+    assert both.shape == (8, 4, 2)  # batches, images, streams
+    np.testing.assert_array_equal(both[:, :, 1], one[:, :, 0])
+    assert not np.array_equal(both[:, :, 0], both[:, :, 1])
 
 
 def test_a_batch_does_not_change_after_later_shuffles() -> None:
     order = BatchOrder([np.random.RandomState(3)], images=6, batch_size=6)
-    batch = order.next_batch()
+    batch = order.next_batches(1)
     before = batch.copy()
-    order.next_batch()
+    order.next_batches(1)
     np.testing.assert_array_equal(batch, before)
 
 

@@ -33,20 +33,24 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def to(self, device: torch.device) -> "Images":
+        """Return the images on a device; where they are there already, themselves."""
+        return Images(self.pixels.to(device), self.labels.to(device))
+
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Gather images by index.
 
-        indices: (runs, batch). Returns pixels in 0..1 (runs, batch, 784), float32, and labels (runs, batch).
+        indices: (batch, runs). Returns pixels in 0..1 (batch, runs, 784), float32, and labels (batch, runs).
         """
-        flat = indices.reshape(-1)
-        pixels = self.pixels.index_select(0, flat).to(torch.float32).div_(255)
+        flat = indices.view(-1)
+        pixels = self.pixels.index_select(0, flat).div(255)
         return pixels.view(*indices.shape, -1), self.labels.index_select(0, flat).view(indices.shape)
 
     def chunks(self, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Go through all images, ``rows`` at a time: pixels in 0..1 (rows, 784), float32, and labels (rows,)."""
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)
-            yield self.pixels[part].to(torch.float32).div_(255), self.labels[part]
+            yield self.pixels[part].div(255), self.labels[part]
 
 
 @dataclass(frozen=True)

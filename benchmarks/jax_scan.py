@@ -1,0 +1,87 @@
+"""The same training written in JAX: a step vmapped over the runs, scanned and compiled as a whole."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bnpipe.data.packed import Dataset
+from bnpipe.seeds import BatchOrder, initial_weights
+from bnpipe.settings import TrainingSettings
+
+Layer = dict[str, Any]
+
+
+class JaxScan:
+    """A stack of networks; each call of ``advance`` is one compiled scan over mini-batches."""
+
+    def __init__(self, settings: TrainingSettings, stack: int, dataset: Dataset) -> None:
+        streams = [np.random.RandomState(seed) for seed in range(stack)]
+        drawn = [initial_weights(stream, settings.layer_sizes, settings.init_std) for stream in streams]
+        self._layers = [_layer(np.stack(weights), settings) for weights in zip(*drawn, strict=True)]
+        self._batches = BatchOrder(streams, len(dataset.train), settings.batch_size)
+        pixels, labels = jnp.asarray(dataset.train.pixels.numpy()), jnp.asarray(dataset.train.labels.numpy())
+        step = jax.vmap(_step(settings), in_axes=(0, 1, 1))
+
+        def scan(layers: list[Layer], indices: jax.Array) -> tuple[list[Layer], jax.Array]:
+            def body(layers: list[Layer], batch: jax.Array) -> tuple[list[Layer], jax.Array]:
+                return step(layers, pixels[batch].astype(jnp.float32) / 255, labels[batch])
+
+            return jax.lax.scan(body, layers, indices)
+
+        self._scan = jax.jit(scan, donate_argnums=0)
+
+    def advance(self, steps: int) -> None:
+        indices = self._batches.next_batches(steps)
+        self._layers, loss = self._scan(self._layers, jnp.asarray(indices))
+        loss.block_until_ready()
+
+
+def _layer(weights: Any, settings: TrainingSettings) -> Layer:
+    runs, _, features = weights.shape
+    zeros, ones = jnp.zeros((runs, features)), jnp.ones((runs, features))
+    if settings.arm == "vanilla":
+        return {"weight": jnp.asarray(weights), "bias": zeros}
+    # Copies: a donated argument must not share memory with another.
+    return {
+        "weight": jnp.asarray(weights),
+        "gamma": ones,
+        "beta": zeros,
+        "moving": {"mean": zeros.copy(), "variance": ones.copy()},
+    }
+
+
+def _step(settings: TrainingSettings) -> Callable[[list[Layer], Any, Any], tuple[list[Layer], Any]]:
+    nonlinearity = {"tanh": jnp.tanh, "relu": jax.nn.relu}[settings.activation]
+    weight = settings.moving_average_weight
+
+    def loss_of(layers: list[Layer], images: Any, labels: Any) -> tuple[Any, list[Layer]]:
+        h, moving = images, []
+        for number, layer in enumerate(layers):
+            z = h @ layer["weight"]
+            if settings.arm == "vanilla":
+                z += layer["bias"]
+            else:
+                mean, variance = z.mean(axis=0), z.var(axis=0)
+                z = layer["gamma"] * (z - mean) * jax.lax.rsqrt(variance + settings.epsilon) + layer["beta"]
+                old = layer["moving"]
+                moving.append(
+                    {
+                        "mean": old["mean"] + weight * (mean - old["mean"]),
+                        "variance": old["variance"] + weight * (variance - old["variance"]),
+                    }
+                )
+            h = z if number == len(layers) - 1 else nonlinearity(z)
+        picked = jnp.take_along_axis(jax.nn.log_softmax(h), labels[:, None], axis=1)
+        return -picked.mean(), moving
+
+    def step(layers: list[Layer], images: Any, labels: Any) -> tuple[list[Layer], Any]:
+        (loss, moving), gradients = jax.value_and_grad(loss_of, has_aux=True)(layers, images, labels)
+        layers = jax.tree.map(lambda value, slope: value - settings.learning_rate * slope, layers, gradients)
+        for layer, averages in zip(layers, moving, strict=False):
+            layer["moving"] = averages
+        return layers, loss
+
+    return step

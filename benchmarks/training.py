@@ -1,0 +1,210 @@
+"""Cost of a training step, side by side: every contestant in a process of its own, taking turns.
+
+A row of the result is one contestant: `what`, `arm`, `stack` (networks trained side by side), `threads`, `device`,
+`seconds_per_network_step` (median over the rounds; training alone), `peak_memory_mb` (of the process on a CPU, of the
+allocations on a GPU).
+"""
+
+import importlib.util
+import json
+import multiprocessing
+import os
+import resource
+import statistics
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from bnpipe.conditions import training_settings
+from bnpipe.config import parse_configuration
+from bnpipe.settings import Arm, TrainingSettings
+from bnpipe.yaml_files import read_yaml
+
+ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
+ROUNDS = 12
+STACKS = {"cpu": (1, 4, 10, 32), "cuda": (1, 4, 10, 32, 128, 512)}
+COMPARED_STACK = {"cpu": 10, "cuda": 128}  # of the contestants that stack too
+ONE_THREAD = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant in the comparison."""
+
+    what: str
+    arm: Arm
+    stack: int
+    device: str
+
+    @property
+    def steps(self) -> int:
+        """Steps in a turn: about a quarter of a second on a CPU, long enough to wait for on a GPU."""
+        return max(4, 240 // self.stack) if self.device == "cpu" else 60
+
+
+def entries(device: str) -> list[Entry]:
+    """List who takes part on a device."""
+    compared = COMPARED_STACK[device]
+    fields = [("bnpipe", stack) for stack in STACKS[device]] + [("plain", 1), ("dataloader", 1), ("floor", compared)]
+    if importlib.util.find_spec("jax") is not None:
+        fields.append(("jax", compared))
+    return [Entry(what, arm, stack, device) for arm in ARMS for what, stack in fields]
+
+
+def measure(packed: Path, device: str, rounds: int = ROUNDS) -> list[dict[str, Any]]:
+    """Let all take turns and return a row for each."""
+    os.environ |= ONE_THREAD
+    competing = entries(device)
+    seconds: dict[Entry, list[float]] = {entry: [] for entry in competing}
+    with ExitStack() as stack:
+        workers = {entry: stack.enter_context(worker(entry, packed)) for entry in competing}
+        for number in range(rounds):
+            for entry, connection in workers.items():
+                connection.send("go")
+                seconds[entry].append(connection.recv())
+            print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        peaks = {entry: ask(connection, "memory") for entry, connection in workers.items()}
+    return [
+        {
+            **asdict(entry),
+            "threads": 1,
+            "seconds_per_network_step": statistics.median(seconds[entry]),
+            "peak_memory_mb": round(peaks[entry], 1),
+        }
+        for entry in competing
+    ]
+
+
+def ask(connection: Connection, question: str) -> float:
+    """Send a worker a word and return its number."""
+    connection.send(question)
+    answer: float = connection.recv()
+    return answer
+
+
+@contextmanager
+def worker(entry: Entry, packed: Path) -> Iterator[Connection]:
+    """Start a contestant's process; yield the line to it once it is ready."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(there, entry, packed), daemon=True)
+    process.start()
+    there.close()
+    try:
+        here.recv()  # built and warm
+        yield here
+    finally:
+        here.close()
+        process.join()
+
+
+def work(connection: Connection, entry: Entry, packed: Path) -> None:
+    """Train in turns: ``go`` is answered by seconds per network-step, ``memory`` by the peak in MB."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # for those who know no limit of threads
+    import torch
+
+    from benchmarks.contestants import make
+    from bnpipe.data.packed import open_dataset
+    from bnpipe.devices import open_device
+    from bnpipe.kernels import one_thread
+
+    device = open_device("cuda" if entry.device == "cuda" else "cpu", tf32=False)
+    # Who needs autograd must not be in inference mode.
+    with torch.inference_mode(entry.what in ("bnpipe", "floor")), one_thread():
+        contestant = make(entry.what, tutorial(entry.arm), entry.stack, open_dataset(packed), device)
+        contestant.advance(entry.steps)  # warms up, compiles
+        connection.send("ready")
+        with suppress(EOFError):
+            while True:
+                if connection.recv() == "memory":
+                    connection.send(peak_memory_mb(entry))
+                    continue
+                start = perf_counter()
+                contestant.advance(entry.steps)
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                connection.send((perf_counter() - start) / (entry.steps * entry.stack))
+
+
+def tutorial(arm: Arm) -> TrainingSettings:
+    """Return the tutorial's first condition, as config.yaml has it."""
+    path = Path(__file__).parents[1] / "config.yaml"
+    return training_settings(parse_configuration(read_yaml(path), source=path.name), "tanh", arm)
+
+
+def peak_memory_mb(entry: Entry) -> float:
+    """Most memory that this process has held: of its allocations on a GPU, else resident."""
+    if entry.device == "cpu":
+        unit = 2**20 if sys.platform == "darwin" else 2**10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    if entry.what == "jax":
+        import jax
+
+        return int(jax.devices()[0].memory_stats()["peak_bytes_in_use"]) / 2**20
+    import torch
+
+    return torch.cuda.max_memory_allocated() / 2**20
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Lay the rows out as a Markdown table; a ratio says how much longer than bnpipe's stack of the same arm."""
+    device = rows[0]["device"]
+    lines = [
+        "| what | stack | vanilla | ratio | batchnorm | ratio | peak memory |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    by_key = {(row["what"], row["stack"], row["arm"]): row for row in rows}
+    for what, stack in dict.fromkeys((row["what"], row["stack"]) for row in rows):
+        cells = []
+        for arm in ARMS:
+            seconds = by_key[what, stack, arm]["seconds_per_network_step"]
+            ours = by_key["bnpipe", COMPARED_STACK[device], arm]["seconds_per_network_step"]
+            cells += [f"{seconds * 1e6:.3g} µs", f"{seconds / ours:.2f}"]
+        memory = max(by_key[what, stack, arm]["peak_memory_mb"] for arm in ARMS)
+        lines.append(f"| {what} | {stack} | {' | '.join(cells)} | {memory:.0f} MB |")
+    return "\n".join(lines)
+
+
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw the time of a network-step for all contestants, as bars from the slowest to the fastest."""
+    from matplotlib.figure import Figure
+
+    from bnpipe.figures import COLOURS
+
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    panels = figure.subplots(1, len(ARMS), sharex=True, sharey=True)
+    for axes, arm in zip(panels, ARMS, strict=True):
+        shown = [row for row in rows if row["arm"] == arm]
+        names = [f"{row['what']} ({row['stack']})" for row in shown]
+        microseconds = [row["seconds_per_network_step"] * 1e6 for row in shown]
+        bars = axes.barh(names, microseconds, color=COLOURS[arm])
+        axes.bar_label(bars, fmt="%.3g", padding=3)
+        axes.set(title=arm, xscale="log", xlim=(min(microseconds) / 2, max(microseconds) * 3))
+        axes.set_xlabel("microseconds per network and step")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].invert_yaxis()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main(packed: Path, results: Path) -> None:
+    """Measure on the GPU if there is one, else on the CPU; print the table, write JSON and figure."""
+    import torch
+
+    rows = measure(packed, "cuda" if torch.cuda.is_available() else "cpu")
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "training.json").write_text(json.dumps(rows, indent=1) + "\n")
+    draw(rows, results / "training.svg")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(__file__).parent / "results")

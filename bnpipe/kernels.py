@@ -1,0 +1,77 @@
+"""The heavy arithmetic of a stack, each operation with the kernel that is fastest on its device.
+
+Activations are (batch, runs, features), weights (runs, fan_in, fan_out). On a GPU everything is PyTorch's. On the
+CPU three things are NumPy's, on the same memory:
+
+- matrix products: OpenBLAS instead of MKL saves 10 to 14% of a training step and 20% of an evaluation (stack of
+  10, one thread, AMD EPYC with AVX-512), and rounds a run's product alike alone and in a stack, whatever the shape;
+- sums over the batch, which NumPy adds in the order of the images; PyTorch's order depends on the place of a
+  feature in memory, and so on the stack;
+- tanh: 0.4 ns a value against 2.6, a tenth of a training step and a quarter of an evaluation, exact to 1.4 units
+  in the last place, near 0 too.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep all arithmetic on one thread: a product split over threads gives other bits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(limits=1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def product(inputs: Tensor, weight: Tensor) -> Tensor:
+    """Multiply the activations of each run by its matrix.
+
+    inputs: (batch, runs, fan_in), or (batch, 1, fan_in) for all runs alike; weight: (runs, fan_in, fan_out).
+    Returns (batch, runs, fan_out).
+    """
+    runs, _, fan_out = weight.shape
+    out = inputs.new_empty(inputs.shape[0], runs, fan_out)
+    left, into = inputs.transpose(0, 1), out.transpose(0, 1)
+    if inputs.is_cpu:
+        np.matmul(left.numpy(), weight.numpy(), out=into.numpy())
+    else:
+        torch.bmm(left.expand(runs, -1, -1), weight, out=into)
+    return out
+
+
+def subtract_product(weight: Tensor, inputs: Tensor, delta: Tensor) -> None:
+    """Subtract from the matrix of each run the product of its transposed inputs and delta.
+
+    weight: (runs, fan_in, fan_out); inputs: (batch, runs, fan_in); delta: (batch, runs, fan_out).
+    """
+    left, right = inputs.permute(1, 2, 0), delta.transpose(0, 1)
+    if weight.is_cpu:
+        target = weight.numpy()
+        np.subtract(target, np.matmul(left.numpy(), right.numpy()), out=target)
+    else:
+        weight.baddbmm_(left, right, alpha=-1)
+
+
+def sum_over_batch(values: Tensor) -> Tensor:
+    """Sum values (batch, runs, features) over the batch: (runs, features)."""
+    if values.is_cpu:
+        return torch.from_numpy(np.add.reduce(values.numpy(), axis=0))
+    return values.sum(dim=0)
+
+
+def tanh_(values: Tensor) -> Tensor:
+    """Overwrite values with their hyperbolic tangents."""
+    if values.is_cpu:
+        array = values.numpy()
+        np.tanh(array, out=array)
+        return values
+    return values.tanh_()
