@@ -28,7 +28,8 @@ class Stack:
 
 def stacks(configuration: Configuration) -> Iterator[Stack]:
     """Go through all stacks of a configuration: by condition, then arm, then chunk of seeds."""
-    size = configuration.chunk_size
+    # A GPU is only filled by many runs; how many of them fit is for the job to see.
+    size = configuration.chunk_size if configuration.device == "cpu" else len(configuration.seeds)
     chunks = [configuration.seeds[i : i + size] for i in range(0, len(configuration.seeds), size)]
     for condition in configuration.conditions:
         for arm in configuration.arms:

@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bnpipe.errors import InputError, printable
-from bnpipe.settings import FIRST_SEED, Activation, Arm, VarianceConvention
+from bnpipe.settings import FIRST_SEED, Activation, Arm, Device, VarianceConvention
 
 LARGEST_SEED = 2**32 - 1  # numpy.random.RandomState takes no larger one
 MOST_SEEDS = 10_000
@@ -180,7 +180,14 @@ class Configuration(_Section):
     )
     normalization: Normalization = Field(default=Normalization(), description="Settings of batch normalization.")
     chunk_size: Annotated[int, Whole(1, MOST_SEEDS)] = Field(
-        default=10, description="Seeds that one job trains side by side. It does not change any result."
+        default=10,
+        description="Seeds that one job trains side by side on a CPU; on a GPU, all. It does not change any result.",
+    )
+    device: Annotated[Device, permitted(" or ".join(get_args(Device)))] = Field(
+        default="cpu", description="Where networks are trained: cpu, or cuda, an NVIDIA GPU."
+    )
+    tf32: Annotated[bool, Strict(), permitted("true or false")] = Field(
+        default=False, description="Multiply in TF32 on a GPU: faster, with 10 bits of mantissa instead of 23."
     )
 
     @field_validator("seeds", "arms", "mirrors")

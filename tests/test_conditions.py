@@ -50,6 +50,11 @@ def test_chunks_are_cut_at_chunk_size(chunk_size: int, sizes: list[int]) -> None
     assert [seed for stack in found for seed in stack.seeds] == [42, 43, 44, 45, 46] * 2
 
 
+def test_on_a_gpu_all_seeds_share_a_stack() -> None:
+    found = list(stacks(configuration(seeds=5, chunk_size=2, arms=["vanilla"], device="cuda")))
+    assert [len(stack.seeds) for stack in found] == [5, 5]  # two conditions
+
+
 @pytest.mark.parametrize(("seeds", "name"), [((42,), "42-42"), ((42, 43, 44), "42-44"), ((0, 1), "0-1")])
 def test_contiguous_seeds_name_their_chunk(seeds: tuple[int, ...], name: str) -> None:
     assert chunk(*seeds) == name

@@ -27,6 +27,8 @@ GOOD: dict[str, Any] = {
     "evaluation_interval": 60,
     "normalization": {"epsilon": 0.001, "moving_average_weight": 0.01, "moving_variance": "biased"},
     "chunk_size": 10,
+    "device": "cpu",
+    "tf32": False,
 }
 POSITIVE = "permitted is a number greater than 0"
 WEIGHT = "permitted is a number greater than 0 and at most 1"
@@ -101,6 +103,9 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("normalization.moving_variance", "exact", "permitted is biased or unbiased"),
     ("normalization.momentum", 0.99, "permitted are epsilon, moving_average_weight, moving_variance"),
     ("chunk_size", 0, "permitted is a whole number from 1 to 10000"),
+    ("device", "gpu", "permitted is cpu or cuda"),
+    ("tf32", "yes", "permitted is true or false; write it without quotes"),
+    ("tf32", 1, "permitted is true or false"),
     ("epochs", 3, "permitted are dataset, mirrors, validation_images, seeds, arms, conditions, hidden_sizes"),
 ]
 
@@ -162,6 +167,8 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
         "evaluation_interval": 60,
         "normalization": {"epsilon": 0.001, "moving_average_weight": 0.01, "moving_variance": "biased"},
         "chunk_size": 10,
+        "device": "cpu",
+        "tf32": False,
     }
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from bnpipe import train
 from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.data.prepare import prepare
+from bnpipe.devices import open_device
 from bnpipe.errors import InputError
 from bnpipe.networks import NONLINEARITIES
 from bnpipe.settings import Arm
@@ -69,6 +71,28 @@ def test_the_same_bits_whatever_the_shapes(dataset: Dataset, changes: dict[str, 
     np.testing.assert_array_equal(alone.training_loss[0], stack.training_loss[1])
     np.testing.assert_array_equal(alone.loss[0], stack.loss[1])
     assert stack.seeds.tolist() == [42, 43, 44]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_gpu_agrees_with_the_cpu(dataset: Dataset, arm: Arm) -> None:
+    # tanh with small weights is not chaotic: rounding stays rounding. Stated for 601 steps of ten layers.
+    settings = make_settings(arm=arm, steps=601)
+    on_cpu = train_stack(settings, [42, 43, 44], dataset)
+    on_gpu = train_stack(settings, [42, 43, 44], dataset, device=open_device("cuda", tf32=False))
+    np.testing.assert_allclose(on_gpu.training_loss, on_cpu.training_loss, rtol=1e-3)
+    np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=1e-3)
+    np.testing.assert_allclose(on_gpu.accuracy, on_cpu.accuracy, atol=2.5 / 700)  # two images of 700
+    assert on_gpu.finite_weights.all()
+
+
+@pytest.mark.parametrize(("free", "expected"), [(2**40, 100), (100 * 4_000_000, 50), (4_000_000, 1)])
+def test_a_stack_is_split_evenly_where_a_gpu_has_no_room(
+    free: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "free_memory", lambda _: free)
+    monkeypatch.setattr(train, "memory_of_a_run", lambda _: 4_000_000)
+    assert train.most_runs(make_settings(), torch.device("cuda"), wanted=100) == expected
 
 
 def test_a_run_that_overflows_is_recorded_and_goes_on(dataset: Dataset) -> None:

@@ -16,9 +16,12 @@ rule train:
     resources:
         mem_mb=1500,
         runtime=120,
+        gpu=int(configuration.device == "cuda"),
     params:
         settings=stack_settings,
         seeds=stack_seeds,
         dataset=source.name,
+        device=configuration.device,
+        tf32=configuration.tf32,
     script:
         "../scripts/train.py"

@@ -20,5 +20,7 @@ if __name__ == "__main__":
             dataset=snakemake.params.dataset,
             packed=Path(snakemake.input.packed),
             record=Path(snakemake.output.record),
+            device=snakemake.params.device,
+            tf32=snakemake.params.tf32,
             on_evaluation=on_evaluation,
         )
