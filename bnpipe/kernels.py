@@ -1,10 +1,11 @@
 """The heavy arithmetic of a stack, each operation with the kernel that is fastest on its device.
 
 Activations are (batch, runs, features), weights (runs, fan_in, fan_out). On a GPU everything is PyTorch's. On the
-CPU three things are NumPy's, on the same memory:
+CPU four things are NumPy's, on the same memory:
 
 - matrix products: OpenBLAS instead of MKL saves 10 to 14% of a training step and 20% of an evaluation (stack of
   10, one thread, AMD EPYC with AVX-512), and rounds a run's product alike alone and in a stack, whatever the shape;
+- the logarithm of softmax, over the classes of many images at once: 3% of an evaluation;
 - sums over the batch, which NumPy adds in the order of the images; PyTorch's order depends on the place of a
   feature in memory, and so on the stack;
 - tanh: 0.4 ns a value against 2.6, a tenth of a training step and a quarter of an evaluation, exact to 1.4 units
@@ -42,10 +43,22 @@ def product(inputs: Tensor, weight: Tensor) -> Tensor:
     out = inputs.new_empty(inputs.shape[0], runs, fan_out)
     left, into = inputs.transpose(0, 1), out.transpose(0, 1)
     if inputs.is_cpu:
-        np.matmul(left.numpy(), weight.numpy(), out=into.numpy())
+        rows = _rows_at_once(*weight.shape[1:])
+        for some, into_some in zip(left.split(rows, dim=1), into.split(rows, dim=1), strict=True):
+            np.matmul(some.numpy(), weight.numpy(), out=into_some.numpy())
     else:
         torch.bmm(left.expand(runs, -1, -1), weight, out=into)
     return out
+
+
+def _rows_at_once(fan_in: int, fan_out: int) -> int:
+    """Say how many images to multiply at once.
+
+    OpenBLAS works on matrices up to a certain size where they lie, without packing them first. Staying below takes
+    a fifth less time over 500 images and 100 x 100 weights, a tenth of an evaluation.
+    """
+    small = 1_000_000 // (fan_in * fan_out)  # its limit, in multiplications
+    return small if small >= 50 else 1_000_000
 
 
 def subtract_product(weight: Tensor, inputs: Tensor, delta: Tensor) -> None:
@@ -66,6 +79,16 @@ def sum_over_batch(values: Tensor) -> Tensor:
     if values.is_cpu:
         return torch.from_numpy(np.add.reduce(values.numpy(), axis=0))
     return values.sum(dim=0)
+
+
+def log_softmax(logits: Tensor) -> Tensor:
+    """Logarithms of the softmax over the last dimension: logits (batch, runs, classes) to the same."""
+    if not logits.is_cpu:
+        return torch.log_softmax(logits, dim=2)
+    shifted = np.ascontiguousarray(logits.numpy().transpose(2, 0, 1))
+    shifted -= shifted.max(axis=0)
+    shifted -= np.log(np.exp(shifted).sum(axis=0))
+    return torch.from_numpy(shifted).permute(1, 2, 0).contiguous()
 
 
 def tanh_(values: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bnpipe.kernels import product, subtract_product, tanh_
+from bnpipe.kernels import log_softmax, product, subtract_product, tanh_
 from bnpipe.norms import Transform
 
 
@@ -83,7 +83,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     logits: (batch, runs, classes); labels: (batch, runs), int64. Returns the loss (runs,) and the gradient
     (softmax - one-hot) / batch, shape (batch, runs, classes).
     """
-    log_probabilities = torch.log_softmax(logits, dim=2)
+    log_probabilities = log_softmax(logits)
     picked = labels.unsqueeze(2)
     # A row for each run: sums down columns would round by how many there are.
     loss = -log_probabilities.gather(2, picked).squeeze(2).T.contiguous().mean(dim=1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bnpipe.data.packed import Dataset, Images
 from bnpipe.devices import captured, free_memory
-from bnpipe.kernels import one_thread
+from bnpipe.kernels import log_softmax, one_thread
 from bnpipe.networks import StackedNetwork, cross_entropy
 from bnpipe.norms import ARMS
 from bnpipe.records import Curves, join
@@ -149,7 +149,7 @@ def evaluate(network: StackedNetwork, images: Images) -> tuple[Tensor, Tensor]:
         logits = network.infer(pixels)  # (rows, runs, classes)
         hits = logits.argmax(dim=2) == labels.unsqueeze(1)
         picked = labels.view(-1, 1, 1).expand(-1, logits.shape[1], 1)
-        log_probabilities = torch.log_softmax(logits, dim=2).gather(2, picked).squeeze(2)  # of the true classes
+        log_probabilities = log_softmax(logits).gather(2, picked).squeeze(2)  # of the true classes
         correct = correct + hits.sum(dim=0)
         loss = loss - log_probabilities.T.contiguous().sum(dim=1, dtype=torch.float64)
     return correct / len(images), loss / len(images)

@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 import threadpoolctl
 import torch
 
-from bnpipe.kernels import one_thread, product, subtract_product, sum_over_batch, tanh_
+from bnpipe.kernels import log_softmax, one_thread, product, subtract_product, sum_over_batch, tanh_
 
 
 def values(*shape: int) -> torch.Tensor:
@@ -22,6 +23,18 @@ def test_subtract_product_updates_the_weights_in_place() -> None:
     expected = torch.stack([weight[run] - inputs[:, run].T @ delta[:, run] for run in range(2)])
     subtract_product(weight, inputs, delta)
     torch.testing.assert_close(weight, expected)
+
+
+@pytest.mark.parametrize("rows", [60, 99, 100, 101, 333])
+def test_product_of_many_rows_is_put_together_from_parts(rows: int) -> None:
+    inputs, weight = values(rows, 2, 100), values(2, 100, 100)
+    torch.testing.assert_close(product(inputs, weight)[:, 1], inputs[:, 1] @ weight[1])
+
+
+def test_log_softmax_over_the_classes() -> None:
+    logits = values(5, 2, 10) * 100
+    torch.testing.assert_close(log_softmax(logits), torch.log_softmax(logits, dim=2))
+    assert log_softmax(logits).is_contiguous()  # sums of what is made of it must not depend on the stack
 
 
 def test_sums_over_the_batch_are_added_in_the_order_of_the_images() -> None:
