@@ -39,15 +39,16 @@ def product(inputs: Tensor, weight: Tensor) -> Tensor:
     inputs: (batch, runs, fan_in), or (batch, 1, fan_in) for all runs alike; weight: (runs, fan_in, fan_out).
     Returns (batch, runs, fan_out).
     """
-    runs, _, fan_out = weight.shape
+    runs, fan_in, fan_out = weight.shape
     out = inputs.new_empty(inputs.shape[0], runs, fan_out)
-    left, into = inputs.transpose(0, 1), out.transpose(0, 1)
-    if inputs.is_cpu:
-        rows = _rows_at_once(*weight.shape[1:])
-        for some, into_some in zip(left.split(rows, dim=1), into.split(rows, dim=1), strict=True):
-            np.matmul(some.numpy(), weight.numpy(), out=into_some.numpy())
-    else:
-        torch.bmm(left.expand(runs, -1, -1), weight, out=into)
+    if not inputs.is_cpu:
+        torch.bmm(inputs.transpose(0, 1).expand(runs, -1, -1), weight, out=out.transpose(0, 1))
+        return out
+    left, right, into = inputs.numpy(), weight.numpy(), out.numpy()
+    rows = _rows_at_once(fan_in, fan_out)
+    for first in range(0, len(left), rows):
+        some = slice(first, first + rows)
+        np.matmul(left[some].transpose(1, 0, 2), right, out=into[some].transpose(1, 0, 2))
     return out
 
 
@@ -66,12 +67,11 @@ def subtract_product(weight: Tensor, inputs: Tensor, delta: Tensor) -> None:
 
     weight: (runs, fan_in, fan_out); inputs: (batch, runs, fan_in); delta: (batch, runs, fan_out).
     """
-    left, right = inputs.permute(1, 2, 0), delta.transpose(0, 1)
-    if weight.is_cpu:
-        target = weight.numpy()
-        np.subtract(target, np.matmul(left.numpy(), right.numpy()), out=target)
-    else:
-        weight.baddbmm_(left, right, alpha=-1)
+    if not weight.is_cpu:
+        weight.baddbmm_(inputs.permute(1, 2, 0), delta.transpose(0, 1), alpha=-1)
+        return
+    target = weight.numpy()
+    np.subtract(target, np.matmul(inputs.numpy().transpose(1, 2, 0), delta.numpy().transpose(1, 0, 2)), out=target)
 
 
 def sum_over_batch(values: Tensor) -> Tensor:
