@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bnpipe.files import written_whole
 from bnpipe.stats import estimate_mean
-from bnpipe.tables import RUN_KEYS, alike, read_table
+from bnpipe.tables import alike, curves_of, read_table, with_divergence
 
 # Blue and vermillion of the palette of Okabe & Ito, and line styles that differ without colour.
 COLOURS = {"vanilla": "#D55E00", "batchnorm": "#0072B2"}
@@ -84,27 +84,29 @@ def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, 
     return figure
 
 
-def make_single_seed(
-    tables: Path, condition: str, note: str, seed: int, arms: Sequence[str], outputs: Sequence[Path]
+def make_condition(
+    records: Sequence[Path],
+    condition: str,
+    note: str,
+    seed: int,
+    arms: Sequence[str],
+    single_seed: Sequence[Path],
+    all_seeds: Sequence[Path],
 ) -> None:
-    """Draw one seed of one condition from the tables in a folder, into each of the output files."""
+    """Draw one condition from the records of its runs: one seed alone, and all; each into files of several formats."""
+    curves = curves_of(records)
     with style():
-        figure = draw_single_seed(_curves(tables, condition), condition, f"{note}, seed {seed}", seed, arms)
-        save(figure, outputs)
-
-
-def make_all_seeds(tables: Path, condition: str, note: str, arms: Sequence[str], outputs: Sequence[Path]) -> None:
-    """Draw all seeds of one condition from the tables in a folder, into each of the output files."""
-    with style():
-        save(draw_all_seeds(_curves(tables, condition), condition, note + ALL_SEEDS, arms), outputs)
+        save(draw_single_seed(curves, condition, f"{note}, seed {seed}", seed, arms), single_seed)
+        save(draw_all_seeds(curves, condition, note + ALL_SEEDS, arms), all_seeds)
 
 
 def make_overview(
     tables: Path, conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]
 ) -> None:
     """Draw all conditions from the tables in a folder, into each of the output files."""
+    accuracy, runs = read_table(tables / "accuracy.csv"), read_table(tables / "runs.csv")
     with style():
-        save(draw_overview(_curves(tables), conditions, note + ALL_SEEDS, arms), outputs)
+        save(draw_overview(with_divergence(accuracy, runs), conditions, note + ALL_SEEDS, arms), outputs)
 
 
 @contextmanager
@@ -120,15 +122,6 @@ def save(figure: Figure, outputs: Sequence[Path]) -> None:
         suffix = path.suffix.removeprefix(".")
         with written_whole(path) as partial:
             figure.savefig(partial, format=suffix, metadata={"Date": None} if suffix == "svg" else {})
-
-
-def _curves(tables: Path, condition: str | None = None) -> pd.DataFrame:
-    """Read the table `accuracy`, of one condition or all, with a column that says which runs diverged."""
-    accuracy, runs = read_table(tables / "accuracy.csv"), read_table(tables / "runs.csv")
-    if condition is not None:
-        accuracy = accuracy[accuracy["condition"] == condition]
-    runs["diverged"] = runs["first_nonfinite_step"].notna()
-    return accuracy.merge(runs[[*RUN_KEYS, "diverged"]], on=RUN_KEYS)
 
 
 def _draw_arms(axes: Axes, accuracy: pd.DataFrame, arms: Sequence[str]) -> None:

@@ -27,10 +27,13 @@ def module_files(module: str) -> tuple[Path, ...]:
     return tuple(sorted(found))
 
 
-def code_digest(module: str) -> str:
-    """SHA-256 over the names and contents of the files that ``module`` is built on."""
+def code_digest(*modules: str) -> str:
+    """SHA-256 over the names and contents of the files that modules are built on.
+
+    It is a parameter of every rule, so that a change in the package runs again what depends on it.
+    """
     digest = hashlib.sha256()
-    for file in module_files(module):
+    for file in sorted({file for module in modules for file in module_files(module)}):
         digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0")
         digest.update(file.read_bytes() + b"\0")
     return digest.hexdigest()

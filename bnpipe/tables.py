@@ -136,6 +136,19 @@ def comparison_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     return pairs[COMPARISON_COLUMNS].sort_values(RUN_KEYS)
 
 
+def with_divergence(accuracy: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Add to the rows of `accuracy` a column that says whether the run diverged, as `runs` has it."""
+    diverged = runs[RUN_KEYS].assign(diverged=runs["first_nonfinite_step"].notna())
+    return accuracy.merge(diverged, on=RUN_KEYS)
+
+
+def curves_of(records: Sequence[Path]) -> pd.DataFrame:
+    """Read the records and return every evaluation, in the order of `accuracy`, with the column `diverged`."""
+    read = [read_record(path) for path in records]
+    accuracy = pd.concat([evaluations_of(record) for record in read]).sort_values([*RUN_KEYS, "step"])
+    return with_divergence(accuracy, pd.concat([runs_of(record, "") for record in read]))
+
+
 def make_tables(
     records: Sequence[Path],
     conditions: Sequence[str],

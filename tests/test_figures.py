@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
-from bnpipe.figures import COLOURS, draw_all_seeds, draw_overview, draw_single_seed, make_all_seeds, save, style
+from bnpipe.figures import (
+    COLOURS,
+    draw_all_seeds,
+    draw_overview,
+    draw_single_seed,
+    make_condition,
+    make_overview,
+    save,
+    style,
+)
 from bnpipe.records import write_record
 from bnpipe.settings import Arm
 from bnpipe.tables import make_tables
@@ -110,11 +119,23 @@ def test_equal_figures_are_equal_bytes_without_a_date(accuracy: pd.DataFrame, tm
     assert "<dc:date>" not in svg
 
 
-def test_a_figure_is_made_from_the_tables_alone(tmp_path: Path) -> None:
+def test_a_condition_is_drawn_from_its_records(tmp_path: Path) -> None:
+    paths = []
+    for arm in get_args(Arm):
+        paths.append(tmp_path / f"{arm}.safetensors")
+        write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), paths[-1])
+    make_condition(paths, "tanh", "MNIST", 42, ARMS, [tmp_path / "one.svg"], [tmp_path / "all.svg"])
+    assert "MNIST, seed 42" in (tmp_path / "one.svg").read_text()  # as a comment beside its outlines
+    assert "vanilla (n = 2, 2 diverged)" in (tmp_path / "all.svg").read_text()
+
+
+def test_the_overview_is_made_from_the_tables_alone(tmp_path: Path) -> None:
     paths = []
     for arm in get_args(Arm):
         paths.append(tmp_path / f"runs/{arm}.safetensors")
         write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), paths[-1])
     make_tables(paths, ["tanh"], ARMS, [42, 43], tmp_path, tmp_path / "tables")
-    make_all_seeds(tmp_path / "tables", "tanh", "MNIST", ARMS, [tmp_path / "figure.svg"])
-    assert "vanilla (n = 2, 2 diverged)" in (tmp_path / "figure.svg").read_text()  # as a comment beside its outlines
+    make_overview(tmp_path / "tables", ["tanh"], "MNIST", ARMS, [tmp_path / "figure.svg"])
+    svg = (tmp_path / "figure.svg").read_text()
+    assert "MNIST, every seed" in svg
+    assert svg.count("<!-- batchnorm -->") == 1

@@ -120,7 +120,7 @@ def test_a_deleted_figure_is_remade_alone(workplace: Workplace) -> None:
     figure = workplace.results / "figures/tanh/all_seeds.png"
     before = figure.read_bytes()
     figure.unlink()
-    assert workplace.planned() == {"all_seeds_figure": 1, "report": 1}
+    assert workplace.planned() == {"condition_figures": 1, "report": 1}
     workplace.run()
     assert figure.read_bytes() == before
 
@@ -153,12 +153,12 @@ def test_another_mirror_changes_nothing(workplace: Workplace) -> None:
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("figures", {"single_seed_figure", "all_seeds_figure", "overview_figure", "report"}),
+        ("figures", {"condition_figures", "overview_figure", "report"}),
         ("report", {"report"}),
         ("progress", set()),
-        ("tables", {"tables", "single_seed_figure", "all_seeds_figure", "overview_figure", "report"}),
+        ("tables", {"tables", "condition_figures", "overview_figure", "report"}),
         ("data/retrieve", set()),
-        ("norms", {"train", "tables", "single_seed_figure", "all_seeds_figure", "overview_figure", "report"}),
+        ("norms", {"train", "tables", "condition_figures", "overview_figure", "report"}),
     ],
 )
 def test_a_change_of_code_runs_what_depends_on_it_and_no_more(
@@ -244,3 +244,9 @@ def test_a_damaged_data_file_is_one_line_and_touches_nothing(workplace: Workplac
     assert any(line.startswith(f"error: {labels}: truncated") for line in done.stderr.splitlines())
     assert workplace.contents() == before
     assert not (workplace.folder / "results/own").exists()
+
+
+def test_a_condition_that_is_not_there_is_named_with_those_that_are(workplace: Workplace) -> None:
+    done = workplace.snakemake("--dry-run", "results/digits/figures/typo/all_seeds.svg")
+    assert done.returncode == 1
+    assert "condition: found typo; permitted is tanh, relu_bad_init" in done.stdout + done.stderr

@@ -7,7 +7,7 @@ from bnpipe.conditions import describe, shareable, stacks, training_settings
 from bnpipe.config import parse_configuration
 from bnpipe.data.sources import check_mirrors, check_sizes, resolve
 from bnpipe.errors import InputError
-from bnpipe.provenance import module_files
+from bnpipe.provenance import code_digest
 from bnpipe.settings import FIRST_SEED
 
 try:
@@ -21,12 +21,13 @@ except InputError as error:
 CONDITIONS = list(configuration.conditions)
 ARMS = list(configuration.arms)
 STACKS = {(stack.condition, stack.arm, stack.chunk): stack for stack in stacks(configuration)}
+CHUNKS = list(dict.fromkeys(chunk for _, _, chunk in STACKS))
 # The seed that is shown alone: the tutorial's own where it was run.
 SHOWN_SEED = FIRST_SEED if FIRST_SEED in configuration.seeds else configuration.seeds[0]
 
 
 wildcard_constraints:
-    condition="|".join(CONDITIONS),
+    condition="[A-Za-z][A-Za-z0-9_-]*",  # all names at once would take minutes to match with thousands of them
     arm="|".join(ARMS),
     chunk="[0-9a-f-]+",
 
@@ -42,9 +43,8 @@ def logs(path):
     return f"logs/{source.name}/{path}"
 
 
-def code(*modules):
-    """The package's files that modules are built on: inputs, so that a change re-runs what depends on it."""
-    return sorted({str(file) for module in modules for file in module_files(module)})
+def record(stack):
+    return results(f"runs/{stack.condition}/{stack.arm}/seeds-{stack.chunk}.safetensors")
 
 
 # Not by workflow.source_path, which copies files to another place for each run: the report would never be up to date.
@@ -72,17 +72,36 @@ def figure(path, condition, shows):
 # What a job is told, by its wildcards.
 
 
+def known(condition):
+    if condition not in configuration.conditions:
+        raise WorkflowError(f"condition: found {condition}; permitted is {', '.join(CONDITIONS[:20])}")
+    return configuration.conditions[condition]
+
+
+def known_stack(wildcards):
+    known(wildcards.condition)
+    if (wildcards.condition, wildcards.arm, wildcards.chunk) not in STACKS:
+        raise WorkflowError(f"seeds: found {wildcards.chunk}; permitted is {', '.join(CHUNKS[:20])}")
+    return STACKS[wildcards.condition, wildcards.arm, wildcards.chunk]
+
+
+def condition_records(wildcards):
+    known(wildcards.condition)
+    return [record(STACKS[wildcards.condition, arm, chunk]) for arm in ARMS for chunk in CHUNKS]
+
+
 def stack_settings(wildcards):
-    return asdict(training_settings(configuration, wildcards.condition, wildcards.arm))
+    stack = known_stack(wildcards)
+    return asdict(training_settings(configuration, stack.condition, stack.arm))
 
 
 def stack_seeds(wildcards):
-    return STACKS[wildcards.condition, wildcards.arm, wildcards.chunk].seeds
+    return known_stack(wildcards).seeds
 
 
 def longest_first(wildcards):
-    return configuration.conditions[wildcards.condition].steps
+    return known(wildcards.condition).steps
 
 
 def figure_note(wildcards):
-    return f"{describe(configuration.conditions[wildcards.condition])}\n{source.title}"
+    return f"{describe(known(wildcards.condition))}\n{source.title}"

@@ -6,7 +6,6 @@ rule data:
     """Retrieve, check, decode and split the images; pack them into one file that jobs map into memory."""
     input:
         own_files=source.files,
-        code=code("data.idx", "data.digits", "data.packed"),
     output:
         packed=PACKED,
     log:
@@ -17,6 +16,7 @@ rule data:
         mem_mb=1000,
         runtime=30,
     params:
+        code=code_digest("data.idx", "data.digits", "data.packed"),
         dataset=configuration.dataset,
         validation_images=configuration.validation_images,
     script:

@@ -1,45 +1,28 @@
-rule single_seed_figure:
-    """Draw one seed of a condition, as the tutorial draws it."""
+rule condition_figures:
+    """Draw a condition: one seed alone, as the tutorial draws it, and all seeds under their mean."""
     input:
-        tables=[TABLES["accuracy"], TABLES["runs"]],
-        code=code("figures"),
+        # Not the tables, which wait for all conditions and change with each.
+        records=condition_records,
     output:
-        figure("{condition}/single_seed", condition="{condition}", shows="single seed"),
+        single_seed=figure("{condition}/single_seed", condition="{condition}", shows="single seed"),
+        all_seeds=figure("{condition}/all_seeds", condition="{condition}", shows="all seeds"),
     log:
-        logs("figures/{condition}/single_seed.log"),
+        logs("figures/{condition}.log"),
     conda:
         "../envs/bnpipe.yaml"
     params:
+        code=code_digest("figures"),
         note=figure_note,
         seed=SHOWN_SEED,
         arms=ARMS,
     script:
-        "../scripts/single_seed_figure.py"
-
-
-rule all_seeds_figure:
-    """Draw all seeds of a condition under their mean."""
-    input:
-        tables=[TABLES["accuracy"], TABLES["runs"]],
-        code=code("figures"),
-    output:
-        figure("{condition}/all_seeds", condition="{condition}", shows="all seeds"),
-    log:
-        logs("figures/{condition}/all_seeds.log"),
-    conda:
-        "../envs/bnpipe.yaml"
-    params:
-        note=figure_note,
-        arms=ARMS,
-    script:
-        "../scripts/all_seeds_figure.py"
+        "../scripts/condition_figures.py"
 
 
 rule overview_figure:
     """Draw all conditions side by side."""
     input:
         tables=[TABLES["accuracy"], TABLES["runs"]],
-        code=code("figures"),
     output:
         figure("overview", condition="all", shows="overview"),
     log:
@@ -47,6 +30,7 @@ rule overview_figure:
     conda:
         "../envs/bnpipe.yaml"
     params:
+        code=code_digest("figures"),
         conditions=CONDITIONS,
         note=source.title,
         arms=ARMS,

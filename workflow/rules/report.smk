@@ -5,7 +5,6 @@ rule report:
         figures=[results(f"figures/{name}.svg") for name in FIGURES],
         template=str(TEMPLATES / "report.html.j2"),
         tutorial=str(TEMPLATES / "tutorial.yaml"),
-        code=code("report"),
     output:
         report(results("report.html"), caption="../report/page.rst", category="Report", labels={"page": "report"}),
     log:
@@ -13,6 +12,7 @@ rule report:
     conda:
         "../envs/bnpipe.yaml"
     params:
+        code=code_digest("report"),
         configuration=shareable(configuration, source.name),
         dataset=source.title,
         dataset_name=source.name,

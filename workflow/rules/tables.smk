@@ -1,10 +1,7 @@
 rule tables:
     """Collect the records of all runs into tidy tables."""
     input:
-        records=expand(
-            results("runs/{stack.condition}/{stack.arm}/seeds-{stack.chunk}.safetensors"), stack=STACKS.values()
-        ),
-        code=code("tables"),
+        records=[record(stack) for stack in STACKS.values()],
     output:
         accuracy=table("accuracy"),
         runs=table("runs"),
@@ -19,6 +16,7 @@ rule tables:
         mem_mb=2000,
         runtime=30,
     params:
+        code=code_digest("tables"),
         conditions=CONDITIONS,
         arms=ARMS,
         seeds=configuration.seeds,

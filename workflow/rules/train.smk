@@ -2,7 +2,6 @@ rule train:
     """Train one stack: the runs of a condition and an arm whose seeds share a chunk."""
     input:
         packed=PACKED,
-        code=code("runs"),
     output:
         record=results("runs/{condition}/{arm}/seeds-{chunk}.safetensors"),
     log:
@@ -18,6 +17,7 @@ rule train:
         runtime=120,
         gpu=int(configuration.device == "cuda"),
     params:
+        code=code_digest("runs"),
         settings=stack_settings,
         seeds=stack_seeds,
         dataset=source.name,

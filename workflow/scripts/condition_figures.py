@@ -1,9 +1,9 @@
-"""Adapter of the rule `single_seed_figure`."""
+"""Adapter of the rule `condition_figures`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.figures import make_single_seed
+from bnpipe.figures import make_condition
 from bnpipe.progress import job
 
 if TYPE_CHECKING:
@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     with job(Path(snakemake.log[0])):
-        make_single_seed(
-            tables=Path(snakemake.input.tables[0]).parent,
+        make_condition(
+            records=[Path(record) for record in snakemake.input.records],
             condition=snakemake.wildcards.condition,
             note=snakemake.params.note,
             seed=snakemake.params.seed,
             arms=snakemake.params.arms,
-            outputs=[Path(output) for output in snakemake.output],
+            single_seed=[Path(output) for output in snakemake.output.single_seed],
+            all_seeds=[Path(output) for output in snakemake.output.all_seeds],
         )

@@ -1,0 +1,159 @@
+"""Cost of the whole workflow: where the time of the default grid goes, and how it grows with seeds and conditions."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import yaml
+
+from bnpipe.yaml_files import read_yaml
+
+REPOSITORY = Path(__file__).parents[1]
+CONFIGURATION: dict[str, Any] = read_yaml(REPOSITORY / "config.yaml")
+SEEDS = (1, 10, 100)
+CONDITIONS = (10, 100, 1000, 10_000)
+SHORT = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 300}
+
+
+class Job(NamedTuple):
+    """A job that the workflow ran, in seconds since the epoch."""
+
+    rule: str
+    start: float
+    end: float
+
+
+class Run(NamedTuple):
+    """What a run of the workflow took."""
+
+    seconds: float
+    jobs: list[Job]
+
+
+def run(cores: int, changes: Mapping[str, Any], *options: str, target: str = "all") -> Run:
+    """Run the workflow in an empty folder with a changed configuration."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "config.yaml").write_text(yaml.safe_dump({**CONFIGURATION, **changes}, sort_keys=False))
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile")]
+        command += ["--workflow-profile", str(REPOSITORY / "profiles/default"), "--directory", folder]
+        command += ["--cores", str(cores), "--quiet", "all", *options, "--", target]
+        start = perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds = perf_counter() - start
+        return Run(seconds, jobs_of(Path(folder)))
+
+
+def jobs_of(folder: Path) -> list[Job]:
+    """Read from Snakemake's metadata, a file for every output, which jobs ran when."""
+    metadata = [json.loads(path.read_text()) for path in (folder / ".snakemake/metadata").rglob("*") if path.is_file()]
+    return sorted(
+        {Job(entry["rule"], entry["starttime"], entry["endtime"]) for entry in metadata}, key=lambda j: j.start
+    )
+
+
+def share_of_evaluation(packed: Path, repeats: int = 5) -> float:
+    """Return which share of training jobs evaluations take, from one stack of each arm in the default grid."""
+    import numpy as np
+    import torch
+
+    from benchmarks.training import ARMS, tutorial
+    from bnpipe.data.packed import open_dataset
+    from bnpipe.kernels import one_thread
+    from bnpipe.train import Training, evaluate
+
+    data, training, evaluation = open_dataset(packed), [], []
+    with torch.inference_mode(), one_thread():
+        for arm in ARMS:
+            settings = tutorial(arm)
+            stack = Training(settings, range(42, 52), data.train)
+            for _ in range(repeats):
+                training.append(seconds_of(lambda: stack.advance(settings.evaluation_interval)))  # noqa: B023
+                evaluation.append(seconds_of(lambda: evaluate(stack.network, data.validation)))  # noqa: B023
+    return float(np.median(evaluation) / (np.median(evaluation) + np.median(training)))
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Time one call."""
+    start = perf_counter()
+    work()
+    return perf_counter() - start
+
+
+def split_of(grid: Run, cores: int, evaluation_share: float) -> dict[str, float]:
+    """Split a run's wall time, in seconds: a job counts with its share of the cores, start-up is all outside jobs."""
+    seconds: dict[str, float] = defaultdict(float)
+    for job in grid.jobs:
+        seconds[job.rule] += (job.end - job.start) / cores
+    trained = seconds.pop("train")
+    outside = grid.jobs[0].start, grid.jobs[-1].end
+    waiting = outside[1] - outside[0] - trained - sum(seconds.values())
+    return {
+        "start-up and end of Snakemake": grid.seconds - (outside[1] - outside[0]),
+        "data": seconds["data"],
+        "training": trained * (1 - evaluation_share),
+        "evaluation": trained * evaluation_share,
+        "tables": seconds["tables"],
+        "figures": seconds["condition_figures"] + seconds["overview_figure"],
+        "report": seconds["report"],
+        "cores that wait": waiting,
+    }
+
+
+def measure(packed: Path, cores: int) -> dict[str, Any]:
+    """Measure everything and return it, times in seconds."""
+    mirror = {"mirrors": [str(packed.parent.resolve())]}
+    share = share_of_evaluation(packed)
+    result: dict[str, Any] = {"cores": cores, "split": split_of(run(cores, mirror), cores, share)}
+    for seeds in SEEDS:
+        done = run(cores, {**mirror, "seeds": seeds, "conditions": {"short": SHORT}})
+        result.setdefault("seeds", []).append({"seeds": seeds, "seconds": done.seconds})
+    tiny = {f"c{number}": {**SHORT, "steps": 1} for number in range(30)}
+    done = run(1, {**mirror, "seeds": 1, "conditions": tiny})
+    idle = done.jobs[-1].end - done.jobs[0].start - sum(job.end - job.start for job in done.jobs)
+    result["seconds_between_jobs"] = idle / len(done.jobs)
+    for conditions in CONDITIONS:
+        grid = {f"c{number}": {**SHORT, "init_std": 0.1 + number / 1e6} for number in range(conditions)}
+        dry = run(cores, {**mirror, "conditions": grid}, "--dry-run")
+        jobs = 3 * conditions + 5  # two arms and the figures of each, data, tables, overview, report, all
+        row = {"conditions": conditions, "jobs": jobs, "seconds": dry.seconds}
+        result.setdefault("dry_run", []).append(row)
+    return result
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """Lay the result out as Markdown tables."""
+    total = sum(result["split"].values())
+    lines = [
+        f"Default grid, {result['cores']} cores: {total:.0f} s",
+        "",
+        "| part | seconds | share |",
+        "|---|---:|---:|",
+    ]
+    lines += [f"| {part} | {seconds:.1f} | {seconds / total:.1%} |" for part, seconds in result["split"].items()]
+    lines += ["", "| seeds (1 condition, 300 steps) | seconds | seconds a run |", "|---:|---:|---:|"]
+    for row in result["seeds"]:
+        lines.append(f"| {row['seeds']} | {row['seconds']:.1f} | {row['seconds'] / (2 * row['seeds']):.2f} |")
+    lines += ["", "| conditions | jobs | dry run | a job |", "|---:|---:|---:|---:|"]
+    for row in result["dry_run"]:
+        each = row["seconds"] / row["jobs"]
+        lines.append(f"| {row['conditions']} | {row['jobs']} | {row['seconds']:.1f} s | {each * 1e3:.1f} ms |")
+    lines += ["", f"Between two jobs on one core: {result['seconds_between_jobs'] * 1e3:.0f} ms"]
+    return "\n".join(lines)
+
+
+def main(packed: Path, cores: int, results: Path) -> None:
+    """Measure, print the tables, write the JSON."""
+    result = measure(packed, cores)
+    results.mkdir(parents=True, exist_ok=True)
+    (results / "workflow.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(table(result))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(__file__).parent / "results")
