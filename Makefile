@@ -16,14 +16,16 @@ SETTINGS := $(if $(SEEDS),seeds='$(SEEDS)') $(if $(MIRROR),mirrors='["$(MIRROR)"
 WANTED := $(or $(DATASET),$(if $(MIRROR),mnist))
 
 .DEFAULT_GOAL := report
-.PHONY: report install test lint format lock schema help
+.PHONY: report install test lint format bench bench-workflow lock schema help
+
+# Shell: set $$dataset to the data set to run on, and $$name to the name its files stand under.
+CHOOSE = set -e; dataset='$(WANTED)'; \
+	[ -n "$$dataset" ] || dataset=$$($(BIN)/python -m bnpipe.data.choose); \
+	name=$$($(BIN)/python -m bnpipe.data.sources "$$dataset")
+RUN = $(BIN)/snakemake --quiet host rules reason --config dataset="$$dataset" $(SETTINGS)
 
 report: $(INSTALLED) ## set up, run all experiments, say where the report is (the default)
-	@set -e; dataset='$(WANTED)'; \
-	[ -n "$$dataset" ] || dataset=$$($(BIN)/python -m bnpipe.data.choose); \
-	$(BIN)/snakemake --cores $(CORES) --quiet host rules reason --config dataset="$$dataset" $(SETTINGS); \
-	report=$$($(BIN)/python -m bnpipe.data.sources "$$dataset"); \
-	echo "Report: $(CURDIR)/results/$$report/report.html"
+	@$(CHOOSE); $(RUN) --cores $(CORES); echo "Report: $(CURDIR)/results/$$name/report.html"
 
 install: $(INSTALLED) ## set up the virtual environment in .venv and no more
 
@@ -51,6 +53,14 @@ format: $(INSTALLED) ## bring all code into the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow
 
+bench: $(INSTALLED) ## measure a training step against its alternatives, some 5 minutes
+	@$(CHOOSE); $(RUN) --cores 1 -- data; \
+	$(BIN)/python -m benchmarks.training resources/$$name/packed.safetensors
+
+bench-workflow: $(INSTALLED) ## measure where the time of the whole workflow goes, some 10 minutes
+	@$(CHOOSE); $(RUN) --cores 1 -- data; \
+	$(BIN)/python -m benchmarks.workflow resources/$$name/packed.safetensors "$$dataset" $$(nproc)
+
 lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
@@ -61,4 +71,4 @@ schema: $(INSTALLED) ## write the JSON schema of config.yaml for editors
 
 help: ## list the targets
 	@echo 'make [TARGET] [CORES=n] [DATASET=name-or-folder] [MIRROR=folder-or-URL] [SEEDS=n]'
-	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18

@@ -11,6 +11,9 @@ from bnpipe.data.packed import Dataset
 from bnpipe.seeds import BatchOrder, initial_weights
 from bnpipe.settings import TrainingSettings
 
+# Full float32 on a GPU, as the others.
+jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
+
 Layer = dict[str, Any]
 
 

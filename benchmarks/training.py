@@ -26,12 +26,13 @@ from bnpipe.settings import Arm, TrainingSettings
 from bnpipe.yaml_files import read_yaml
 
 ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
-ROUNDS = 12
+ROUNDS = 25
 STACKS = {"cpu": (1, 4, 10, 32), "cuda": (1, 4, 10, 32, 128, 512)}
 COMPARED_STACK = {"cpu": 10, "cuda": 128}  # of the contestants that stack too
-ONE_THREAD = {
+ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else JAX takes most of a GPU's memory from the others
 }
 
 
@@ -54,14 +55,20 @@ def entries(device: str) -> list[Entry]:
     """List who takes part on a device."""
     compared = COMPARED_STACK[device]
     fields = [("bnpipe", stack) for stack in STACKS[device]] + [("plain", 1), ("dataloader", 1), ("floor", compared)]
-    if importlib.util.find_spec("jax") is not None:
+    if has_jax(device):
         fields.append(("jax", compared))
     return [Entry(what, arm, stack, device) for arm in ARMS for what, stack in fields]
 
 
+def has_jax(device: str) -> bool:
+    """Say whether JAX is installed, for a GPU with what it needs there."""
+    needed = ("jax",) if device == "cpu" else ("jax_cuda12_plugin", "jax_cuda13_plugin")
+    return any(importlib.util.find_spec(name) is not None for name in needed)
+
+
 def measure(packed: Path, device: str, rounds: int = ROUNDS) -> list[dict[str, Any]]:
     """Let all take turns and return a row for each."""
-    os.environ |= ONE_THREAD
+    os.environ |= ENVIRONMENT
     competing = entries(device)
     seconds: dict[Entry, list[float]] = {entry: [] for entry in competing}
     with ExitStack() as stack:
@@ -168,31 +175,37 @@ def table(rows: list[dict[str, Any]]) -> str:
         for arm in ARMS:
             seconds = by_key[what, stack, arm]["seconds_per_network_step"]
             ours = by_key["bnpipe", COMPARED_STACK[device], arm]["seconds_per_network_step"]
-            cells += [f"{seconds * 1e6:.3g} µs", f"{seconds / ours:.2f}"]
+            cells += [microseconds(seconds), f"{seconds / ours:.2f}"]
         memory = max(by_key[what, stack, arm]["peak_memory_mb"] for arm in ARMS)
         lines.append(f"| {what} | {stack} | {' | '.join(cells)} | {memory:.0f} MB |")
     return "\n".join(lines)
 
 
+def microseconds(seconds: float) -> str:
+    """Write a time with three digits or all before the point."""
+    return f"{seconds * 1e6:.0f} µs" if seconds > 1e-4 else f"{seconds * 1e6:.3g} µs"
+
+
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw the time of a network-step for all contestants, as bars from the slowest to the fastest."""
+    """Draw the time of a network-step for all contestants."""
     from matplotlib.figure import Figure
 
-    from bnpipe.figures import COLOURS
+    from bnpipe.figures import COLOURS, style
 
-    figure = Figure(figsize=(7, 3.5), layout="constrained")
-    panels = figure.subplots(1, len(ARMS), sharex=True, sharey=True)
-    for axes, arm in zip(panels, ARMS, strict=True):
-        shown = [row for row in rows if row["arm"] == arm]
-        names = [f"{row['what']} ({row['stack']})" for row in shown]
-        microseconds = [row["seconds_per_network_step"] * 1e6 for row in shown]
-        bars = axes.barh(names, microseconds, color=COLOURS[arm])
-        axes.bar_label(bars, fmt="%.3g", padding=3)
-        axes.set(title=arm, xscale="log", xlim=(min(microseconds) / 2, max(microseconds) * 3))
-        axes.set_xlabel("microseconds per network and step")
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].invert_yaxis()
-    figure.savefig(path, metadata={"Date": None})
+    with style():
+        figure = Figure(figsize=(7.2, 3.2), layout="constrained")
+        panels = figure.subplots(1, len(ARMS), sharey=True)
+        for axes, arm in zip(panels, ARMS, strict=True):
+            shown = [row for row in rows if row["arm"] == arm]
+            names = [f"{row['what']}, {row['stack']}" for row in shown]
+            times = [row["seconds_per_network_step"] for row in shown]
+            bars = axes.barh(names, [time * 1e6 for time in times], color=COLOURS[arm])
+            axes.bar_label(bars, [microseconds(time) for time in times], padding=3)
+            axes.set(title=arm, xlabel="microseconds per network and step", xlim=(0, max(times) * 1.25e6))
+            axes.grid(visible=False)
+        panels[0].set_ylabel("what, and how many networks side by side")
+        panels[0].invert_yaxis()
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else {})
 
 
 def main(packed: Path, results: Path) -> None:

@@ -51,10 +51,14 @@ def run(cores: int, changes: Mapping[str, Any], *options: str, target: str = "al
 
 def jobs_of(folder: Path) -> list[Job]:
     """Read from Snakemake's metadata, a file for every output, which jobs ran when."""
-    metadata = [json.loads(path.read_text()) for path in (folder / ".snakemake/metadata").rglob("*") if path.is_file()]
-    return sorted(
-        {Job(entry["rule"], entry["starttime"], entry["endtime"]) for entry in metadata}, key=lambda j: j.start
-    )
+    jobs: dict[str, Job] = {}
+    for path in (folder / ".snakemake/metadata").rglob("*"):
+        if path.is_file():
+            output = json.loads(path.read_text())
+            log, found = output["log"][0], Job(output["rule"], output["starttime"], output["endtime"])
+            known = jobs.get(log, found)
+            jobs[log] = Job(found.rule, min(known.start, found.start), max(known.end, found.end))
+    return sorted(jobs.values(), key=lambda job: job.start)
 
 
 def share_of_evaluation(packed: Path, repeats: int = 5) -> float:
@@ -105,21 +109,21 @@ def split_of(grid: Run, cores: int, evaluation_share: float) -> dict[str, float]
     }
 
 
-def measure(packed: Path, cores: int) -> dict[str, Any]:
+def measure(packed: Path, dataset: str, cores: int) -> dict[str, Any]:
     """Measure everything and return it, times in seconds."""
-    mirror = {"mirrors": [str(packed.parent.resolve())]}
+    data = {"dataset": dataset, "mirrors": [str(packed.parent.resolve())]}
     share = share_of_evaluation(packed)
-    result: dict[str, Any] = {"cores": cores, "split": split_of(run(cores, mirror), cores, share)}
+    result: dict[str, Any] = {"cores": cores, "split": split_of(run(cores, data), cores, share)}
     for seeds in SEEDS:
-        done = run(cores, {**mirror, "seeds": seeds, "conditions": {"short": SHORT}})
+        done = run(cores, {**data, "seeds": seeds, "conditions": {"short": SHORT}})
         result.setdefault("seeds", []).append({"seeds": seeds, "seconds": done.seconds})
     tiny = {f"c{number}": {**SHORT, "steps": 1} for number in range(30)}
-    done = run(1, {**mirror, "seeds": 1, "conditions": tiny})
+    done = run(1, {**data, "seeds": 1, "conditions": tiny})
     idle = done.jobs[-1].end - done.jobs[0].start - sum(job.end - job.start for job in done.jobs)
     result["seconds_between_jobs"] = idle / len(done.jobs)
     for conditions in CONDITIONS:
         grid = {f"c{number}": {**SHORT, "init_std": 0.1 + number / 1e6} for number in range(conditions)}
-        dry = run(cores, {**mirror, "conditions": grid}, "--dry-run")
+        dry = run(cores, {**data, "conditions": grid}, "--dry-run")
         jobs = 3 * conditions + 5  # two arms and the figures of each, data, tables, overview, report, all
         row = {"conditions": conditions, "jobs": jobs, "seconds": dry.seconds}
         result.setdefault("dry_run", []).append(row)
@@ -147,13 +151,13 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main(packed: Path, cores: int, results: Path) -> None:
+def main(packed: Path, dataset: str, cores: int, results: Path) -> None:
     """Measure, print the tables, write the JSON."""
-    result = measure(packed, cores)
+    result = measure(packed, dataset, cores)
     results.mkdir(parents=True, exist_ok=True)
     (results / "workflow.json").write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), Path(__file__).parent / "results")
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(__file__).parent / "results")

@@ -45,6 +45,12 @@ def product(inputs: Tensor, weight: Tensor) -> Tensor:
         torch.bmm(inputs.transpose(0, 1).expand(runs, -1, -1), weight, out=out.transpose(0, 1))
         return out
     left, right, into = inputs.numpy(), weight.numpy(), out.numpy()
+    if not weight.is_contiguous():
+        # Transposed, on the way back: OpenBLAS is slower by half with those. A copy, run by run so that it stays in
+        # the cache, saves 2 to 3% of a step.
+        for run in range(runs):
+            np.matmul(left[:, run], np.ascontiguousarray(right[run]), out=into[:, run])
+        return out
     rows = _rows_at_once(fan_in, fan_out)
     for first in range(0, len(left), rows):
         some = slice(first, first + rows)

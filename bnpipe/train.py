@@ -18,7 +18,7 @@ from bnpipe.settings import TrainingSettings
 
 CPU = torch.device("cpu")
 EVALUATION_ROWS = 500  # images evaluated at a time: activations of a stack stay in the processor's cache
-
+STEPS_AT_ONCE = 100  # whose mini-batches are looked up, and brought to a GPU, together
 OnEvaluation = Callable[[int, Tensor], None]
 
 
@@ -78,14 +78,16 @@ class Training:
 
     def advance(self, steps: int) -> Tensor:
         """Train on the next mini-batches; return their losses, (steps, runs), taken before each update."""
-        indices = torch.from_numpy(self._batches.next_batches(steps))
-        if self._loss.is_cuda:
-            indices = indices.pin_memory().to(self._loss.device, non_blocking=True)
         losses = self._loss.new_empty(steps, len(self._loss))
-        for batch, loss in zip(indices, losses, strict=True):
-            self._indices.copy_(batch)
-            self._step()
-            loss.copy_(self._loss)
+        for first in range(0, steps, STEPS_AT_ONCE):
+            some = losses[first : first + STEPS_AT_ONCE]
+            indices = torch.from_numpy(self._batches.next_batches(len(some)))
+            if losses.is_cuda:
+                indices = indices.pin_memory().to(losses.device, non_blocking=True)
+            for batch, loss in zip(indices, some, strict=True):
+                self._indices.copy_(batch)
+                self._step()
+                loss.copy_(self._loss)
         return losses
 
     def _eager_step(self) -> None:

@@ -125,3 +125,10 @@ def test_the_test_images_are_measured_after_the_last_step(dataset: Dataset) -> N
 def test_more_images_a_batch_than_there_are_is_one_line(dataset: Dataset) -> None:
     with pytest.raises(InputError, match="batch_size: found 2000; permitted is 1 to 1000"):
         train_stack(make_settings(batch_size=2000), [42], dataset)
+
+
+def test_the_steps_between_two_evaluations_may_be_many(dataset: Dataset) -> None:
+    often = train_stack(make_settings(steps=250, hidden_sizes=(8,), evaluation_interval=60), [42], dataset)
+    once = train_stack(make_settings(steps=250, hidden_sizes=(8,), evaluation_interval=10**6), [42], dataset)
+    np.testing.assert_array_equal(often.training_loss, once.training_loss)
+    np.testing.assert_array_equal(often.test_loss, once.test_loss)
