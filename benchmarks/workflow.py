@@ -117,7 +117,7 @@ def measure(packed: Path, dataset: str, cores: int) -> dict[str, Any]:
     for seeds in SEEDS:
         done = run(cores, {**data, "seeds": seeds, "conditions": {"short": SHORT}})
         result.setdefault("seeds", []).append({"seeds": seeds, "seconds": done.seconds})
-    tiny = {f"c{number}": {**SHORT, "steps": 1} for number in range(30)}
+    tiny = {f"c{number}": {**SHORT, "steps": 1} for number in range(10)}
     done = run(1, {**data, "seeds": 1, "conditions": tiny})
     idle = done.jobs[-1].end - done.jobs[0].start - sum(job.end - job.start for job in done.jobs)
     result["seconds_between_jobs"] = idle / len(done.jobs)

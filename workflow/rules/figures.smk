@@ -8,6 +8,7 @@ rule condition_figures:
         all_seeds=figure("{condition}/all_seeds", condition="{condition}", shows="all seeds"),
     log:
         logs("figures/{condition}.log"),
+    priority: 1_000_000_000  # before any training, to be seen early
     conda:
         "../envs/bnpipe.yaml"
     params:
