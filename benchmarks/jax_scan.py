@@ -12,7 +12,7 @@ from bnpipe.seeds import BatchOrder, initial_weights
 from bnpipe.settings import TrainingSettings
 
 # Full float32 on a GPU, as the others.
-jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
+jax.config.update("jax_default_matmul_precision", "highest")
 
 Layer = dict[str, Any]
 
@@ -28,8 +28,8 @@ class JaxScan:
         pixels, labels = jnp.asarray(dataset.train.pixels.numpy()), jnp.asarray(dataset.train.labels.numpy())
         step = jax.vmap(_step(settings), in_axes=(0, 1, 1))
 
-        def scan(layers: list[Layer], indices: jax.Array) -> tuple[list[Layer], jax.Array]:
-            def body(layers: list[Layer], batch: jax.Array) -> tuple[list[Layer], jax.Array]:
+        def scan(layers: list[Layer], indices: Any) -> Any:
+            def body(layers: list[Layer], batch: Any) -> Any:
                 return step(layers, pixels[batch].astype(jnp.float32) / 255, labels[batch])
 
             return jax.lax.scan(body, layers, indices)
