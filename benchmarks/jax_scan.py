@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from bnpipe.data.packed import Dataset
-from bnpipe.seeds import BatchOrder, initial_weights
+from bnpipe.seeds import BatchOrder
 from bnpipe.settings import TrainingSettings
+from bnpipe.train import build_network
 
 # Full float32 on a GPU, as the others.
 jax.config.update("jax_default_matmul_precision", "highest")
@@ -22,8 +23,7 @@ class JaxScan:
 
     def __init__(self, settings: TrainingSettings, stack: int, dataset: Dataset) -> None:
         streams = [np.random.RandomState(seed) for seed in range(stack)]
-        drawn = [initial_weights(stream, settings.layer_sizes, settings.init_std) for stream in streams]
-        self._layers = [_layer(np.stack(weights), settings) for weights in zip(*drawn, strict=True)]
+        self._layers = [_layer(weight.numpy(), settings) for weight, _ in build_network(settings, streams).layers]
         self._batches = BatchOrder(streams, len(dataset.train), settings.batch_size)
         pixels, labels = jnp.asarray(dataset.train.pixels.numpy()), jnp.asarray(dataset.train.labels.numpy())
         step = jax.vmap(_step(settings), in_axes=(0, 1, 1))
@@ -43,13 +43,13 @@ class JaxScan:
 
 
 def _layer(weights: Any, settings: TrainingSettings) -> Layer:
+    # Copies throughout: a donated argument must not share memory with another.
     runs, _, features = weights.shape
     zeros, ones = jnp.zeros((runs, features)), jnp.ones((runs, features))
     if settings.arm == "vanilla":
-        return {"weight": jnp.asarray(weights), "bias": zeros}
-    # Copies: a donated argument must not share memory with another.
+        return {"weight": jnp.array(weights), "bias": zeros}
     return {
-        "weight": jnp.asarray(weights),
+        "weight": jnp.array(weights),
         "gamma": ones,
         "beta": zeros,
         "moving": {"mean": zeros.copy(), "variance": ones.copy()},

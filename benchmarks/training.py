@@ -22,7 +22,7 @@ from typing import Any
 
 from bnpipe.conditions import training_settings
 from bnpipe.config import parse_configuration
-from bnpipe.settings import Arm, TrainingSettings
+from bnpipe.settings import Arm, Device, TrainingSettings
 from bnpipe.yaml_files import read_yaml
 
 ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
@@ -43,7 +43,7 @@ class Entry:
     what: str
     arm: Arm
     stack: int
-    device: str
+    device: Device
 
     @property
     def steps(self) -> int:
@@ -51,7 +51,7 @@ class Entry:
         return max(4, 240 // self.stack) if self.device == "cpu" else 60
 
 
-def entries(device: str) -> list[Entry]:
+def entries(device: Device) -> list[Entry]:
     """List who takes part on a device."""
     compared = COMPARED_STACK[device]
     fields = [("bnpipe", stack) for stack in STACKS[device]] + [("plain", 1), ("dataloader", 1), ("floor", compared)]
@@ -60,13 +60,13 @@ def entries(device: str) -> list[Entry]:
     return [Entry(what, arm, stack, device) for arm in ARMS for what, stack in fields]
 
 
-def has_jax(device: str) -> bool:
+def has_jax(device: Device) -> bool:
     """Say whether JAX is installed, for a GPU with what it needs there."""
     needed = ("jax",) if device == "cpu" else ("jax_cuda12_plugin", "jax_cuda13_plugin")
     return any(importlib.util.find_spec(name) is not None for name in needed)
 
 
-def measure(packed: Path, device: str, rounds: int = ROUNDS) -> list[dict[str, Any]]:
+def measure(packed: Path, device: Device, rounds: int = ROUNDS) -> list[dict[str, Any]]:
     """Let all take turns and return a row for each."""
     os.environ |= ENVIRONMENT
     competing = entries(device)
@@ -75,8 +75,7 @@ def measure(packed: Path, device: str, rounds: int = ROUNDS) -> list[dict[str, A
         workers = {entry: stack.enter_context(worker(entry, packed)) for entry in competing}
         for number in range(rounds):
             for entry, connection in workers.items():
-                connection.send("go")
-                seconds[entry].append(connection.recv())
+                seconds[entry].append(ask(connection, "go"))
             print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         peaks = {entry: ask(connection, "memory") for entry, connection in workers.items()}
@@ -124,7 +123,7 @@ def work(connection: Connection, entry: Entry, packed: Path) -> None:
     from bnpipe.devices import open_device
     from bnpipe.kernels import one_thread
 
-    device = open_device("cuda" if entry.device == "cuda" else "cpu", tf32=False)
+    device = open_device(entry.device, tf32=False)
     # Who needs autograd must not be in inference mode.
     with torch.inference_mode(entry.what in ("bnpipe", "floor")), one_thread():
         contestant = make(entry.what, tutorial(entry.arm), entry.stack, open_dataset(packed), device)
@@ -190,7 +189,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw the time of a network-step for all contestants."""
     from matplotlib.figure import Figure
 
-    from bnpipe.figures import COLOURS, style
+    from bnpipe.figures import COLOURS, save, style
 
     with style():
         figure = Figure(figsize=(7.2, 3.2), layout="constrained")
@@ -205,7 +204,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
             axes.grid(visible=False)
         panels[0].set_ylabel("what, and how many networks side by side")
         panels[0].invert_yaxis()
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else {})
+        save(figure, [path])
 
 
 def main(packed: Path, results: Path) -> None:

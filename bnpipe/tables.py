@@ -94,6 +94,11 @@ def origin_of(record: Record, name: str) -> pd.DataFrame:
     return pd.DataFrame([{"record": name, **origin, **origin["versions"]}])[ORIGIN_COLUMNS]
 
 
+def accuracy_table(evaluations: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the evaluations of all records together, sorted by run and step; columns ACCURACY_COLUMNS."""
+    return pd.concat(evaluations).sort_values([*RUN_KEYS, "step"])
+
+
 def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Sum up each condition and arm; columns SUMMARY_COLUMNS.
 
@@ -145,7 +150,7 @@ def with_divergence(accuracy: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 def curves_of(records: Sequence[Path]) -> pd.DataFrame:
     """Read the records and return every evaluation, in the order of `accuracy`, with the column `diverged`."""
     read = [read_record(path) for path in records]
-    accuracy = pd.concat([evaluations_of(record) for record in read]).sort_values([*RUN_KEYS, "step"])
+    accuracy = accuracy_table([evaluations_of(record) for record in read])
     return with_divergence(accuracy, pd.concat([runs_of(record, "") for record in read]))
 
 
@@ -172,7 +177,7 @@ def make_tables(
     check_complete(all_runs, product(conditions, arms, seeds))
     all_origins = pd.concat(origins).sort_values("record")
     check_one_dataset(all_origins)
-    write_table(pd.concat(evaluations).sort_values([*RUN_KEYS, "step"]), folder / "accuracy.csv")
+    write_table(accuracy_table(evaluations), folder / "accuracy.csv")
     write_table(all_runs, folder / "runs.csv")
     write_table(all_origins, folder / "origins.csv")
     write_table(summary_table(all_runs), folder / "summary.csv")

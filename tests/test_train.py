@@ -14,9 +14,9 @@ from bnpipe.settings import Arm
 from bnpipe.train import train_stack
 from tests import reference
 from tests.conftest import make_settings
+from tests.idx_files import REAL_MNIST, needs_real_mnist
 
 ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
-MNIST = Path(__file__).parents[2] / "shared/data/mnist"
 
 
 def plain(images: Images) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,10 +37,10 @@ def test_follows_the_contract_like_a_plain_implementation(dataset: Dataset, arm:
     assert curves.steps.tolist() == [0, 60, 120]
 
 
-@pytest.mark.skipif(not MNIST.is_dir(), reason=f"the real MNIST is not at {MNIST}")
+@needs_real_mnist
 @pytest.mark.parametrize("arm", ARMS)
 def test_follows_the_contract_on_the_real_mnist(tmp_path: Path, arm: Arm) -> None:
-    prepare("mnist", [str(MNIST)], 5000, tmp_path, tmp_path / "packed.safetensors")
+    prepare("mnist", [str(REAL_MNIST)], 5000, tmp_path, tmp_path / "packed.safetensors")
     data = open_dataset(tmp_path / "packed.safetensors")
     curves = train_stack(make_settings(arm=arm, steps=601), [42], data)
     accuracy, _ = reference.train(42, "tanh", arm, 0.01, 0.1, 601, [100] * 9, plain(data.train), plain(data.validation))
