@@ -189,7 +189,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw the time of a network-step for all contestants."""
     from matplotlib.figure import Figure
 
-    from bnpipe.figures import COLOURS, save, style
+    from bnpipe.figures.house import COLOURS, save, style
 
     with style():
         figure = Figure(figsize=(7.2, 3.2), layout="constrained")

@@ -153,7 +153,7 @@ def test_another_mirror_changes_nothing(workplace: Workplace) -> None:
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("figures", {"condition_figures", "overview_figure", "report"}),
+        ("figures/curves", {"condition_figures", "overview_figure", "report"}),
         ("report", {"report"}),
         ("progress", set()),
         ("tables", {"tables", "condition_figures", "overview_figure", "report"}),

@@ -12,7 +12,7 @@ rule condition_figures:
     conda:
         "../envs/bnpipe.yaml"
     params:
-        code=code_digest("figures"),
+        code=code_digest("figures.curves"),
         note=figure_note,
         seed=SHOWN_SEED,
         arms=ARMS,
@@ -31,7 +31,7 @@ rule overview_figure:
     conda:
         "../envs/bnpipe.yaml"
     params:
-        code=code_digest("figures"),
+        code=code_digest("figures.curves"),
         conditions=CONDITIONS,
         note=source.title,
         arms=ARMS,

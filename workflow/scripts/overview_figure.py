@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.figures import make_overview
+from bnpipe.figures.curves import make_overview
 from bnpipe.progress import job
 
 if TYPE_CHECKING:

@@ -1,42 +1,19 @@
-"""Figures from tables, in one style: readable in print, at column width, and for colour-blind readers."""
+"""Curves of validation accuracy: of a condition, and of all."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bnpipe.files import written_whole
+from bnpipe.figures.house import COLOURS, LINE_STYLES, save, style
 from bnpipe.stats import estimate_mean
 from bnpipe.tables import alike, curves_of, read_table, with_divergence
 
-# Blue and vermillion of the palette of Okabe & Ito, and line styles that differ without colour.
-COLOURS = {"vanilla": "#D55E00", "batchnorm": "#0072B2"}
-LINE_STYLES = {"vanilla": (0, (4, 1.5)), "batchnorm": "solid"}
 ALL_SEEDS = ", every seed, mean and its 95% interval"  # what figures of all seeds add to their note
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same shapes on every machine
-    "font.size": 9,
-    "figure.titlesize": 10,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.6,
-    "legend.frameon": False,
-    "savefig.dpi": 200,
-    "svg.hashsalt": "bnpipe",  # names inside an SVG are drawn from it: the same figure is the same bytes
-}
 
 
 def draw_single_seed(accuracy: pd.DataFrame, title: str, note: str, seed: int, arms: Sequence[str]) -> Figure:
@@ -107,21 +84,6 @@ def make_overview(
     accuracy, runs = read_table(tables / "accuracy.csv"), read_table(tables / "runs.csv")
     with style():
         save(draw_overview(with_divergence(accuracy, runs), conditions, note + ALL_SEEDS, arms), outputs)
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Draw in the style of the project within the block."""
-    with matplotlib.rc_context(STYLE):
-        yield
-
-
-def save(figure: Figure, outputs: Sequence[Path]) -> None:
-    """Write a figure to each path in the format of its suffix, without date, so that equal figures are equal bytes."""
-    for path in outputs:
-        suffix = path.suffix.removeprefix(".")
-        with written_whole(path) as partial:
-            figure.savefig(partial, format=suffix, metadata={"Date": None} if suffix == "svg" else {})
 
 
 def _draw_arms(axes: Axes, accuracy: pd.DataFrame, arms: Sequence[str]) -> None:

@@ -10,16 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
-from bnpipe.figures import (
-    COLOURS,
-    draw_all_seeds,
-    draw_overview,
-    draw_single_seed,
-    make_condition,
-    make_overview,
-    save,
-    style,
-)
+from bnpipe.figures.curves import draw_all_seeds, draw_overview, draw_single_seed, make_condition, make_overview
+from bnpipe.figures.house import COLOURS, save, style
 from bnpipe.records import write_record
 from bnpipe.settings import Arm
 from bnpipe.tables import make_tables
