@@ -14,7 +14,7 @@ import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
@@ -144,7 +144,8 @@ def work(connection: Connection, entry: Entry, packed: Path) -> None:
 def tutorial(arm: Arm) -> TrainingSettings:
     """Return the tutorial's first condition, as config.yaml has it."""
     path = Path(__file__).parents[1] / "config.yaml"
-    return training_settings(parse_configuration(read_yaml(path), source=path.name), "tanh", arm)
+    configuration = parse_configuration(read_yaml(path), source=path.name)
+    return replace(training_settings(configuration, configuration.conditions["tanh"], arm), diagnostics=False)
 
 
 def peak_memory_mb(entry: Entry) -> float:

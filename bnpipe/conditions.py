@@ -1,12 +1,16 @@
 """From a configuration to the grid of work: which stacks of runs there are, and what each is trained with."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 from bnpipe.config import Condition, Configuration
-from bnpipe.settings import Arm, TrainingSettings
+from bnpipe.errors import InputError
+from bnpipe.settings import CLASSES, Arm, TrainingSettings
+
+FEWEST_FEATURES = 4  # of a group: two are always +1 and -1 once normalized, and pass no gradient on
+STUDY_CHUNKS = 3  # of the configured size make a job of a study: enough runs to be worth its start
 
 
 @dataclass(frozen=True)
@@ -37,28 +41,76 @@ def stacks(configuration: Configuration) -> Iterator[Stack]:
                 yield Stack(condition, arm, seeds)
 
 
-def training_settings(configuration: Configuration, condition: str, arm: Arm) -> TrainingSettings:
+@dataclass(frozen=True)
+class StudyStack:
+    """The unit of work of a study: runs of one arm whose arrays have the same shapes, each with its own settings."""
+
+    study: str
+    arm: Arm
+    settings: tuple[TrainingSettings, ...]  # of each run
+    seeds: tuple[int, ...]  # of each run
+
+    @property
+    def name(self) -> str:
+        """Name of the stack: its arm and what it is trained with, so that other settings are another file."""
+        return f"{self.arm}-{sha256(repr((self.settings, self.seeds)).encode()).hexdigest()[:12]}"
+
+
+def study_stacks(configuration: Configuration, name: str) -> Iterator[StudyStack]:
+    """Go through the stacks of a study: by arm, then by what may not differ within a stack, then by seed."""
+    study = configuration.studies[name]
+    seeds = configuration.seeds[: study.seeds]
+    for arm in study.arms or configuration.arms:
+        alike: dict[TrainingSettings, list[TrainingSettings]] = {}
+        for _, condition in study.cells:
+            settings = training_settings(configuration, condition, arm)
+            alike.setdefault(replace(settings, learning_rate=0, init_std=0), []).append(settings)
+        for group in alike.values():
+            runs = [(settings, seed) for seed in seeds for settings in group]
+            size = STUDY_CHUNKS * configuration.chunk_size if configuration.device == "cpu" else len(runs)
+            for first in range(0, len(runs), size):
+                yield StudyStack(name, arm, *zip(*runs[first : first + size], strict=True))
+
+
+def training_settings(configuration: Configuration, condition: Condition, arm: Arm) -> TrainingSettings:
     """Collect what the runs of one condition and arm are trained with."""
-    experiment = configuration.conditions[condition]
-    normalization = configuration.normalization
-    return TrainingSettings(
-        arm=arm,
-        activation=experiment.activation,
-        learning_rate=experiment.learning_rate,
-        init_std=experiment.init_std,
-        steps=experiment.steps,
-        hidden_sizes=configuration.hidden_sizes,
-        batch_size=configuration.batch_size,
-        evaluation_interval=configuration.evaluation_interval,
-        epsilon=normalization.epsilon,
-        moving_average_weight=normalization.moving_average_weight,
-        moving_variance=normalization.moving_variance,
-    )
+    own = condition.model_dump(exclude_none=True)
+    shared = {name: getattr(configuration, name) for name in ("hidden_sizes", "batch_size", "evaluation_interval")}
+    normalization = configuration.normalization.model_dump()
+    return TrainingSettings(arm=arm, diagnostics=configuration.diagnostics, **{**normalization, **shared, **own})
+
+
+def check_widths(configuration: Configuration) -> None:
+    """Raise InputError where group normalization cannot part a layer into groups of at least FEWEST_FEATURES."""
+    groups = configuration.normalization.groups
+    for where, arms, condition in _conditions(configuration):
+        widths = {*(condition.hidden_sizes or configuration.hidden_sizes), *([CLASSES] * condition.normalize_logits)}
+        if "groupnorm" in arms and any(width % groups or width < FEWEST_FEATURES * groups for width in widths):
+            raise InputError(
+                f"normalization.groups: found {groups}; permitted is what parts every normalized layer of {where} "
+                f"({', '.join(map(str, sorted(widths)))} units) into equal groups of at least {FEWEST_FEATURES}; "
+                "normalize_logits: false leaves the logits out"
+            )
+
+
+def largest_batch(configuration: Configuration) -> int:
+    """Return the largest mini-batch that any run is trained on."""
+    return max(condition.batch_size or configuration.batch_size for _, _, condition in _conditions(configuration))
+
+
+def _conditions(configuration: Configuration) -> Iterator[tuple[str, tuple[Arm, ...], Condition]]:
+    """Go through all conditions, those of studies too: where each stands, its arms, itself."""
+    for name, condition in configuration.conditions.items():
+        yield f"conditions.{name}", configuration.arms, condition
+    for name, study in configuration.studies.items():
+        for _, condition in study.cells:
+            yield f"studies.{name}", study.arms or configuration.arms, condition
 
 
 def describe(condition: Condition) -> str:
     """Describe a condition in a line, as figures show it under its name."""
-    return f"{condition.activation}, learning rate {condition.learning_rate:g}, init std {condition.init_std:g}"
+    std = condition.init_std if isinstance(condition.init_std, str) else f"{condition.init_std:g}"
+    return f"{condition.activation}, learning rate {condition.learning_rate:g}, init std {std}"
 
 
 def shareable(configuration: Configuration, dataset: str) -> dict[str, Any]:
@@ -66,4 +118,6 @@ def shareable(configuration: Configuration, dataset: str) -> dict[str, Any]:
 
     dataset: name that stands for the data set, whose folder may be another elsewhere.
     """
-    return {**configuration.model_dump(mode="json", exclude={"mirrors"}), "dataset": dataset}
+    whole = configuration.model_dump(mode="json", exclude={"mirrors", "conditions", "studies"})
+    named = configuration.model_dump(mode="json", include={"conditions", "studies"}, exclude_defaults=True)
+    return {**whole, **named, "dataset": dataset}

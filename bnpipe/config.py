@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Annotated, Any, get_args
 
 import yaml
@@ -16,6 +17,7 @@ from pydantic import (
     Field,
     Strict,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
@@ -24,7 +26,17 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bnpipe.errors import InputError, printable
-from bnpipe.settings import FIRST_SEED, Activation, Arm, Device, VarianceConvention
+from bnpipe.settings import (
+    FIRST_SEED,
+    Activation,
+    Arm,
+    Device,
+    InitScheme,
+    Position,
+    Precision,
+    Trained,
+    VarianceConvention,
+)
 
 LARGEST_SEED = 2**32 - 1  # numpy.random.RandomState takes no larger one
 MOST_SEEDS = 10_000
@@ -68,6 +80,12 @@ def _read_exponent(value: Any) -> Any:
     return float(value) if isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value) else value
 
 
+def _read_layers(value: Any) -> Any:
+    """Read '9 x 100' as nine layers of 100 units."""
+    found = re.fullmatch(r"(\d{1,4}) ?x ?(\d{1,6})", value) if isinstance(value, str) else None
+    return [int(found[2])] * int(found[1]) if found else value
+
+
 def _count_seeds(value: Any) -> Any:
     """Turn a number of seeds into the seeds."""
     return range(FIRST_SEED, FIRST_SEED + value) if type(value) is int and 1 <= value <= MOST_SEEDS else value
@@ -79,12 +97,29 @@ PositiveNumber = Annotated[
     BeforeValidator(_read_exponent),
     permitted("a number greater than 0"),
 ]
+InitStd = Annotated[
+    Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), BeforeValidator(_read_exponent)] | InitScheme,
+    permitted("a number greater than 0, xavier or he"),
+]
+HiddenSizes = Annotated[
+    tuple[Annotated[int, Whole(1, 100_000)], ...],
+    Field(min_length=1),
+    BeforeValidator(_read_layers, json_schema_input_type=list[int] | str),
+]
 Weight = Annotated[
     float,
     Field(strict=True, gt=0, le=1),
     BeforeValidator(_read_exponent),
     permitted("a number greater than 0 and at most 1"),
 ]
+Factor = Annotated[
+    float,
+    Field(strict=True, gt=1, allow_inf_nan=False),
+    BeforeValidator(_read_exponent),
+    permitted("a number greater than 1"),
+]
+Share = Annotated[float, Field(strict=True, gt=0, lt=1), permitted("a number greater than 0 and less than 1")]
+Arms = Annotated[tuple[Annotated[Arm, permitted(", ".join(get_args(Arm)))], ...], Field(min_length=1)]
 Text = Annotated[str, Field(strict=True, min_length=1), permitted("text that is not empty")]
 ConditionName = Annotated[
     str,
@@ -126,10 +161,39 @@ class Condition(_Section):
         description="Nonlinearity of the hidden layers; the output layer is linear."
     )
     learning_rate: PositiveNumber = Field(description="Learning rate of plain gradient descent, constant.")
-    init_std: PositiveNumber = Field(
-        description="Standard deviation of the normal distribution (mean 0) that the first weights are drawn from."
+    init_std: InitStd = Field(
+        description="Standard deviation of the normal distribution (mean 0) that the first weights are drawn from; "
+        "xavier: 1 / sqrt(fan_in), he: sqrt(2 / fan_in)."
     )
     steps: Annotated[int, Whole(1, 100_000_000)] = Field(description="Mini-batches to train on.")
+    hidden_sizes: HiddenSizes | None = Field(default=None, description="As above the conditions; null: the same.")
+    batch_size: Annotated[int, Whole(2, 1_000_000)] | None = Field(
+        default=None, description="As above the conditions; null: the same."
+    )
+    evaluation_interval: Annotated[int, Whole(1, 100_000_000)] | None = Field(
+        default=None, description="As above the conditions; null: the same."
+    )
+    normalize_logits: Annotated[bool, Strict(), permitted("true or false")] = Field(
+        default=True, description="Whether the logits are normalized, or only the hidden layers."
+    )
+    position: Annotated[Position, permitted(" or ".join(get_args(Position)))] = Field(
+        default="before", description="Of a normalization: before the nonlinearity or after it."
+    )
+    trained: Annotated[Trained, permitted(" or ".join(get_args(Trained)))] = Field(
+        default="all", description="What learns: all, or only the transforms' gamma and beta (vanilla: b)."
+    )
+    training_images: Annotated[int, Whole(2, 100_000_000)] | None = Field(
+        default=None, description="So many from the front of the training images; null: all."
+    )
+    binarize: Annotated[bool, Strict(), permitted("true or false")] = Field(
+        default=False, description="Whether pixels are 1 where they are at least half of white, and else 0."
+    )
+    precision: Annotated[Precision, permitted(" or ".join(get_args(Precision)))] = Field(
+        default="float32", description="Of all arithmetic: float32 or float64."
+    )
+    evaluate_training: Annotated[bool, Strict(), permitted("true or false")] = Field(
+        default=False, description="Whether training images are evaluated too, as many as validation images."
+    )
 
 
 class Normalization(_Section):
@@ -144,6 +208,68 @@ class Normalization(_Section):
         default="biased",
         description="Divisor of the averaged batch variance of m images: m (biased, TensorFlow 1) or m - 1 (unbiased).",
     )
+    groups: Annotated[int, Whole(1, 100_000)] = Field(
+        default=5, description="Groups of features in group normalization; it divides the width of every layer."
+    )
+
+
+class SmallestEffects(_Section):
+    """The smallest effects that would matter, set before the runs: verdicts are drawn against them."""
+
+    steps_ratio: Factor = Field(default=1.2, description="Steps, or time, to 90%: one arm over the other.")
+    final_accuracy: Share = Field(default=0.05, description="Difference of final accuracies.")
+    learning_rate_decades: PositiveNumber = Field(default=0.5, description="Largest usable learning rates, in decades.")
+    accuracy_spread: Share = Field(default=0.05, description="Spread of final accuracies over initializations.")
+    generalization_gap: PositiveNumber = Field(
+        default=0.05, description="Validation minus training cross-entropy at equal training cross-entropy, nats."
+    )
+    volatility_ratio: Factor = Field(default=1.2, description="Standard deviations of second differences of a curve.")
+    gradient_growth_ratio: Factor = Field(default=1.1, description="Growth of squared gradients per layer: off 1.")
+    orthogonality: Share = Field(default=0.05, description="Orthogonality gaps, between 0 and 1.")
+    covariate_shift_ratio: Factor = Field(default=1.2, description="Relative changes of a layer's gradient.")
+    inference_accuracy: Share = Field(default=0.01, description="Accuracy, moving averages or exact statistics.")
+
+
+class Study(_Section):
+    """A grid of conditions around one, with a figure of its own: made when it is asked for."""
+
+    about: Text = Field(description="What the study asks, in a sentence; it stands above its figure.")
+    arms: Arms | None = Field(default=None, description="Networks to compare; null: those of the configuration.")
+    seeds: Annotated[int, Whole(1, MOST_SEEDS)] | None = Field(
+        default=None, description="How many of the configuration's seeds, from the first; null: all."
+    )
+    condition: Condition = Field(description="What all conditions of the study share.")
+    sweep: Annotated[dict[str, tuple[Any, ...]], Field(min_length=1)] = Field(
+        description="Values that keys of the condition take, in all combinations."
+    )
+    default: Annotated[bool, Strict(), permitted("true or false")] = Field(
+        default=False, description="Whether the default target makes it too, not only the target studies."
+    )
+
+    @field_validator("sweep")
+    @classmethod
+    def _conditions_all(cls, sweep: dict[str, tuple[Any, ...]], info: ValidationInfo) -> dict[str, tuple[Any, ...]]:
+        if "condition" in info.data:
+            given = info.data["condition"].model_dump(exclude_unset=True)
+            for values in product(*sweep.values()):
+                _check_condition({**given, **dict(zip(sweep, values, strict=True))})
+        return sweep
+
+    @property
+    def cells(self) -> list[tuple[dict[str, Any], Condition]]:
+        """All combinations of the swept values, each with the condition that it makes."""
+        given = self.condition.model_dump(exclude_unset=True)
+        swept = [dict(zip(self.sweep, values, strict=True)) for values in product(*self.sweep.values())]
+        return [(values, Condition.model_validate({**given, **values})) for values in swept]
+
+
+def _check_condition(values: Mapping[str, Any]) -> None:
+    """Explain what is wrong with a swept value as the condition's own values are explained."""
+    try:
+        Condition.model_validate(values)
+    except ValidationError as error:
+        reasons = "; ".join(_explain(mistake, within=("conditions", "")) for mistake in error.errors(include_url=False))
+        raise PydanticCustomError("permitted", "{reasons}", {"reasons": reasons}) from error
 
 
 class Configuration(_Section):
@@ -165,20 +291,30 @@ class Configuration(_Section):
         default=tuple(range(FIRST_SEED, FIRST_SEED + 10)),
         description=f"A list of seeds, or how many, counted from {FIRST_SEED}.",
     )
-    arms: Annotated[tuple[Annotated[Arm, permitted(", ".join(get_args(Arm)))], ...], Field(min_length=1)] = Field(
-        default=get_args(Arm), description="Networks to compare; the first is the baseline of the paired differences."
+    arms: Arms = Field(
+        default=("vanilla", "batchnorm"),
+        description="Networks to compare; the first is the baseline of the paired differences.",
     )
     conditions: Annotated[dict[ConditionName, Condition], Field(min_length=1)] = Field(
         description="The experiments, by name.", json_schema_extra={"additionalProperties": False}
     )
-    hidden_sizes: Annotated[tuple[Annotated[int, Whole(1, 100_000)], ...], Field(min_length=1)] = Field(
-        default=(100,) * 9, description="Units of each hidden layer, first layer first."
+    hidden_sizes: HiddenSizes = Field(
+        default=(100,) * 9, description="Units of each hidden layer, first layer first, or 9 x 100."
     )
     batch_size: Annotated[int, Whole(2, 1_000_000)] = Field(default=60, description="Images in a mini-batch.")
     evaluation_interval: Annotated[int, Whole(1, 100_000_000)] = Field(
         default=60, description="Steps between evaluations; the first follows step 0."
     )
     normalization: Normalization = Field(default=Normalization(), description="Settings of batch normalization.")
+    diagnostics: Annotated[bool, Strict(), permitted("true or false")] = Field(
+        default=True, description="Whether layers are looked into at every evaluation; under a tenth of the time."
+    )
+    smallest_effects: SmallestEffects = Field(
+        default=SmallestEffects(), description="Effects that would matter; verdicts are drawn against them."
+    )
+    studies: dict[ConditionName, Study] = Field(
+        default={}, description="Grids of conditions, by name.", json_schema_extra={"additionalProperties": False}
+    )
     chunk_size: Annotated[int, Whole(1, MOST_SEEDS)] = Field(
         default=10,
         description="Seeds that one job trains side by side on a CPU; on a GPU, all. It does not change any result.",
@@ -197,9 +333,9 @@ class Configuration(_Section):
             raise PydanticCustomError("permitted", "permitted is a list in which nothing stands twice")
         return values
 
-    @field_validator("conditions")
+    @field_validator("conditions", "studies")
     @classmethod
-    def _names_that_differ(cls, conditions: dict[str, Condition]) -> dict[str, Condition]:
+    def _names_that_differ(cls, conditions: dict[str, Any]) -> dict[str, Any]:
         if len({name.lower() for name in conditions}) < len(conditions):
             raise PydanticCustomError(
                 "permitted", "permitted are names that differ in more than upper and lower case: they become paths"
@@ -222,21 +358,23 @@ def parse_configuration(values: Mapping[str, Any], source: str) -> Configuration
         raise InputError("\n".join(f"{source}: {_explain(mistake)}" for mistake in innermost)) from error
 
 
-def _explain(error: ErrorDetails) -> str:
+def _explain(error: ErrorDetails, within: tuple[str, ...] = ()) -> str:
+    """Say what is wrong; within: where the section stands whose validation found the error."""
     path = [printable(part) for part in error["loc"] if part != "[key]"]
+    section = (*within, *error["loc"][:-1])
     key = ".".join(path) or "the whole"
     value = repr(error["input"])
     found = f"found {value if len(value) <= 80 else value[:77] + '...'}"
     match error["type"]:
         case "extra_forbidden":
-            known = list(_fields_of(error["loc"][:-1]))
+            known = list(_fields_of(section))
             guess = difflib.get_close_matches(path[-1], known, n=1)
             hint = f"did you mean {guess[0]}?" if guess else "delete it"
             return f"{key}: unknown key ({found}); permitted are {', '.join(known)}; {hint}"
         case "invalid_key":
-            return f"{key}: not a key ({found}); permitted are {', '.join(_fields_of(error['loc'][:-1]))}"
+            return f"{key}: not a key ({found}); permitted are {', '.join(_fields_of(section))}"
         case "missing":
-            return f"{key}: missing; add it ({_fields_of(error['loc'][:-1])[path[-1]].description})"
+            return f"{key}: missing; add it ({_fields_of(section)[path[-1]].description})"
         case "permitted":
             return f"{key}: {found}; {error['msg']}"
         case "too_short":
@@ -251,8 +389,17 @@ def _explain(error: ErrorDetails) -> str:
 
 def _fields_of(location: tuple[int | str, ...]) -> dict[str, Any]:
     """Return the fields of the section that stands at a location of the configuration."""
-    inner: dict[str, type[BaseModel]] = {"conditions": Condition, "normalization": Normalization}
-    section = inner[str(location[0])] if location else Configuration
+    match location:
+        case ("conditions", _) | ("studies", _, "condition"):
+            section: type[BaseModel] = Condition
+        case ("studies", _):
+            section = Study
+        case ("normalization",):
+            section = Normalization
+        case ("smallest_effects",):
+            section = SmallestEffects
+        case _:
+            section = Configuration
     return dict(section.model_fields)
 
 

@@ -6,36 +6,42 @@ On the CPU a run's numbers are the same bits alone and in a stack.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from bnpipe.kernels import log_softmax, product, subtract_product, tanh_
+from bnpipe.kernels import log_softmax, product, subtract_product
+from bnpipe.nonlinearities import Nonlinearity
 from bnpipe.norms import Transform
 
-
-class Nonlinearity(NamedTuple):
-    """An elementwise function and its derivative, told by the function's own output."""
-
-    forward: Callable[[Tensor], Tensor]  # overwrites its argument
-    backward: Callable[[Tensor, Tensor], Tensor]  # gradient at the output, output -> gradient at the input
-
-
-NONLINEARITIES: dict[str, Nonlinearity] = {
-    "tanh": Nonlinearity(tanh_, torch.ops.aten.tanh_backward),
-    "relu": Nonlinearity(torch.relu_, lambda delta, out: torch.ops.aten.threshold_backward(delta, out, 0)),
-}
+Observe = Callable[[str, int, Tensor], None]  # is told what stands in a layer: its name, the layer, the values
 
 
 class StackedNetwork:
-    """Networks of one shape: products, transforms (bias or normalization), nonlinearities, linear logits."""
+    """Networks of one shape: products, transforms (bias or normalization), nonlinearities, linear logits.
 
-    def __init__(self, weights: Sequence[Tensor], transforms: Sequence[Transform], activation: str) -> None:
+    An observer, where one is given, sees in every layer "z", the product; "output", what the layer passes on; and on
+    the way back "delta", the gradient at z times whatever ``descend`` was given with it: all (batch, runs, features).
+    They are overwritten afterwards: it must not keep them.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Tensor],
+        transforms: Sequence[Transform],
+        nonlinearity: Nonlinearity,
+        weights_learn: bool = True,
+    ) -> None:
         """Take the weights, one tensor (runs, fan_in, fan_out) a layer, and a transform for each."""
         self.layers = tuple(zip(weights, transforms, strict=True))
-        self._nonlinearity = NONLINEARITIES[activation]
+        self._nonlinearity = nonlinearity
+        self._weights_learn = weights_learn
         self._inputs: list[Tensor] = []  # of each layer, kept for the backward pass
+
+    @property
+    def precision(self) -> torch.dtype:
+        """Of all arithmetic."""
+        return self.layers[0][0].dtype
 
     def state(self) -> dict[str, Tensor]:
         """Everything that training changes, by name; run by run along the first dimension. They are no copies."""
@@ -45,14 +51,21 @@ class StackedNetwork:
             for name, tensor in {"weight": weight, **transform.state()}.items()
         }
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, observe: Observe | None = None) -> Tensor:
         """Training mode: images (batch, runs, pixels) to logits (batch, runs, classes)."""
         self._inputs = []
-        z = images
-        for weight, transform in self.layers:
-            self._inputs.append(self._nonlinearity.forward(z) if self._inputs else images)
-            z = transform.forward(product(self._inputs[-1], weight))
-        return z
+        out = images
+        for layer, (weight, transform) in enumerate(self.layers):
+            self._inputs.append(out)
+            z = product(out, weight)
+            if observe:
+                observe("z", layer, z)
+            out = transform.forward(z)
+            if layer < len(self.layers) - 1:
+                out = self._nonlinearity.forward(out)
+            if observe:
+                observe("output", layer, out)
+        return out
 
     def infer(self, images: Tensor) -> Tensor:
         """Inference mode: images (batch, pixels), the same for all runs, to logits (batch, runs, classes)."""
@@ -62,17 +75,22 @@ class StackedNetwork:
             z = transform.infer(product(self._nonlinearity.forward(z), weight))
         return z
 
-    def descend(self, delta: Tensor) -> None:
+    def descend(self, delta: Tensor, observe: Observe | None = None) -> None:
         """Take one step of gradient descent, given learning rate times the gradient at the logits.
 
         The gradient is linear in delta. So a delta (batch, runs, classes) that carries each run's learning rate
         makes every gradient below an update, which is subtracted from the weights as it is formed: no gradient is
         kept, and no optimizer passes over the weights again.
         """
-        for (weight, transform), inputs in zip(reversed(self.layers), reversed(self._inputs), strict=True):
+        for layer in reversed(range(len(self.layers))):
+            (weight, transform), inputs = self.layers[layer], self._inputs[layer]
             delta = transform.backward(delta)
-            delta_inputs = None if inputs is self._inputs[0] else product(delta, weight.transpose(1, 2))
-            subtract_product(weight, inputs, delta)
+            if observe:
+                observe("delta", layer, delta)
+            delta_inputs = product(delta, weight.transpose(1, 2)) if layer else None
+            if self._weights_learn:
+                transform.update_weight(weight)
+                subtract_product(weight, inputs, delta)
             if delta_inputs is not None:
                 delta = self._nonlinearity.backward(delta_inputs, inputs)
 

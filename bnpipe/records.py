@@ -1,8 +1,8 @@
 """Run records: what a stack of runs left behind, in one file that says what it is."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from safetensors.numpy import save_file
 
 from bnpipe.errors import InputError
 from bnpipe.files import written_whole
-from bnpipe.settings import TrainingSettings
+from bnpipe.settings import Arm, TrainingSettings
 
+TRAINING_SET = ("training_set_accuracy", "training_set_loss")
 _HEADER = "bnpipe_record"
+_DIAGNOSTIC = "diagnostics."  # begins the names of diagnostics in the file
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Curves:
     test_accuracy: NDArray[np.float64]  # (runs,), after the last step, inference mode
     test_loss: NDArray[np.float64]  # (runs,)
     finite_weights: NDArray[np.uint8]  # (runs,), 1 where all parameters are finite after the last step
+    training_set_accuracy: NDArray[np.float64] | None = None  # as `accuracy`, of training images; None: not taken
+    training_set_loss: NDArray[np.float64] | None = None
+    # By name, (runs, evaluations) or (runs, evaluations, layers): see `bnpipe.diagnostics.diagnose`.
+    diagnostics: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    failure: NDArray[np.int64] | None = None  # (runs, 3): see `bnpipe.failures.locate_failures`
 
     @property
     def first_nonfinite_step(self) -> NDArray[np.int64]:
@@ -44,9 +51,23 @@ class Curves:
 
 def join(parts: Sequence[Curves]) -> Curves:
     """Put the runs of several stacks that were evaluated at the same steps into one."""
-    steps = parts[0].steps
-    measured = [field.name for field in fields(Curves) if field.name != "steps"]
-    return Curves(steps=steps, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in measured})
+    arrays = [_to_arrays(part) for part in parts]
+    joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
+    return _from_arrays({**joined, "steps": parts[0].steps})
+
+
+def _to_arrays(curves: Curves) -> dict[str, NDArray[Any]]:
+    """Return what was measured, by name; what was not is left out."""
+    values = {own.name: getattr(curves, own.name) for own in fields(Curves)}
+    diagnostics = {_DIAGNOSTIC + name: array for name, array in values.pop("diagnostics").items()}
+    return {name: np.ascontiguousarray(array) for name, array in (values | diagnostics).items() if array is not None}
+
+
+def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Curves:
+    diagnostics = {name.removeprefix(_DIAGNOSTIC): arrays[name] for name in arrays if name.startswith(_DIAGNOSTIC)}
+    return Curves(
+        **{name: arrays[name] for name in arrays if not name.startswith(_DIAGNOSTIC)}, diagnostics=diagnostics
+    )
 
 
 @dataclass(frozen=True)
@@ -65,17 +86,22 @@ class Record:
     """A stack of runs: what it was, where it comes from, what was measured."""
 
     condition: str
-    settings: TrainingSettings
+    settings: tuple[TrainingSettings, ...]  # of each run; they differ as far as runs of one stack may
     origin: Origin
     curves: Curves
+
+    @property
+    def arm(self) -> Arm:
+        """The arm, which all runs share."""
+        return self.settings[0].arm
 
 
 def write_record(record: Record, path: Path) -> None:
     """Write a record as a safetensors file: the curves as arrays, all else as JSON in its header."""
-    about = {"condition": record.condition, "settings": asdict(record.settings), "origin": asdict(record.origin)}
-    arrays = {field.name: np.ascontiguousarray(getattr(record.curves, field.name)) for field in fields(Curves)}
+    settings = [asdict(run) for run in record.settings]
+    about = {"condition": record.condition, "settings": settings, "origin": asdict(record.origin)}
     with written_whole(path) as partial:
-        save_file(arrays, partial, metadata={_HEADER: json.dumps(about, sort_keys=True)})
+        save_file(_to_arrays(record.curves), partial, metadata={_HEADER: json.dumps(about, sort_keys=True)})
 
 
 def read_record(path: Path) -> Record:
@@ -83,10 +109,10 @@ def read_record(path: Path) -> Record:
     try:
         with safe_open(path, framework="numpy") as file:
             about: dict[str, Any] = json.loads(file.metadata()[_HEADER])
-            curves = Curves(**{field.name: file.get_tensor(field.name) for field in fields(Curves)})
+            curves = _from_arrays({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no mapping
         return Record(
             condition=about["condition"],
-            settings=TrainingSettings.from_plain(about["settings"]),
+            settings=tuple(TrainingSettings.from_plain(run) for run in about["settings"]),
             origin=Origin(**about["origin"]),
             curves=curves,
         )

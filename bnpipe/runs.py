@@ -1,6 +1,7 @@
 """Train a stack of runs on a packed data set and keep its record: the work of the workflow's rule ``train``."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from bnpipe.data.packed import open_dataset
 from bnpipe.devices import describe_device, open_device
+from bnpipe.failures import locate_failures
 from bnpipe.provenance import code_digest, versions
 from bnpipe.records import Origin, Record, write_record
 from bnpipe.settings import Device, TrainingSettings
@@ -16,7 +18,7 @@ from bnpipe.train import train_stack
 
 def train_and_record(
     condition: str,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     seeds: Sequence[int],
     dataset: str,
     packed: Path,
@@ -27,18 +29,21 @@ def train_and_record(
 ) -> None:
     """Train one network for each seed and write the record.
 
-    settings: the fields of TrainingSettings. dataset: its name; packed: the file. tf32: whether a GPU multiplies in
-    TF32. on_evaluation: see `bnpipe.train.train_stack`. Raises InputError where the packed file or the device cannot
-    be used.
+    settings: the fields of TrainingSettings, of all runs alike or of each. dataset: its name; packed: the file.
+    tf32: whether a GPU multiplies in TF32. on_evaluation: see `bnpipe.train.train_stack`. Raises InputError where the
+    packed file or the device cannot be used.
     """
     data = open_dataset(packed)
-    trained_with = TrainingSettings.from_plain(settings)
+    each = [settings] * len(seeds) if isinstance(settings, Mapping) else settings
+    trained_with = tuple(TrainingSettings.from_plain(run) for run in each)
     trained_on = open_device(device, tf32)
     curves = train_stack(trained_with, seeds, data, on_evaluation, trained_on)
+    if trained_with[0].diagnostics:
+        curves = replace(curves, failure=locate_failures(trained_with, curves, data.train))
     origin = Origin(
         dataset=dataset,
         dataset_sha256=data.sha256,
-        code_sha256=code_digest("train"),
+        code_sha256=code_digest("runs"),
         device=describe_device(trained_on),
         versions=versions("numpy", "torch"),
     )

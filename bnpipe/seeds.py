@@ -5,6 +5,7 @@ every shuffle of the training images. Both arms of a pair replay the same stream
 weights and see the same batches. The order of the draws is fixed: changing it changes every curve.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -12,16 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnpipe.errors import InputError
+from bnpipe.settings import InitScheme
 
 
 def initial_weights(
-    stream: np.random.RandomState, layer_sizes: Sequence[int], init_std: float
+    stream: np.random.RandomState, layer_sizes: Sequence[int], init_std: float | InitScheme
 ) -> list[NDArray[np.float32]]:
     """Draw the weight matrices, first layer first; each has shape (fan_in, fan_out)."""
     return [
-        stream.normal(size=(fan_in, fan_out), scale=init_std).astype(np.float32)
+        stream.normal(size=(fan_in, fan_out), scale=standard_deviation(init_std, fan_in)).astype(np.float32)
         for fan_in, fan_out in pairwise(layer_sizes)
     ]
+
+
+def standard_deviation(init_std: float | InitScheme, fan_in: int) -> float:
+    """Return the standard deviation of a layer's first weights: a number, 1 / sqrt(fan_in) or sqrt(2 / fan_in).
+
+    The tutorial calls the second Xavier's (Glorot & Bengio 2010 average fan_in and fan_out); the third is He's
+    (He et al. 2015).
+    """
+    variances = {"xavier": 1 / fan_in, "he": 2 / fan_in}
+    return math.sqrt(variances[init_std]) if isinstance(init_std, str) else init_std
 
 
 class BatchOrder:

@@ -1,18 +1,24 @@
 """What the numbers of a run depend on, apart from its seed and the data."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-Arm = Literal["vanilla", "batchnorm"]
-Activation = Literal["tanh", "relu"]
+Arm = Literal["vanilla", "batchnorm", "layernorm", "groupnorm", "rmsnorm", "weightnorm"]
+Activation = Literal["tanh", "relu", "sigmoid"]
+InitScheme = Literal["xavier", "he"]
 VarianceConvention = Literal["biased", "unbiased"]
+Position = Literal["before", "after"]
+Trained = Literal["all", "transforms"]
+Precision = Literal["float32", "float64"]
 Device = Literal["cpu", "cuda"]
 
 FIRST_SEED = 42  # the tutorial's; a number of seeds counts from here
 IMAGE_SIZE = (28, 28)  # rows and columns; every data set is brought to this size
 PIXELS = 28 * 28  # width of the input layer
 DIGITS_SPLIT = (1197, 300, 300)  # training, validation and test images of scikit-learn's digits
+OVERFLOW_PLACES = ("z", "output", "loss", "delta", "weights")  # where a number may first be not finite
+SATURATED = 0.99  # outputs of tanh beyond it, on either side, are called saturated
 CLASSES = 10  # width of the output layer
 
 
@@ -23,7 +29,9 @@ class TrainingSettings:
     arm: Arm  # what stands between a product and its nonlinearity
     activation: Activation  # of the hidden layers; the output layer is linear
     learning_rate: float  # of plain gradient descent
-    init_std: float  # standard deviation of the normal distribution that weights are drawn from
+    init_std: (
+        float | InitScheme
+    )  # of the normal distribution of first weights; xavier 1/sqrt(fan_in), he sqrt(2/fan_in)
     steps: int  # mini-batches to train on
     hidden_sizes: tuple[int, ...]  # units of each hidden layer, first layer first
     batch_size: int  # images in a mini-batch
@@ -31,6 +39,16 @@ class TrainingSettings:
     epsilon: float  # added to a variance before its square root is taken
     moving_average_weight: float  # of the newest batch; TensorFlow's momentum is 1 minus this
     moving_variance: VarianceConvention  # divisor of the averaged batch variance: m (biased) or m - 1
+    groups: int = 5  # of features, in group normalization
+    normalize_logits: bool = True  # or only the hidden layers
+    position: Position = "before"  # of a normalization: before the nonlinearity or after it
+    trained: Trained = "all"  # or only what the transforms learn: gamma and beta, or b
+    parameter_rate: float = 1.0  # learning rate of what the transforms learn, as a multiple of that of the weights
+    training_images: int | None = None  # so many from the front of the training images; None: all
+    binarize: bool = False  # pixels: 1 where they are at least half of white, else 0
+    precision: Precision = "float32"  # of all arithmetic
+    evaluate_training: bool = False  # whether training images are evaluated too, as many as validation images
+    diagnostics: bool = False  # whether layers are looked into at every evaluation
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:
@@ -46,3 +64,15 @@ class TrainingSettings:
     def evaluated_steps(self) -> range:
         """The steps after which the network is evaluated."""
         return range(0, self.steps, self.evaluation_interval)
+
+
+def common_settings(runs: Sequence[TrainingSettings]) -> TrainingSettings:
+    """Return what all runs of a stack share, with the learning rate and the initialization of the first.
+
+    Only these two may differ: they leave shapes alone, and a run's arithmetic does not depend on its neighbours'.
+    Raises ValueError where anything else does.
+    """
+    first = runs[0]
+    if any(replace(run, learning_rate=first.learning_rate, init_std=first.init_std) != first for run in runs):
+        raise ValueError("runs of one stack may differ in learning_rate and init_std only")
+    return first

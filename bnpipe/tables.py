@@ -1,6 +1,7 @@
 """Tidy tables from run records: one observation a row, rows sorted, columns in a fixed order.
 
 accuracy    one row an evaluation of a run
+layers      one row a layer at an evaluation of a run
 runs        one row a run
 summary     one row a condition and arm: the final accuracies of its runs in short
 comparison  one row a pair: a run and the baseline's run with the same condition and seed
@@ -12,25 +13,34 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bnpipe.autopsy import autopsies
 from bnpipe.errors import InputError
 from bnpipe.files import written_whole
-from bnpipe.records import Record, read_record
+from bnpipe.records import TRAINING_SET, Record, read_record
 from bnpipe.stats import estimate_mean
 
 THRESHOLD = 0.9  # validation accuracy that `steps_to_90` waits for
 LOSS_WINDOW = 60  # last mini-batches whose training loss is averaged
 
 RUN_KEYS = ["condition", "arm", "seed"]
-ACCURACY_COLUMNS = [*RUN_KEYS, "step", "accuracy", "loss"]
+PROBE_ACCURACIES = ["moving_accuracy", "population_accuracy"]
+ACCURACY_COLUMNS = [*RUN_KEYS, "step", "accuracy", "loss", *PROBE_ACCURACIES, *TRAINING_SET]
+LAYER_COLUMNS = [
+    *RUN_KEYS,
+    *("step", "layer", "z_rms", "saturated", "dead", "delta_rms", "weight_norm", "update_ratio", "effective_rate"),
+    *("gamma_mean", "gamma_std", "beta_mean", "beta_std"),
+]
 RUN_COLUMNS = [
     *RUN_KEYS,
     *("final_accuracy", "best_accuracy", "test_accuracy", "area_under_curve", "steps_to_90"),
-    *("first_nonfinite_step", "final_training_loss", "record"),
+    *("first_nonfinite_step", "final_training_loss", "state", "first_bad_step", "first_bad_layer", "first_bad_place"),
+    "record",
 ]
 SUMMARY_COLUMNS = [
     *("condition", "arm", "n", "diverged", "mean", "standard_deviation", "low", "high"),
@@ -45,19 +55,41 @@ ORIGIN_COLUMNS = ["record", "dataset", "dataset_sha256", "code_sha256", "device"
 
 
 def evaluations_of(record: Record) -> pd.DataFrame:
-    """Return every evaluation of the runs of a record; columns ACCURACY_COLUMNS."""
+    """Return every evaluation of the runs of a record; columns ACCURACY_COLUMNS, empty ones where not measured.
+
+    `accuracy` and `loss` are of all validation images, `moving_accuracy` and `population_accuracy` of few (see
+    `bnpipe.diagnostics.diagnose`), `training_set_...` of training images.
+    """
     curves = record.curves
     runs, evaluations = curves.accuracy.shape
+    measured: dict[str, NDArray[Any] | None] = {"accuracy": curves.accuracy, "loss": curves.loss}
+    measured |= {name: curves.diagnostics.get(name) for name in PROBE_ACCURACIES}
+    measured |= {name: getattr(curves, name) for name in TRAINING_SET}
     return pd.DataFrame(
         {
             "condition": record.condition,
-            "arm": record.settings.arm,
+            "arm": record.arm,
             "seed": curves.seeds.repeat(evaluations),
             "step": np.tile(curves.steps, runs),
-            "accuracy": curves.accuracy.reshape(-1),
-            "loss": curves.loss.reshape(-1),
+            **{name: np.nan if values is None else values.reshape(-1) for name, values in measured.items()},
         }
     )
+
+
+def layers_of(record: Record) -> pd.DataFrame:
+    """Return what was seen in every layer of the runs of a record; columns LAYER_COLUMNS, layers counted from 1.
+
+    The quantities are those of `bnpipe.diagnostics.diagnose`. Without diagnostics there is no row.
+    """
+    curves = record.curves
+    if not curves.diagnostics:
+        return pd.DataFrame(columns=LAYER_COLUMNS)
+    layers = curves.diagnostics["z_rms"].shape[2]
+    seed, step, layer = np.meshgrid(curves.seeds, curves.steps, np.arange(1, layers + 1), indexing="ij")
+    keys = {"condition": record.condition, "arm": record.arm, "seed": seed.ravel()}
+    places = {"step": step.ravel(), "layer": layer.ravel()}
+    seen = {name: values.ravel() for name, values in curves.diagnostics.items() if name in LAYER_COLUMNS}
+    return pd.DataFrame({**keys, **places, **seen})[LAYER_COLUMNS]
 
 
 def runs_of(record: Record, name: str) -> pd.DataFrame:
@@ -67,14 +99,16 @@ def runs_of(record: Record, name: str) -> pd.DataFrame:
     `area_under_curve` is the mean of the validation curve over steps (trapezoids). `steps_to_90` is the first
     evaluated step with an accuracy of 0.9, empty where there is none; `first_nonfinite_step` the first whose
     training loss is not finite, empty where all are. `final_training_loss` is the mean of the last 60 mini-batches.
+    `state` to `first_bad_place` are the findings of `bnpipe.autopsy.autopsies`.
     """
     curves = record.curves
     reached = curves.accuracy >= THRESHOLD
     nonfinite = curves.first_nonfinite_step
+    findings = autopsies(curves)
     return pd.DataFrame(
         {
             "condition": record.condition,
-            "arm": record.settings.arm,
+            "arm": record.arm,
             "seed": curves.seeds,
             "final_accuracy": curves.accuracy[:, -1],
             "best_accuracy": curves.accuracy.max(axis=1),
@@ -83,6 +117,10 @@ def runs_of(record: Record, name: str) -> pd.DataFrame:
             "steps_to_90": _whole_numbers(curves.steps[reached.argmax(axis=1)], known=np.asarray(reached.any(axis=1))),
             "first_nonfinite_step": _whole_numbers(nonfinite, known=nonfinite >= 0),
             "final_training_loss": curves.training_loss[:, -LOSS_WINDOW:].mean(axis=1, dtype=np.float64),
+            "state": [finding.state for finding in findings],
+            "first_bad_step": pd.array([finding.step for finding in findings], dtype="Int64"),
+            "first_bad_layer": pd.array([finding.layer for finding in findings], dtype="Int64"),
+            "first_bad_place": [finding.place for finding in findings],
             "record": name,
         }
     )
@@ -162,15 +200,16 @@ def make_tables(
     relative_to: Path,
     folder: Path,
 ) -> None:
-    """Write accuracy.csv, runs.csv, summary.csv, comparison.csv and origins.csv into ``folder``.
+    """Write accuracy.csv, layers.csv, runs.csv, summary.csv, comparison.csv and origins.csv into ``folder``.
 
     The records must hold every run of the grid conditions x arms x seeds once, all trained on the same data; the
     first arm is the baseline of the comparison. Raises InputError, naming the runs or records, where they do not.
     """
-    evaluations, runs, origins = [], [], []
+    evaluations, layers, runs, origins = [], [], [], []
     for path in records:
         record, name = read_record(path), path.relative_to(relative_to).as_posix()
         evaluations.append(evaluations_of(record))
+        layers.append(layers_of(record))
         runs.append(runs_of(record, name))
         origins.append(origin_of(record, name))
     all_runs = pd.concat(runs).sort_values(RUN_KEYS)
@@ -178,6 +217,7 @@ def make_tables(
     all_origins = pd.concat(origins).sort_values("record")
     check_one_dataset(all_origins)
     write_table(accuracy_table(evaluations), folder / "accuracy.csv")
+    write_table(pd.concat(layers).sort_values([*RUN_KEYS, "step", "layer"]), folder / "layers.csv")
     write_table(all_runs, folder / "runs.csv")
     write_table(all_origins, folder / "origins.csv")
     write_table(summary_table(all_runs), folder / "summary.csv")

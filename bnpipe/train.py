@@ -9,21 +9,23 @@ from torch import Tensor
 
 from bnpipe.data.packed import Dataset, Images
 from bnpipe.devices import captured, free_memory
+from bnpipe.diagnostics import diagnose
 from bnpipe.kernels import log_softmax, one_thread
-from bnpipe.networks import StackedNetwork, cross_entropy
-from bnpipe.norms import ARMS
-from bnpipe.records import Curves, join
+from bnpipe.networks import Observe, StackedNetwork, cross_entropy
+from bnpipe.norms import transforms_of
+from bnpipe.records import TRAINING_SET, Curves, join
 from bnpipe.seeds import BatchOrder, initial_weights
-from bnpipe.settings import TrainingSettings
+from bnpipe.settings import TrainingSettings, common_settings
 
 CPU = torch.device("cpu")
 EVALUATION_ROWS = 500  # images evaluated at a time: activations of a stack stay in the processor's cache
 STEPS_AT_ONCE = 100  # whose mini-batches are looked up, and brought to a GPU, together
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 OnEvaluation = Callable[[int, Tensor], None]
 
 
 def train_stack(
-    settings: TrainingSettings,
+    settings: TrainingSettings | Sequence[TrainingSettings],
     seeds: Sequence[int],
     dataset: Dataset,
     on_evaluation: OnEvaluation = lambda *_: None,
@@ -31,14 +33,21 @@ def train_stack(
 ) -> Curves:
     """Train one network for each seed, side by side, and return their curves.
 
+    settings: of all runs alike, or one for each, see `bnpipe.settings.common_settings`.
     ``on_evaluation(step, accuracy)`` is called after each evaluation with the accuracies (runs,).
     A run whose numbers stop being finite goes on: its accuracy is what argmax makes of them.
     """
     # A run that overflows goes on, and NumPy is to be as silent about it as PyTorch.
     with torch.inference_mode(), one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        size = most_runs(settings, device, len(seeds))
-        stacks = [seeds[first : first + size] for first in range(0, len(seeds), size)]
-        return join([_train(settings, stack, dataset, on_evaluation, device) for stack in stacks])
+        each = of_each_run(settings, len(seeds))
+        size = most_runs(common_settings(each), device, len(seeds))
+        stacks = [slice(first, first + size) for first in range(0, len(seeds), size)]
+        return join([_train(each[stack], seeds[stack], dataset, on_evaluation, device) for stack in stacks])
+
+
+def of_each_run(settings: TrainingSettings | Sequence[TrainingSettings], runs: int) -> Sequence[TrainingSettings]:
+    """Return the settings of each run, given those of all runs alike or of each."""
+    return [settings] * runs if isinstance(settings, TrainingSettings) else settings
 
 
 def most_runs(settings: TrainingSettings, device: torch.device, wanted: int) -> int:
@@ -56,23 +65,32 @@ def memory_of_a_run(settings: TrainingSettings) -> int:
     weights = 2 * sum(fan_in * fan_out for fan_in, fan_out in pairwise(sizes))  # with a copy for the graph's capture
     activations = 4 * settings.batch_size * sum(sizes)  # inputs, products, normalized ones, gradients
     evaluation = 4 * EVALUATION_ROWS * max(sizes[1:])
-    return 4 * (weights + activations + evaluation)
+    bytes_of_a_number = 8 if settings.precision == "float64" else 4
+    return bytes_of_a_number * (weights + activations + evaluation)
 
 
 class Training:
     """A stack of networks in training: one for each seed, each on the mini-batches of its own stream."""
 
     def __init__(
-        self, settings: TrainingSettings, seeds: Sequence[int], images: Images, device: torch.device = CPU
+        self,
+        settings: TrainingSettings | Sequence[TrainingSettings],
+        seeds: Sequence[int],
+        images: Images,
+        device: torch.device = CPU,
     ) -> None:
+        each = of_each_run(settings, len(seeds))
+        common = common_settings(each)
         streams = [np.random.RandomState(seed) for seed in seeds]
-        self.network = build_network(settings, streams, device)
-        self._images = images.to(device)
-        self._learning_rate = settings.learning_rate
-        self._batches = BatchOrder(streams, len(images), settings.batch_size)
+        self.network = build_network(each, streams, device)
+        self._images = seen_by(common, images).first(common.training_images).to(device)
+        self._precision = PRECISIONS[common.precision]
+        rates = [run.learning_rate for run in each]
+        self.learning_rate = torch.tensor(rates, dtype=self._precision, device=device).unsqueeze(1)  # (runs, 1)
+        self._batches = BatchOrder(streams, len(self._images), common.batch_size)
         # A step reads and writes these two in place, so that a recorded one can be replayed.
-        self._indices = torch.zeros(settings.batch_size, len(seeds), dtype=torch.int32, device=device)
-        self._loss = torch.zeros(len(seeds), device=device)
+        self._indices = torch.zeros(common.batch_size, len(seeds), dtype=torch.int32, device=device)
+        self._loss = torch.zeros(len(seeds), dtype=self._precision, device=device)
         on_gpu = device.type == "cuda"
         self._step = captured(self._eager_step, self.network.state().values()) if on_gpu else self._eager_step
 
@@ -90,64 +108,94 @@ class Training:
                 loss.copy_(self._loss)
         return losses
 
-    def _eager_step(self) -> None:
-        images, labels = self._images.batch(self._indices)
-        loss, gradient = cross_entropy(self.network.forward(images), labels)
-        self.network.descend(gradient.mul_(self._learning_rate))
+    def observed_step(self, observe: Observe) -> None:
+        """Train on the next mini-batch and show an observer what stands in the layers, and the "loss" between."""
+        self._indices.copy_(torch.from_numpy(self._batches.next_batches(1)[0]))
+        self._eager_step(observe)
+
+    def _eager_step(self, observe: Observe | None = None) -> None:
+        images, labels = self._images.batch(self._indices, self._precision)
+        loss, gradient = cross_entropy(self.network.forward(images, observe), labels)
+        if observe:
+            observe("loss", len(self.network.layers) - 1, loss.view(1, -1, 1))
+        self.network.descend(gradient.mul_(self.learning_rate), observe)
         self._loss.copy_(loss)
 
 
 def _train(
-    settings: TrainingSettings,
+    settings: Sequence[TrainingSettings],
     seeds: Sequence[int],
     dataset: Dataset,
     on_evaluation: OnEvaluation,
     device: torch.device,
 ) -> Curves:
+    common = common_settings(settings)
     training = Training(settings, seeds, dataset.train, device)
-    validation = dataset.validation.to(device)
-    evaluations: list[tuple[Tensor, Tensor]] = []
+    validation = seen_by(common, dataset.validation).to(device)
+    looked_at = seen_by(common, dataset.train).first(common.training_images).first(len(validation)).to(device)
+    log: dict[str, list[Tensor]] = {}
     training_loss: list[Tensor] = []
-    ends = [step + 1 for step in settings.evaluated_steps]
+    ends = [step + 1 for step in common.evaluated_steps]
     for begin, end in pairwise([0, *ends]):
         training_loss.append(training.advance(end - begin))
-        evaluations.append(evaluate(training.network, validation))
+        values = dict(zip(("accuracy", "loss"), evaluate(training.network, validation), strict=True))
+        if common.evaluate_training:
+            values |= zip(TRAINING_SET, evaluate(training.network, looked_at), strict=True)
+        if common.diagnostics:
+            values |= diagnose(training.network, training.learning_rate, common, looked_at, validation)
+        for name, value in values.items():
+            log.setdefault(name, []).append(value)
         if begin:  # One behind: a GPU need not be waited for while it has the next steps to do.
-            on_evaluation(begin - 1, evaluations[-2][0])
-    on_evaluation(ends[-1] - 1, evaluations[-1][0])
-    if ends[-1] < settings.steps:
-        training_loss.append(training.advance(settings.steps - ends[-1]))
-    test_accuracy, test_loss = evaluate(training.network, dataset.test.to(device))
+            on_evaluation(begin - 1, log["accuracy"][-2])
+    on_evaluation(ends[-1] - 1, log["accuracy"][-1])
+    if ends[-1] < common.steps:
+        training_loss.append(training.advance(common.steps - ends[-1]))
+    test_accuracy, test_loss = evaluate(training.network, seen_by(common, dataset.test).to(device))
     state = training.network.state().values()
     finite = torch.stack([torch.isfinite(tensor).view(len(seeds), -1).all(dim=1) for tensor in state]).all(dim=0)
-    accuracy, validation_loss = (torch.stack(values, dim=1) for values in zip(*evaluations, strict=True))
+    measured = {name: torch.stack(values, dim=1).cpu().numpy() for name, values in log.items()}
     return Curves(
         seeds=np.array(seeds, dtype=np.int64),
-        steps=np.array(settings.evaluated_steps, dtype=np.int64),
-        accuracy=accuracy.cpu().numpy(),
-        loss=validation_loss.cpu().numpy(),
+        steps=np.array(common.evaluated_steps, dtype=np.int64),
         training_loss=torch.cat(training_loss).T.contiguous().cpu().numpy(),
         test_accuracy=test_accuracy.cpu().numpy(),
         test_loss=test_loss.cpu().numpy(),
         finite_weights=finite.to(torch.uint8).cpu().numpy(),
+        accuracy=measured.pop("accuracy"),
+        loss=measured.pop("loss"),
+        training_set_accuracy=measured.pop("training_set_accuracy", None),
+        training_set_loss=measured.pop("training_set_loss", None),
+        diagnostics=measured,
     )
 
 
+def seen_by(settings: TrainingSettings, images: Images) -> Images:
+    """Return the images as networks see them."""
+    return images.binarized() if settings.binarize else images
+
+
 def build_network(
-    settings: TrainingSettings, streams: Sequence[np.random.RandomState], device: torch.device = CPU
+    settings: TrainingSettings | Sequence[TrainingSettings],
+    streams: Sequence[np.random.RandomState],
+    device: torch.device = CPU,
 ) -> StackedNetwork:
-    """Draw the weights of one network from each stream and stack them."""
-    drawn = [initial_weights(stream, settings.layer_sizes, settings.init_std) for stream in streams]
+    """Draw the weights of one network from each stream and stack them.
+
+    settings: of all runs alike, or one for each, see `bnpipe.settings.common_settings`.
+    """
+    each = of_each_run(settings, len(streams))
+    common = common_settings(each)
+    drawn = [initial_weights(stream, run.layer_sizes, run.init_std) for stream, run in zip(streams, each, strict=True)]
     # Into memory of PyTorch's, which begins at a multiple of 64 bytes: products on NumPy's take up to a quarter more.
-    weights = [torch.stack([torch.from_numpy(run) for run in layer]).to(device) for layer in zip(*drawn, strict=True)]
-    transforms = [ARMS[settings.arm](weight, settings) for weight in weights]
-    return StackedNetwork(weights, transforms, settings.activation)
+    stacked = [torch.stack([torch.from_numpy(run) for run in layer]) for layer in zip(*drawn, strict=True)]
+    weights = [layer.to(device, PRECISIONS[common.precision]) for layer in stacked]
+    return StackedNetwork(weights, *transforms_of(weights, common), weights_learn=common.trained == "all")
 
 
 def evaluate(network: StackedNetwork, images: Images) -> tuple[Tensor, Tensor]:
     """Accuracy and mean cross-entropy of every run in inference mode, each (runs,), float64."""
     correct = loss = torch.zeros((), dtype=torch.float64, device=images.labels.device)
-    for pixels, labels in images.chunks(EVALUATION_ROWS):
+    for pixels, labels in images.chunks(EVALUATION_ROWS, network.precision):
         logits = network.infer(pixels)  # (rows, runs, classes)
         hits = logits.argmax(dim=2) == labels.unsqueeze(1)
         picked = labels.view(-1, 1, 1).expand(-1, logits.shape[1], 1)

@@ -9,6 +9,7 @@ import torch
 from bnpipe.data.packed import Dataset, Images
 from bnpipe.records import Curves, Origin, Record
 from bnpipe.settings import Arm, TrainingSettings
+from bnpipe.tables import LAYER_COLUMNS, PROBE_ACCURACIES
 
 TANH = TrainingSettings(
     arm="batchnorm",
@@ -51,16 +52,25 @@ def make_record(
     accuracy: Sequence[float] = (0.1, 0.5, 0.9),
     diverged: bool = False,
     steps: int = 130,
+    diagnostics: bool = True,
 ) -> Record:
-    """Return a made-up record; run r has `accuracy` minus r hundredths, evaluated at steps 0, 60, 120."""
+    """Return a made-up record; run r has `accuracy` minus r hundredths, evaluated at steps 0, 60, 120.
+
+    Of its three layers the last one's units are half saturated and none dead; diverged runs broke down in the second.
+    """
     runs = len(seeds)
+    seen = {name: np.ones((runs, len(accuracy), 3), np.float32) for name in LAYER_COLUMNS[5:]}
+    seen["saturated"] = seen["saturated"] * np.array([0, 0.25, 0.5], np.float32)
+    seen["dead"] = seen["dead"] * 0
+    seen |= {name: np.full((runs, len(accuracy)), 0.5, np.float32) for name in PROBE_ACCURACIES}
+    nowhere = (1, 1, 0) if diverged else (-1, -1, -1)
     values = np.array(accuracy) - 0.01 * np.arange(runs)[:, np.newaxis]
     training_loss = np.full((runs, steps), 0.5, np.float32)
     if diverged:
         training_loss[:, 1:] = np.nan
     return Record(
         condition=condition,
-        settings=make_settings(arm=arm, steps=steps),
+        settings=(make_settings(arm=arm, steps=steps),) * runs,
         origin=Origin("mnist", "d" * 64, "c" * 64, "cpu", {"python": "3.11.7", "numpy": "2.4.6", "torch": "2.15.0"}),
         curves=Curves(
             seeds=np.array(seeds, np.int64),
@@ -71,5 +81,7 @@ def make_record(
             test_accuracy=values[:, -1] - 0.001,
             test_loss=1 - values[:, -1],
             finite_weights=np.full(runs, not diverged, np.uint8),
+            diagnostics=seen if diagnostics else {},
+            failure=np.array([nowhere] * runs, np.int64) if diagnostics else None,
         ),
     )

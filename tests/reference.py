@@ -44,7 +44,7 @@ def build(stream: np.random.RandomState, sizes: list[int], init_std: float, acti
             layers += [linear]
         else:
             layers += [linear, TutorialBatchNorm(fan_out)]
-        layers += [nn.Tanh() if activation == "tanh" else nn.ReLU()]
+        layers += [{"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}[activation]()]
     return nn.Sequential(*layers[:-1])
 
 

@@ -3,9 +3,19 @@ from typing import Any
 
 import pytest
 
-from bnpipe.conditions import Stack, describe, shareable, stacks, training_settings
+from bnpipe.conditions import (
+    Stack,
+    check_widths,
+    describe,
+    largest_batch,
+    shareable,
+    stacks,
+    study_stacks,
+    training_settings,
+)
 from bnpipe.config import Condition, Configuration, parse_configuration
-from bnpipe.settings import TrainingSettings
+from bnpipe.errors import InputError
+from bnpipe.settings import TrainingSettings, common_settings
 
 
 def configuration(**changes: Any) -> Configuration:
@@ -95,8 +105,8 @@ def test_training_settings_take_every_field_from_its_place() -> None:
             batch_size=64,
             evaluation_interval=7,
             normalization={"epsilon": 0.5, "moving_average_weight": 0.25, "moving_variance": "unbiased"},
-        ),
-        "ant",
+        ).model_copy(update={"diagnostics": False}),
+        Condition(activation="relu", learning_rate=2.0, init_std=1.5, steps=70),
         "batchnorm",
     )
     assert found == TrainingSettings(
@@ -132,7 +142,9 @@ def test_describe(condition: Condition, line: str) -> None:
 
 
 def test_shareable_leaves_out_what_belongs_to_one_machine() -> None:
-    private = configuration(dataset="/home/me/pictures", mirrors=["/home/me/mirror"], seeds=[42, 51])
+    private = configuration(
+        dataset="/home/me/pictures", mirrors=["/home/me/mirror"], seeds=[42, 51], studies={"rates": STUDY}
+    )
     shared = shareable(private, "pictures")
     assert "mirrors" not in shared
     assert "/home/me" not in repr(shared)
@@ -140,3 +152,61 @@ def test_shareable_leaves_out_what_belongs_to_one_machine() -> None:
     assert shared["seeds"] == [42, 51]
     again = parse_configuration(shared, "config.yaml")
     assert again == private.model_copy(update={"dataset": "pictures", "mirrors": ()})
+
+
+STUDY: dict[str, Any] = {
+    "about": "Which?",
+    "condition": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 50},
+    "sweep": {"hidden_sizes": ["2 x 30", "1 x 30"], "learning_rate": [0.1, 1]},
+    "seeds": 2,
+}
+
+
+def test_a_study_stacks_what_has_equal_shapes_and_takes_the_first_seeds() -> None:
+    found = list(study_stacks(configuration(seeds=[7, 8, 9], studies={"rates": STUDY}), "rates"))
+    assert [(stack.arm, stack.settings[0].hidden_sizes) for stack in found] == [
+        (arm, sizes) for arm in ("vanilla", "batchnorm") for sizes in ((30, 30), (30,))
+    ]
+    for stack in found:
+        assert stack.seeds == (7, 7, 8, 8)
+        assert [settings.learning_rate for settings in stack.settings] == [0.1, 1, 0.1, 1]
+        common_settings(stack.settings)
+
+
+def test_a_large_stack_of_a_study_is_split_on_a_cpu_only() -> None:
+    def sizes(**changes: Any) -> list[int]:
+        made = configuration(seeds=20, studies={"rates": {**STUDY, "seeds": 20, "arms": ["vanilla"]}}, **changes)
+        return [len(stack.seeds) for stack in study_stacks(made, "rates")]
+
+    assert sizes() == [30, 10] * 2
+    assert sizes(device="cuda") == [40] * 2
+
+
+def test_stacks_of_other_settings_or_seeds_have_other_names() -> None:
+    names = [
+        stack.name
+        for sweep in ([0.1, 1], [0.1, 2])
+        for seeds in (1, 2)
+        for stack in study_stacks(
+            configuration(studies={"r": {**STUDY, "seeds": seeds, "sweep": {"learning_rate": sweep}}}), "r"
+        )
+    ]
+    assert len(set(names)) == len(names) == 8
+
+
+def test_groups_must_divide_every_normalized_width() -> None:
+    check_widths(configuration(studies={"rates": STUDY}))
+    grouped = {**STUDY, "arms": ["groupnorm"]}
+    hidden_alone = {**grouped, "condition": {**STUDY["condition"], "normalize_logits": False}}
+    check_widths(configuration(studies={"rates": hidden_alone}))
+    with pytest.raises(InputError, match=r"groups: found 4; .* of studies.rates \(30 units\)"):
+        check_widths(configuration(studies={"rates": hidden_alone}, normalization={"groups": 4}))
+    with pytest.raises(
+        InputError, match=r"groups: found 5; .* \(10, 30 units\) .* at least 4; normalize_logits: false"
+    ):
+        check_widths(configuration(studies={"rates": grouped}))
+
+
+def test_the_largest_batch_is_looked_for_in_studies_too() -> None:
+    assert largest_batch(configuration(batch_size=64)) == 64
+    assert largest_batch(configuration(studies={"r": {**STUDY, "sweep": {"batch_size": [2, 300]}}})) == 300

@@ -26,6 +26,14 @@ GOOD: dict[str, Any] = {
     "batch_size": 60,
     "evaluation_interval": 60,
     "normalization": {"epsilon": 0.001, "moving_average_weight": 0.01, "moving_variance": "biased"},
+    "smallest_effects": {"steps_ratio": 1.5},
+    "studies": {
+        "rates": {
+            "about": "Which?",
+            "condition": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 50},
+            "sweep": {"learning_rate": [0.1, 1], "hidden_sizes": ["2 x 30", [20, 10]]},
+        }
+    },
     "chunk_size": 10,
     "device": "cpu",
     "tf32": False,
@@ -63,15 +71,15 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("arms", [], NOT_EMPTY),
     ("arms", "vanilla", LIST),
     ("arms", ["vanilla", "vanilla"], NO_REPETITION),
-    ("arms.1", "layernorm", "permitted is vanilla, batchnorm"),
+    ("arms.1", "instancenorm", "permitted is vanilla, batchnorm, layernorm, groupnorm, rmsnorm, weightnorm"),
     ("conditions", {}, NOT_EMPTY),
     ("conditions", None, MAPPING),
     ("conditions", ["tanh"], MAPPING),
     ("conditions.tanh", None, MAPPING),
     ("conditions.tanh", 5, MAPPING),
-    ("conditions.tanh.activation", "sigmoid", "permitted is tanh or relu"),
-    ("conditions.tanh.activation", "Tanh", "permitted is tanh or relu"),
-    ("conditions.tanh.activation", None, "permitted is tanh or relu"),
+    ("conditions.tanh.activation", "selu", "permitted is tanh or relu or sigmoid"),
+    ("conditions.tanh.activation", "Tanh", "permitted is tanh or relu or sigmoid"),
+    ("conditions.tanh.activation", None, "permitted is tanh or relu or sigmoid"),
     ("conditions.tanh.learning_rate", 0, POSITIVE),
     ("conditions.tanh.learning_rate", -0.01, POSITIVE),
     ("conditions.tanh.learning_rate", math.inf, POSITIVE),
@@ -88,6 +96,24 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("conditions.tanh.steps", True, "permitted is a whole number from 1 to 100000000"),
     ("conditions.tanh.steps", 10**30, "permitted is a whole number from 1 to 100000000"),
     ("conditions.tanh.momentum", 0.9, "permitted are activation, learning_rate, init_std, steps"),
+    ("conditions.tanh.init_std", "glorot", POSITIVE + ", xavier or he"),
+    ("conditions.tanh.hidden_sizes", "9 * 100", LIST),
+    ("conditions.tanh.position", "between", "permitted is before or after"),
+    ("conditions.tanh.precision", "float16", "permitted is float32 or float64"),
+    ("conditions.tanh.normalize_logits", "yes", "permitted is true or false"),
+    ("smallest_effects.steps_ratio", 1, "permitted is a number greater than 1"),
+    ("smallest_effects.final_accuracy", 5, "permitted is a number greater than 0 and less than 1"),
+    ("smallest_effects.accuracy", 0.1, "permitted are steps_ratio, final_accuracy"),
+    ("studies.rates.about", "", TEXT),
+    ("studies.rates.sweep", {}, NOT_EMPTY),
+    (
+        "studies.rates.sweep",
+        {"learning_rate": [0.1, 0]},
+        "learning_rate: found 0; permitted is a number greater than 0",
+    ),
+    ("studies.rates.sweep", {"learnin_rate": [1]}, "learnin_rate: unknown key (found 1); permitted are activation"),
+    ("studies.rates.condition.step", 5, "permitted are activation, learning_rate"),
+    ("studies.rates.swep", {}, "did you mean sweep?"),
     ("hidden_sizes", [], NOT_EMPTY),
     ("hidden_sizes", 100, LIST),
     ("hidden_sizes.1", 0, "permitted is a whole number from 1 to 100000"),
@@ -156,7 +182,7 @@ def test_committed_configuration_is_the_tutorials() -> None:
 @pytest.mark.parametrize("values", [{"conditions": GOOD["conditions"]}, committed()], ids=["defaults", "config.yaml"])
 def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
     configuration = parse_configuration(values, "config.yaml")
-    assert configuration.model_dump(exclude={"conditions"}) == {
+    assert configuration.model_dump(exclude={"conditions", "studies"}) == {
         "dataset": "mnist",
         "mirrors": (),
         "validation_images": 5000,
@@ -165,7 +191,20 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
         "hidden_sizes": (100, 100, 100, 100, 100, 100, 100, 100, 100),
         "batch_size": 60,
         "evaluation_interval": 60,
-        "normalization": {"epsilon": 0.001, "moving_average_weight": 0.01, "moving_variance": "biased"},
+        "normalization": {"epsilon": 0.001, "moving_average_weight": 0.01, "moving_variance": "biased", "groups": 5},
+        "diagnostics": True,
+        "smallest_effects": {
+            "steps_ratio": 1.2,
+            "final_accuracy": 0.05,
+            "learning_rate_decades": 0.5,
+            "accuracy_spread": 0.05,
+            "generalization_gap": 0.05,
+            "volatility_ratio": 1.2,
+            "gradient_growth_ratio": 1.1,
+            "orthogonality": 0.05,
+            "covariate_shift_ratio": 1.2,
+            "inference_accuracy": 0.01,
+        },
         "chunk_size": 10,
         "device": "cpu",
         "tf32": False,
@@ -194,6 +233,22 @@ def test_numbers_as_yaml_reads_them(text: str, number: float) -> None:
     rate = configuration.conditions["tanh"].learning_rate
     assert type(rate) is float
     assert rate == number
+
+
+def test_layers_are_a_list_or_a_number_of_equal_ones() -> None:
+    for text in ("3 x 20", "3x20"):
+        assert parse_configuration(changed("hidden_sizes", text), "config.yaml").hidden_sizes == (20, 20, 20)
+
+
+def test_a_study_is_all_combinations_of_its_values() -> None:
+    study = parse_configuration(GOOD, "config.yaml").studies["rates"]
+    assert [(values["learning_rate"], condition.hidden_sizes) for values, condition in study.cells] == [
+        (0.1, (30, 30)),
+        (0.1, (20, 10)),
+        (1, (30, 30)),
+        (1, (20, 10)),
+    ]
+    assert {(condition.learning_rate, condition.init_std) for _, condition in study.cells} == {(0.1, 0.1), (1, 0.1)}
 
 
 def test_moving_average_weight_of_one_is_permitted() -> None:
@@ -349,7 +404,8 @@ def test_an_alias_within_itself_is_an_unknown_key(tmp_path: Path) -> None:
 
 def test_a_list_whose_only_entry_is_wrong_gives_one_line() -> None:
     (line,) = mistakes({**GOOD, "arms": ["vanila"]})
-    assert line == "config.yaml: arms.0: found 'vanila'; permitted is vanilla, batchnorm"
+    permitted = "vanilla, batchnorm, layernorm, groupnorm, rmsnorm, weightnorm"
+    assert line == f"config.yaml: arms.0: found 'vanila'; permitted is {permitted}"
 
 
 # The schema for editors
@@ -381,12 +437,12 @@ def test_schema_accepts(schema: Any, values: dict[str, Any]) -> None:
         ("seeds", [1, 1]),
         ("seeds", "5"),
         ("arms", []),
-        ("arms.0", "layernorm"),
+        ("arms.0", "instancenorm"),
         ("batch_size", 1),
         ("hidden_sizes", 100),
         ("conditions", {}),
         ("conditions.tanh.steps", 0),
-        ("conditions.tanh.activation", "sigmoid"),
+        ("conditions.tanh.activation", "selu"),
         ("conditions.tanh.learning_rate", 0),
         ("conditions.tanh.learnin_rate", 0.1),
         ("conditions.two words", GOOD["conditions"]["tanh"]),

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bnpipe.norms import ARMS, BatchNorm, Bias
+from bnpipe.nonlinearities import IDENTITY
+from bnpipe.norms import ARMS, AfterNonlinearity, BatchNorm, Bias, transforms_of
 from bnpipe.settings import Arm
 from tests.conftest import make_settings
 
@@ -96,3 +97,64 @@ def test_bias_adds_and_descends() -> None:
     assert bias.bias.flatten().tolist() == [-4.0, 1.5]  # 0 minus the sums of the columns
     assert bias.forward(torch.zeros(1, 1, 2)).flatten().tolist() == [-4.0, 1.5]
     assert bias.infer(torch.ones(1, 1, 2)).flatten().tolist() == [-3.0, 2.5]
+
+
+@pytest.mark.parametrize("arm", ["layernorm", "groupnorm", "rmsnorm"])
+def test_norms_over_features_agree_with_torch_in_both_modes_and_in_every_gradient(z: Tensor, arm: Arm) -> None:
+    z = torch.cat([z, z[:, :, :1]], dim=2)  # 8 features
+    norm = ARMS[arm](torch.empty(3, 5, 8, dtype=torch.float64), make_settings(arm=arm, groups=4, parameter_rate=0.5))
+    gamma, beta = (
+        norm.state()[name].uniform_(0.5, 1.5, generator=torch.Generator().manual_seed(5)) for name in ("gamma", "beta")
+    )
+    before = gamma.clone(), beta.clone()
+    leaves = [tensor.clone().requires_grad_() for tensor in (z, gamma, beta)]
+    x_hat = {
+        "layernorm": lambda x: torch.nn.functional.layer_norm(x, [8], eps=EPSILON),
+        "groupnorm": lambda x: torch.nn.functional.group_norm(x.flatten(0, 1), 4, eps=EPSILON).view_as(x),
+        "rmsnorm": lambda x: torch.nn.functional.rms_norm(x, [8], eps=EPSILON),
+    }[arm](leaves[0])
+    expected = x_hat * leaves[1] + leaves[2]
+    delta = torch.randn(z.shape, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
+    slopes = torch.autograd.grad(expected, leaves, delta)
+
+    torch.testing.assert_close(norm.infer(z.clone()), expected.detach())
+    torch.testing.assert_close(norm.forward(z.clone()), expected.detach())
+    torch.testing.assert_close(norm.backward(delta.clone()), slopes[0])
+    torch.testing.assert_close(gamma, before[0] - 0.5 * slopes[1])
+    torch.testing.assert_close(beta, before[1] - 0.5 * slopes[2])
+
+
+def test_weight_normalization_and_its_gradients() -> None:
+    generator = torch.Generator().manual_seed(7)
+    inputs = torch.randn(9, 2, 5, generator=generator, dtype=torch.float64)
+    weight = torch.randn(2, 5, 4, generator=generator, dtype=torch.float64)
+    delta = torch.randn(9, 2, 4, generator=generator, dtype=torch.float64)
+    norm = ARMS["weightnorm"](weight, make_settings(arm="weightnorm"))
+    norm.state()["gamma"].fill_(1.5)
+    leaf = weight.clone().requires_grad_()
+    expected = 1.5 * torch.einsum("bri,rij->brj", inputs, leaf / leaf.pow(2).sum(1, keepdim=True).sqrt())
+    (slope,) = torch.autograd.grad(expected, leaf, delta)
+
+    z = torch.einsum("bri,rij->brj", inputs, weight)
+    torch.testing.assert_close(norm.infer(z.clone()), expected.detach())
+    torch.testing.assert_close(norm.forward(z.clone()), expected.detach())
+    delta_z = norm.backward(delta.clone())
+    updated = weight.clone()
+    norm.update_weight(updated)
+    torch.testing.assert_close(updated - torch.einsum("bri,brj->rij", inputs, delta_z), weight - slope)
+
+
+def test_the_order_after_the_nonlinearity_is_only_for_what_has_statistics() -> None:
+    weights = [torch.ones(1, 4, 4), torch.ones(1, 4, 10)]
+    for arm in get_args(Arm):
+        transforms, nonlinearity = transforms_of(weights, make_settings(arm=arm, position="after", groups=2))
+        moved = arm not in ("vanilla", "weightnorm")
+        assert (nonlinearity is IDENTITY) == moved
+        assert isinstance(transforms[0], AfterNonlinearity) == moved
+        assert not isinstance(transforms[1], AfterNonlinearity)
+
+
+def test_logits_that_are_not_normalized_have_a_bias() -> None:
+    weights = [torch.ones(1, 4, 4), torch.ones(1, 4, 10)]
+    transforms, _ = transforms_of(weights, make_settings(normalize_logits=False))
+    assert [type(transform) for transform in transforms] == [BatchNorm, Bias]

@@ -6,7 +6,7 @@ import pytest
 
 from bnpipe.errors import InputError
 from bnpipe.records import Curves, join, read_record, write_record
-from tests.conftest import make_record
+from tests.conftest import make_record, make_settings
 
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -16,8 +16,24 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     assert (back.condition, back.settings, back.origin) == (record.condition, record.settings, record.origin)
     for field in fields(Curves):
         found, expected = getattr(back.curves, field.name), getattr(record.curves, field.name)
-        assert found.dtype == expected.dtype
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_equal(found, expected)
+        if isinstance(expected, np.ndarray):
+            assert found.dtype == expected.dtype
+
+
+def test_what_was_not_measured_comes_back_as_nothing(tmp_path: Path) -> None:
+    record = make_record(diagnostics=False)
+    write_record(record, tmp_path / "record.safetensors")
+    curves = read_record(tmp_path / "record.safetensors").curves
+    assert curves.failure is None
+    assert curves.training_set_loss is None
+    assert curves.diagnostics == {}
+
+
+def test_runs_of_a_record_may_differ_in_learning_rate_and_initialization(tmp_path: Path) -> None:
+    settings = (make_settings(learning_rate=0.1), make_settings(init_std="he"))
+    write_record(replace(make_record(seeds=(42, 43)), settings=settings), tmp_path / "record.safetensors")
+    assert read_record(tmp_path / "record.safetensors").settings == settings
 
 
 def test_equal_records_are_equal_bytes(tmp_path: Path) -> None:
@@ -42,6 +58,9 @@ def test_join_puts_runs_one_after_the_other() -> None:
     assert joined.seeds.tolist() == [42, 43, 44]
     np.testing.assert_array_equal(joined.accuracy, np.concatenate([part.accuracy for part in parts]))
     np.testing.assert_array_equal(joined.steps, parts[0].steps)
+    np.testing.assert_array_equal(
+        joined.diagnostics["dead"], np.concatenate([part.diagnostics["dead"] for part in parts])
+    )
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "garbage", "other safetensors"])

@@ -1,7 +1,7 @@
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -12,7 +12,7 @@ from bnpipe.settings import Arm
 from bnpipe.tables import make_tables, read_table
 from tests.conftest import make_record
 
-ARMS = ["vanilla", "batchnorm"]
+ARMS: list[Arm] = ["vanilla", "batchnorm"]
 PAGE = Path(__file__).parents[1] / "workflow/report"
 CONFIGURATION: dict[str, Any] = {
     "dataset": "mnist",
@@ -26,7 +26,7 @@ TUTORIAL = "there much faster and ends slightly higher"
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
     paths = []
-    for arm in get_args(Arm):
+    for arm in ARMS:
         diverged, accuracy = arm == "vanilla", (0.1, 0.1) if arm == "vanilla" else (0.5, 0.95)
         paths.append(tmp_path / f"runs/{arm}.safetensors")
         write_record(make_record("tanh", arm, (42, 43), accuracy, diverged), paths[-1])

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,10 @@ def test_a_batch_does_not_change_after_later_shuffles() -> None:
 def test_a_batch_larger_than_the_data_is_refused(batch_size: int) -> None:
     with pytest.raises(InputError, match=f"batch_size: found {batch_size}; permitted is 1 to 5"):
         BatchOrder([np.random.RandomState(0)], images=5, batch_size=batch_size)
+
+
+@pytest.mark.parametrize(("scheme", "variance"), [("xavier", 1 / 784), ("he", 2 / 784), (0.5, 0.25)])
+def test_initializations_by_name_and_by_number(scheme: Any, variance: float) -> None:
+    (weights,) = initial_weights(np.random.RandomState(42), [784, 100], scheme)
+    plain = np.random.RandomState(42).normal(size=(784, 100), scale=variance**0.5).astype(np.float32)
+    np.testing.assert_array_equal(weights, plain)

@@ -1,6 +1,5 @@
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,11 +11,13 @@ from bnpipe.settings import Arm
 from bnpipe.tables import (
     ACCURACY_COLUMNS,
     COMPARISON_COLUMNS,
+    LAYER_COLUMNS,
     ORIGIN_COLUMNS,
     RUN_COLUMNS,
     SUMMARY_COLUMNS,
     comparison_table,
     evaluations_of,
+    layers_of,
     make_tables,
     runs_of,
     summary_table,
@@ -24,7 +25,8 @@ from bnpipe.tables import (
 )
 from tests.conftest import make_record
 
-CONDITIONS, ARMS, SEEDS = ["relu", "tanh"], ["vanilla", "batchnorm"], [42, 43]
+ARMS: list[Arm] = ["vanilla", "batchnorm"]
+CONDITIONS, SEEDS = ["relu", "tanh"], [42, 43]
 
 
 def runs_table(*rows: tuple[str, int, float, float | None]) -> pd.DataFrame:
@@ -48,6 +50,16 @@ def test_evaluations_are_one_row_each() -> None:
     assert table["accuracy"].tolist() == pytest.approx([0.1, 0.5, 0.09, 0.49])
 
 
+def test_layers_are_one_row_each_counted_from_one() -> None:
+    table = layers_of(make_record(seeds=(42, 43), accuracy=(0.1, 0.5)))
+    assert list(table.columns) == LAYER_COLUMNS
+    assert table[["seed", "step", "layer"]].to_numpy().tolist() == [
+        [seed, step, layer] for seed in (42, 43) for step in (0, 60) for layer in (1, 2, 3)
+    ]
+    assert table["saturated"].tolist() == [0, 0.25, 0.5] * 4
+    assert layers_of(make_record(diagnostics=False)).empty
+
+
 def test_a_run_by_hand() -> None:
     # Accuracies 0.1, 0.95, 0.9 at steps 0, 60, 120: best at 60, the area's mean (0.525 + 0.925) / 2.
     (row,) = runs_of(make_record(accuracy=(0.1, 0.95, 0.9)), "a").to_dict("records")
@@ -58,6 +70,8 @@ def test_a_run_by_hand() -> None:
     assert row["steps_to_90"] == 60
     assert pd.isna(row["first_nonfinite_step"])
     assert row["final_training_loss"] == 0.5
+    assert row["state"] == "healthy"
+    assert pd.isna(row["first_bad_step"])
     assert row["record"] == "a"
 
 
@@ -65,6 +79,8 @@ def test_a_run_that_never_gets_there_and_one_that_diverges() -> None:
     (row,) = runs_of(make_record(accuracy=(0.1, 0.2), diverged=True), "a").to_dict("records")
     assert pd.isna(row["steps_to_90"])
     assert row["first_nonfinite_step"] == 1
+    assert [row[f"first_bad_{what}"] for what in ("step", "layer", "place")] == [1, 2, "z"]
+    assert row["state"] == "overflow"
     assert np.isnan(row["final_training_loss"])
 
 
@@ -118,7 +134,7 @@ def test_comparison_of_one_arm_is_empty_with_all_columns() -> None:
 def records(tmp_path: Path) -> list[Path]:
     paths = []
     for condition in CONDITIONS:
-        for arm in get_args(Arm):
+        for arm in ARMS:
             path = tmp_path / f"runs/{condition}/{arm}.safetensors"
             write_record(make_record(condition, arm, SEEDS), path)
             paths.append(path)
@@ -135,16 +151,16 @@ def test_tables_are_complete_sorted_and_the_same_bytes_in_any_order(records: lis
     assert tables(records[::-1], tmp_path / "second") == first
     columns = {name: ",".join(names) for name, names in {
         "accuracy": ACCURACY_COLUMNS, "runs": RUN_COLUMNS, "summary": SUMMARY_COLUMNS,
-        "comparison": COMPARISON_COLUMNS, "origins": ORIGIN_COLUMNS,
+        "comparison": COMPARISON_COLUMNS, "origins": ORIGIN_COLUMNS, "layers": LAYER_COLUMNS,
     }.items()}  # fmt: skip
     assert {name: lines[0] for name, lines in first.items()} == columns
     assert {name: len(lines) - 1 for name, lines in first.items()} == {
-        "accuracy": 2 * 2 * 2 * 3, "runs": 8, "summary": 4, "comparison": 4, "origins": 4,
+        "accuracy": 2 * 2 * 2 * 3, "runs": 8, "summary": 4, "comparison": 4, "origins": 4, "layers": 2 * 2 * 2 * 3 * 3,
     }  # fmt: skip
     assert first["accuracy"][1:4] == [
-        "relu,batchnorm,42,0,0.1,0.9",
-        "relu,batchnorm,42,60,0.5,0.5",
-        "relu,batchnorm,42,120,0.9,0.1",
+        "relu,batchnorm,42,0,0.1,0.9,0.5,0.5,,",
+        "relu,batchnorm,42,60,0.5,0.5,0.5,0.5,,",
+        "relu,batchnorm,42,120,0.9,0.1,0.5,0.5,,",
     ]
     assert first["runs"][1].endswith("runs/relu/batchnorm.safetensors")
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.data.prepare import prepare
 from bnpipe.devices import open_device
 from bnpipe.errors import InputError
-from bnpipe.networks import NONLINEARITIES
+from bnpipe.nonlinearities import NONLINEARITIES
 from bnpipe.settings import Arm
 from bnpipe.train import train_stack
 from tests import reference
@@ -132,3 +133,65 @@ def test_the_steps_between_two_evaluations_may_be_many(dataset: Dataset) -> None
     once = train_stack(make_settings(steps=250, hidden_sizes=(8,), evaluation_interval=10**6), [42], dataset)
     np.testing.assert_array_equal(often.training_loss, once.training_loss)
     np.testing.assert_array_equal(often.test_loss, once.test_loss)
+
+
+def test_runs_of_other_learning_rates_and_initializations_have_the_same_bits_alone(dataset: Dataset) -> None:
+    settings = [make_settings(learning_rate=rate, init_std=std) for rate in (0.01, 1.0) for std in (0.1, "he")]
+    stack = train_stack(settings, [42, 42, 43, 43], dataset)
+    for run in range(4):
+        alone = train_stack(settings[run], [(42, 42, 43, 43)[run]], dataset)
+        np.testing.assert_array_equal(alone.training_loss[0], stack.training_loss[run])
+        np.testing.assert_array_equal(alone.test_loss[0], stack.test_loss[run])
+
+
+@pytest.mark.parametrize("arm", ["layernorm", "groupnorm", "rmsnorm", "weightnorm"])
+def test_the_other_normalizations_learn_and_have_the_same_bits_alone(dataset: Dataset, arm: Arm) -> None:
+    settings = make_settings(arm=arm, learning_rate=0.1, hidden_sizes=(50,) * 3, normalize_logits=False)
+    stack = train_stack(settings, [42, 43, 44], dataset)
+    alone = train_stack(settings, [43], dataset)
+    np.testing.assert_array_equal(alone.training_loss[0], stack.training_loss[1])
+    assert stack.accuracy[:, -1].min() > 0.4
+
+
+def test_runs_that_differ_in_more_are_no_stack(dataset: Dataset) -> None:
+    with pytest.raises(ValueError, match="learning_rate and init_std only"):
+        train_stack([make_settings(), make_settings(batch_size=30)], [42, 43], dataset)
+
+
+def test_training_on_the_first_images_alone_is_training_on_a_data_set_of_them(dataset: Dataset) -> None:
+    few = replace(dataset, train=dataset.train.first(200))
+    settings = make_settings(evaluate_training=True)
+    limited = train_stack(replace(settings, training_images=200), [42], dataset)
+    np.testing.assert_array_equal(limited.training_loss, train_stack(settings, [42], few).training_loss)
+    assert limited.training_set_accuracy is not None
+    assert limited.training_set_loss is not None
+    assert limited.training_set_accuracy[0, -1] > limited.accuracy[0, -1]  # it has seen them
+    assert limited.training_set_loss[0, -1] < limited.loss[0, -1]
+
+
+def test_black_and_white_images_are_seen_in_training_and_evaluation(dataset: Dataset) -> None:
+    train, validation, test = (part.binarized() for part in (dataset.train, dataset.validation, dataset.test))
+    black_and_white = Dataset(train, validation, test, "0")
+    asked = train_stack(make_settings(binarize=True), [42], dataset)
+    given = train_stack(make_settings(), [42], black_and_white)
+    for name in ("training_loss", "loss", "test_loss"):
+        np.testing.assert_array_equal(getattr(asked, name), getattr(given, name))
+    assert not np.array_equal(given.loss, train_stack(make_settings(), [42], dataset).loss)
+
+
+def test_double_precision_is_the_same_training_with_less_rounding(dataset: Dataset) -> None:
+    double, single = (
+        train_stack(make_settings(precision=precision), [42], dataset) for precision in ("float64", "float32")
+    )
+    assert double.training_loss.dtype == np.float64
+    np.testing.assert_allclose(single.training_loss, double.training_loss, rtol=1e-3)
+    assert not np.array_equal(single.training_loss, double.training_loss)
+
+
+def test_weights_stay_where_only_the_transforms_learn(dataset: Dataset) -> None:
+    training = train.Training(make_settings(trained="transforms"), [42], dataset.train)
+    before = {name: tensor.clone() for name, tensor in training.network.state().items()}
+    with torch.inference_mode():
+        training.advance(3)
+    for name, tensor in training.network.state().items():
+        assert torch.equal(tensor, before[name]) == name.endswith("weight"), name

@@ -37,20 +37,28 @@ class Images:
         """Return the images on a device; where they are there already, themselves."""
         return Images(self.pixels.to(device), self.labels.to(device))
 
-    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+    def first(self, count: int | None) -> "Images":
+        """Return the first images, as many as there are at most; None: all."""
+        return Images(self.pixels[:count], self.labels[:count])
+
+    def binarized(self) -> "Images":
+        """Return the images in black and white: pixels of at least half of white become white."""
+        return Images((self.pixels >= 128).to(torch.uint8).mul_(255), self.labels)
+
+    def batch(self, indices: Tensor, precision: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
         """Gather images by index.
 
-        indices: (batch, runs). Returns pixels in 0..1 (batch, runs, 784), float32, and labels (batch, runs).
+        indices: (batch, runs). Returns pixels in 0..1 (batch, runs, 784) and labels (batch, runs).
         """
         flat = indices.view(-1)
-        pixels = self.pixels.index_select(0, flat).div(255)
+        pixels = self.pixels.index_select(0, flat).to(precision).div_(255)
         return pixels.view(*indices.shape, -1), self.labels.index_select(0, flat).view(indices.shape)
 
-    def chunks(self, rows: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Go through all images, ``rows`` at a time: pixels in 0..1 (rows, 784), float32, and labels (rows,)."""
+    def chunks(self, rows: int, precision: torch.dtype = torch.float32) -> Iterator[tuple[Tensor, Tensor]]:
+        """Go through all images, ``rows`` at a time: pixels in 0..1 (rows, 784) and labels (rows,)."""
         for start in range(0, len(self), rows):
             part = slice(start, start + rows)
-            yield self.pixels[part].div(255), self.labels[part]
+            yield self.pixels[part].to(precision).div_(255), self.labels[part]
 
 
 @dataclass(frozen=True)

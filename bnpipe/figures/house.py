@@ -10,9 +10,24 @@ from matplotlib.figure import Figure
 
 from bnpipe.files import written_whole
 
-# Blue and vermillion of the palette of Okabe & Ito, and line styles that differ without colour.
-COLOURS = {"vanilla": "#D55E00", "batchnorm": "#0072B2"}
-LINE_STYLES = {"vanilla": (0, (4, 1.5)), "batchnorm": "solid"}
+# Of each arm: a colour of the palette of Okabe & Ito, and a line style and a marker that differ without colour.
+COLOURS = {
+    "vanilla": "#D55E00",
+    "batchnorm": "#0072B2",
+    "layernorm": "#009E73",
+    "groupnorm": "#E69F00",
+    "rmsnorm": "#CC79A7",
+    "weightnorm": "#000000",
+}
+LINE_STYLES: dict[str, Any] = {
+    "vanilla": (0, (4, 1.5)),
+    "batchnorm": "solid",
+    "layernorm": (0, (1, 1)),
+    "groupnorm": (0, (5, 1.5, 1, 1.5)),
+    "rmsnorm": (0, (5, 1, 1, 1, 1, 1)),
+    "weightnorm": (0, (9, 2)),
+}
+MARKERS = {"vanilla": "s", "batchnorm": "o", "layernorm": "^", "groupnorm": "D", "rmsnorm": "v", "weightnorm": "P"}
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same shapes on every machine
     "font.size": 9,

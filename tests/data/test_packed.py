@@ -186,3 +186,12 @@ def test_other_things_are_refused(tmp_path: Path) -> None:
     refusal(tmp_path)
     save_file({"weights": np.zeros(3)}, tmp_path / "other")
     refusal(tmp_path / "other")
+
+
+def test_the_first_images_and_black_and_white_ones(dataset: Dataset) -> None:
+    few = dataset.train.first(3)
+    assert torch.equal(few.pixels, dataset.train.pixels[:3])
+    assert torch.equal(few.labels, dataset.train.labels[:3])
+    assert len(dataset.train.first(None)) == len(dataset.train.first(10**9)) == len(dataset.train)
+    pixels = torch.tensor([[0, 127, 128, 255]], dtype=torch.uint8)
+    assert Images(pixels, torch.tensor([1])).binarized().pixels.tolist() == [[0, 0, 255, 255]]

@@ -1,6 +1,5 @@
 from io import BytesIO
 from pathlib import Path
-from typing import get_args
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,7 +16,7 @@ from bnpipe.settings import Arm
 from bnpipe.tables import make_tables
 from tests.conftest import make_record
 
-ARMS = ["vanilla", "batchnorm"]
+ARMS: list[Arm] = ["vanilla", "batchnorm"]
 LONG_NAME = "a_condition_with_a_name_as_long_as_the_configuration_permits_64_"
 
 
@@ -113,7 +112,7 @@ def test_equal_figures_are_equal_bytes_without_a_date(accuracy: pd.DataFrame, tm
 
 def test_a_condition_is_drawn_from_its_records(tmp_path: Path) -> None:
     paths = []
-    for arm in get_args(Arm):
+    for arm in ARMS:
         paths.append(tmp_path / f"{arm}.safetensors")
         write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), paths[-1])
     make_condition(paths, "tanh", "MNIST", 42, ARMS, [tmp_path / "one.svg"], [tmp_path / "all.svg"])
@@ -123,7 +122,7 @@ def test_a_condition_is_drawn_from_its_records(tmp_path: Path) -> None:
 
 def test_the_overview_is_made_from_the_tables_alone(tmp_path: Path) -> None:
     paths = []
-    for arm in get_args(Arm):
+    for arm in ARMS:
         paths.append(tmp_path / f"runs/{arm}.safetensors")
         write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), paths[-1])
     make_tables(paths, ["tanh"], ARMS, [42, 43], tmp_path, tmp_path / "tables")

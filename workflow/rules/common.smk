@@ -3,7 +3,15 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from bnpipe.conditions import describe, shareable, stacks, training_settings
+from bnpipe.conditions import (
+    check_widths,
+    describe,
+    largest_batch,
+    shareable,
+    stacks,
+    study_stacks,
+    training_settings,
+)
 from bnpipe.config import parse_configuration
 from bnpipe.data.sources import check_mirrors, check_sizes, resolve
 from bnpipe.errors import InputError
@@ -14,7 +22,8 @@ try:
     configuration = parse_configuration(config, source="configuration")
     source = resolve(configuration.dataset)
     check_mirrors(configuration.mirrors)
-    check_sizes(source, configuration.validation_images, configuration.batch_size)
+    check_sizes(source, configuration.validation_images, largest_batch(configuration))
+    check_widths(configuration)
 except InputError as error:
     sys.exit(error.for_terminal())
 
@@ -22,6 +31,8 @@ CONDITIONS = list(configuration.conditions)
 ARMS = list(configuration.arms)
 STACKS = {(stack.condition, stack.arm, stack.chunk): stack for stack in stacks(configuration)}
 CHUNKS = list(dict.fromkeys(chunk for _, _, chunk in STACKS))
+STUDIES = {name: list(study_stacks(configuration, name)) for name in configuration.studies}
+STUDY_STACKS = {(stack.study, stack.name): stack for stacks_of_one in STUDIES.values() for stack in stacks_of_one}
 # The seed that is shown alone: the tutorial's own where it was run.
 SHOWN_SEED = FIRST_SEED if FIRST_SEED in configuration.seeds else configuration.seeds[0]
 
@@ -30,6 +41,8 @@ wildcard_constraints:
     condition="[A-Za-z][A-Za-z0-9_-]*",  # all names at once would take minutes to match with thousands of them
     arm="|".join(ARMS),
     chunk="[0-9a-f-]+",
+    study="[A-Za-z][A-Za-z0-9_-]*",
+    stack="[a-z]+-[0-9a-f]+",
 
 
 # Where things are.
@@ -47,10 +60,14 @@ def record(stack):
     return results(f"runs/{stack.condition}/{stack.arm}/seeds-{stack.chunk}.safetensors")
 
 
+def study_record(stack):
+    return results(f"studies/{stack.study}/runs/{stack.name}.safetensors")
+
+
 # Not by workflow.source_path, which copies files to another place for each run: the report would never be up to date.
 TEMPLATES = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "../report").resolve()
 PACKED = f"resources/{source.name}/packed.safetensors"
-TABLES = {name: results(f"tables/{name}.csv") for name in ("accuracy", "runs", "summary", "comparison", "origins")}
+TABLES = {name: results(f"tables/{name}.csv") for name in ("accuracy", "layers", "runs", "summary", "comparison", "origins")}
 FIGURES = ["overview", *expand("{condition}/{kind}", condition=CONDITIONS, kind=["single_seed", "all_seeds"])]
 
 
@@ -92,15 +109,49 @@ def condition_records(wildcards):
 
 def stack_settings(wildcards):
     stack = known_stack(wildcards)
-    return asdict(training_settings(configuration, stack.condition, stack.arm))
+    return asdict(training_settings(configuration, known(stack.condition), stack.arm))
 
 
 def stack_seeds(wildcards):
     return known_stack(wildcards).seeds
 
 
-def longest_first(wildcards):
+def steps(wildcards):
     return known(wildcards.condition).steps
+
+
+def study(wildcards):
+    if wildcards.study not in STUDIES:
+        raise WorkflowError(f"study: found {wildcards.study}; permitted is {', '.join(STUDIES)}")
+    return configuration.studies[wildcards.study]
+
+
+def study_records(wildcards):
+    study(wildcards)
+    return [study_record(stack) for stack in STUDIES[wildcards.study]]
+
+
+def swept(wildcards):
+    return list(study(wildcards).sweep)
+
+
+def known_study_stack(wildcards):
+    study(wildcards)
+    if (wildcards.study, wildcards.stack) not in STUDY_STACKS:
+        raise WorkflowError(f"study {wildcards.study}: has no stack {wildcards.stack}; ask for its figure instead")
+    return STUDY_STACKS[wildcards.study, wildcards.stack]
+
+
+def study_settings(wildcards):
+    return [asdict(settings) for settings in known_study_stack(wildcards).settings]
+
+
+def study_steps(wildcards):
+    return known_study_stack(wildcards).settings[0].steps
+
+
+def study_seeds(wildcards):
+    return known_study_stack(wildcards).seeds
 
 
 def figure_note(wildcards):

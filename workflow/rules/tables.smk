@@ -4,6 +4,7 @@ rule tables:
         records=[record(stack) for stack in STACKS.values()],
     output:
         accuracy=table("accuracy"),
+        layers=table("layers"),
         runs=table("runs"),
         summary=table("summary"),
         comparison=table("comparison"),

@@ -8,7 +8,7 @@ rule train:
         logs("train/{condition}/{arm}/seeds-{chunk}.log"),
     benchmark:
         logs("train/{condition}/{arm}/seeds-{chunk}.benchmark.tsv")
-    priority: longest_first
+    priority: steps  # the longest first
     conda:
         "../envs/bnpipe.yaml"
     threads: 1
@@ -18,10 +18,31 @@ rule train:
         gpu=int(configuration.device == "cuda"),
     params:
         code=code_digest("runs"),
+        name="{condition}",
         settings=stack_settings,
         seeds=stack_seeds,
+        steps=steps,
         dataset=source.name,
         device=configuration.device,
         tf32=configuration.tf32,
     script:
         "../scripts/train.py"
+
+
+use rule train as train_study with:
+    output:
+        record=results("studies/{study}/runs/{stack}.safetensors"),
+    log:
+        logs("studies/{study}/{stack}.log"),
+    benchmark:
+        logs("studies/{study}/{stack}.benchmark.tsv")
+    priority: 0
+    params:
+        code=code_digest("runs"),
+        name="{study}",
+        settings=study_settings,
+        seeds=study_seeds,
+        steps=study_steps,
+        dataset=source.name,
+        device=configuration.device,
+        tf32=configuration.tf32,

@@ -11,10 +11,9 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     label = " ".join(snakemake.wildcards)
-    steps = snakemake.params.settings["steps"]
-    with job(Path(snakemake.log[0])), training_progress(label, steps) as on_evaluation:
+    with job(Path(snakemake.log[0])), training_progress(label, snakemake.params.steps) as on_evaluation:
         train_and_record(
-            condition=snakemake.wildcards.condition,
+            condition=snakemake.params.name,
             settings=snakemake.params.settings,
             seeds=snakemake.params.seeds,
             dataset=snakemake.params.dataset,

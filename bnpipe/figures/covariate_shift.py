@@ -1,0 +1,79 @@
+"""Internal covariate shift along training: what an update of the layers below does to a layer's gradient."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from bnpipe.figures.house import COLOURS, LINE_STYLES, save, style
+from bnpipe.stats import estimate_mean
+from bnpipe.tables import read_table
+
+MEASURES = {  # title and axis
+    "relative_change": ("how much gradients change", r"$\|G' - G\| \;/\; \|G\|$"),
+    "cosine": ("how far they turn", r"cosine of $G$ and $G'$"),
+}
+EXPLANATION = "G: gradient of a layer's weights; G': after the layers below were updated, on the same mini-batch"
+
+
+def draw_covariate_shift(shifts: pd.DataFrame, conditions: Sequence[str], note: str, arms: Sequence[str]) -> Figure:
+    """Draw both measures against step, a condition a row.
+
+    shifts: tables of `bnpipe.covariate_shift`, one below the other. note: what stands above the axes. Every seed's
+    mean over the layers is faint under the mean of the seeds and its pointwise 95% interval.
+    """
+    of_runs = shifts.groupby(["condition", "arm", "seed", "step"], as_index=False)[list(MEASURES)].mean()
+    figure = Figure(figsize=(8, 2.7 * len(conditions) + 0.8), layout="constrained")
+    grid = figure.subplots(len(conditions), len(MEASURES), sharex="row", squeeze=False)
+    for row, condition in zip(grid, conditions, strict=True):
+        for axes, (measure, (title, label)) in zip(row, MEASURES.items(), strict=True):
+            for arm in arms:
+                curves = of_runs[(of_runs["condition"] == condition) & (of_runs["arm"] == arm)]
+                _draw_arm(axes, curves, measure, arm)
+            _finish(axes, f"{condition}: {title}", label)
+        _scale(*row)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(arms))
+    averaged = f"{note}, mean over layers; every seed, mean and its 95% interval"
+    figure.suptitle(f"{averaged}\n{EXPLANATION}", x=0.01, ha="left")
+    return figure
+
+
+def make_covariate_shift_figure(
+    tables: Sequence[Path], conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]
+) -> None:
+    """Draw the conditions from the tables that hold them, into each of the output files."""
+    shifts = pd.concat([read_table(table) for table in tables])
+    with style():
+        save(draw_covariate_shift(shifts, conditions, note, arms), outputs)
+
+
+def _draw_arm(axes: Axes, curves: pd.DataFrame, measure: str, arm: str) -> None:
+    for _, curve in curves.groupby("seed"):
+        axes.plot(curve["step"], curve[measure], color=COLOURS[arm], linewidth=0.5, alpha=0.3)
+    averaged = curves.groupby("step")[measure]
+    estimates = np.array([estimate_mean(values) for _, values in averaged])
+    steps = np.array(list(averaged.groups), dtype=np.int64)
+    axes.fill_between(steps, estimates[:, 2], estimates[:, 3], color=COLOURS[arm], alpha=0.25, linewidth=0)
+    label = f"{arm} (n = {curves['seed'].nunique()})"
+    axes.plot(steps, estimates[:, 0], label=label, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+
+
+def _finish(axes: Axes, title: str, label: str) -> None:
+    axes.set_title(title)
+    axes.set_xlabel("training step")
+    axes.set_ylabel(label)
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+
+
+def _scale(change: Axes, cosine: Axes) -> None:
+    change.set_yscale("log")
+    change.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    change.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    change.yaxis.set_minor_locator(NullLocator())
+    cosine.set_ylim(top=1)  # where Student's interval knows no bound

@@ -1,0 +1,112 @@
+"""Accuracy of a batchnorm network by what stands in for the mini-batch's mean and variance at inference."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from bnpipe.figures.house import COLOURS, save, style
+from bnpipe.stats import estimate_mean
+from bnpipe.tables import read_table
+
+
+class Look(NamedTuple):
+    """How a kind of statistics is drawn: in colours of the palette of Okabe & Ito, told apart without them too."""
+
+    label: str
+    colour: str
+    line_style: Any
+    marker: str
+
+
+LOOKS = {
+    "population": Look("training set (algorithm 2)", "#000000", "solid", "o"),
+    "moving_biased": Look("moving averages, biased variance", COLOURS["batchnorm"], (0, (5, 1.5)), "s"),
+    "moving_unbiased": Look("moving averages, unbiased variance", "#E69F00", (0, (1, 1)), "x"),
+    "batch": Look("evaluation batch of {size}", "#009E73", (0, (3, 1, 1, 1)), "^"),
+    "single_class": Look("evaluation batch of {size} of one class", "#CC79A7", (0, (2, 1)), "v"),
+}
+
+
+def draw_inference(inference: pd.DataFrame, note: str) -> Figure:
+    """Draw accuracy along training, its distance to that under the training set's statistics, and the last by size.
+
+    inference: the table of this name. note: what stands above the axes. Every seed is faint under the mean and its
+    pointwise 95% interval.
+    """
+    inference = inference.assign(updates=inference["step"] + 1)  # a logarithmic axis has no place for step 0
+    size = int(inference.loc[inference["statistics"] == "single_class", "batch_size"].iloc[0])
+    comparable = inference[inference["batch_size"].isna() | (inference["batch_size"] == size)]
+    figure = Figure(figsize=(10.5, 4), layout="constrained")
+    along, difference, by_size = figure.subplots(1, 3)
+    _draw_along_training(along, comparable, size)
+    _draw_difference(difference, comparable)
+    _draw_by_size(by_size, inference[inference["step"] == inference["step"].max()])
+    figure.legend(*along.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    seeds = inference["seed"].nunique()
+    figure.suptitle(f"{note}, every seed (n = {seeds}), mean and its 95% interval", x=0.01, ha="left")
+    return figure
+
+
+def make_inference_figure(inference: Path, note: str, outputs: Sequence[Path]) -> None:
+    """Draw the table in a file, into each of the output files."""
+    with style():
+        save(draw_inference(read_table(inference), note), outputs)
+
+
+def _draw_along_training(axes: Axes, inference: pd.DataFrame, size: int) -> None:
+    for statistics, look in LOOKS.items():
+        curves = inference[inference["statistics"] == statistics]
+        _draw_seeds(axes, curves, "updates", "accuracy", look._replace(label=look.label.format(size=size)))
+    _finish(axes, "Along training", "updates done (step + 1)", [1, 10, 100, 1000])
+    _scale_accuracy(axes)
+
+
+def _draw_difference(axes: Axes, inference: pd.DataFrame) -> None:
+    population = inference.loc[inference["statistics"] == "population", ["seed", "step", "accuracy"]]
+    pairs = inference.merge(population, on=["seed", "step"], suffixes=("", "_of_population"))
+    pairs["points"] = 100 * (pairs["accuracy"] - pairs["accuracy_of_population"])
+    axes.axhline(0, color=LOOKS["population"].colour)
+    for statistics in ("moving_biased", "moving_unbiased", "batch"):
+        _draw_seeds(axes, pairs[pairs["statistics"] == statistics], "updates", "points", LOOKS[statistics])
+    _finish(axes, "Difference to the training set's", "updates done (step + 1)", [1, 10, 100, 1000])
+    axes.set_ylabel("percentage points")
+
+
+def _draw_by_size(axes: Axes, last: pd.DataFrame) -> None:
+    population, batches = (last[last["statistics"] == statistics] for statistics in ("population", "batch"))
+    axes.axhline(population["accuracy"].mean(), color=LOOKS["population"].colour)
+    _draw_seeds(axes, batches, "batch_size", "accuracy", LOOKS["batch"])
+    powers = [4**power for power in range(6)]
+    _finish(axes, "After the last update, by batch size", "images in the evaluation batch", powers)
+    _scale_accuracy(axes)
+
+
+def _draw_seeds(axes: Axes, curves: pd.DataFrame, x: str, y: str, look: Look) -> None:
+    for _, curve in curves.sort_values(x).groupby("seed"):
+        axes.plot(curve[x], curve[y], color=look.colour, linewidth=0.5, alpha=0.3)
+    averaged = curves.groupby(x)[y]
+    estimates = np.array([estimate_mean(values) for _, values in averaged])
+    places = np.array(list(averaged.groups), dtype=np.int64)
+    axes.fill_between(places, estimates[:, 2], estimates[:, 3], color=look.colour, alpha=0.25, linewidth=0)
+    drawn = {"color": look.colour, "linestyle": look.line_style, "marker": look.marker, "markersize": 4}
+    axes.plot(places, estimates[:, 0], label=look.label, **drawn)
+
+
+def _finish(axes: Axes, title: str, label: str, ticks: Sequence[int]) -> None:
+    axes.set_title(title)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel(label)
+
+
+def _scale_accuracy(axes: Axes) -> None:
+    axes.set_ylabel("validation accuracy")
+    axes.set_ylim(0, 1)

@@ -1,0 +1,102 @@
+"""Batch normalization step by step: the values of a few units over one mini-batch, a column a stage."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bnpipe.figures.house import COLOURS, save, style
+from bnpipe.tables import read_table
+
+TITLES = {
+    "before": ("before", "$z = hW$"),
+    "centred": ("centred", r"$z - \mu$"),
+    "scaled": ("scaled", r"$\hat{x} = (z - \mu) \,/\, \sqrt{\sigma^2 + \epsilon}$"),
+    "gamma_beta": ("gamma and beta", r"$y = \gamma\,\hat{x} + \beta$"),
+    "identity": ("identity, $y = z$", r"$\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu$"),
+}
+BEFORE_COLOUR = "#777777"  # of what has not been normalized yet
+BINS = 12  # between a stage's smallest and largest value: what only shifts and scales keeps the height of every bar
+BARS = 0.66  # of the height of the axes; above them stands the text
+EXPLANATION = (
+    "$h$: an image's pixels. $W$: the weights. "
+    r"$\mu$, $\sigma^2$: mean and (biased) variance of a row's values before; "
+    r"$\epsilon$ keeps the scaled ones a little short of std 1."
+    "\n"
+    r"$\gamma$ and $\beta$ are learned, from 1 and 0; the fourth column is an example. "
+    "Bars change place and width, never height. Dotted: the mean. Grey outline: the values before."
+)
+
+
+def draw_mechanics(mechanics: pd.DataFrame, summary: pd.DataFrame, note: str) -> Figure:
+    """Draw each unit as a row of histograms, one for each stage, with mean, standard deviation, gamma and beta.
+
+    mechanics, summary: the tables of these names. note: what stands above the axes, after the number of images.
+    """
+    units = list(dict.fromkeys(summary["unit"]))
+    figure = Figure(figsize=(10, 1.25 * len(units) + 1.4), layout="constrained")
+    grid = figure.subplots(len(units), len(TITLES), sharex=True, sharey=True, squeeze=False)
+    for row, unit in zip(grid, units, strict=True):
+        values = mechanics[mechanics["unit"] == unit]
+        about = summary[summary["unit"] == unit].set_index("stage")
+        for axes, stage in zip(row, TITLES, strict=True):
+            _draw_values(axes, values, stage)
+            _describe(axes, about.loc[stage])
+        row[0].set_ylabel(f"unit {unit}\n{_broken(about['chosen_for'].iloc[0])}\n\nimages", fontsize=8)
+    for axes, title in zip(grid[0], TITLES.values(), strict=True):
+        _entitle(axes, *title)
+    _scale(figure.axes, mechanics)
+    figure.suptitle(f"One mini-batch of {mechanics['image'].nunique()} images, {note}", x=0.01, ha="left")
+    figure.supxlabel(f"value for an image\n{EXPLANATION}", fontsize=8)
+    return figure
+
+
+def make_mechanics_figure(mechanics: Path, summary: Path, note: str, outputs: Sequence[Path]) -> None:
+    """Draw the transform from its two tables, into each of the output files."""
+    with style():
+        save(draw_mechanics(read_table(mechanics), read_table(summary), note), outputs)
+
+
+def _draw_values(axes: Axes, values: pd.DataFrame, stage: str) -> None:
+    colour = BEFORE_COLOUR if stage == "before" else COLOURS["batchnorm"]
+    axes.hist(values[stage], bins=BINS, color=colour, alpha=0.6)
+    axes.axvline(values[stage].mean(), color="black", linestyle="dotted", linewidth=1, ymax=BARS)
+    if stage == "identity":
+        axes.hist(values["before"], bins=BINS, histtype="step", color=BEFORE_COLOUR, linewidth=1.6)
+
+
+def _describe(axes: Axes, about: pd.Series) -> None:
+    lines = [f"mean {_number(about['mean'])}, std {_number(about['standard_deviation'])}"]
+    if pd.notna(about["gamma"]):
+        lines.append(rf"$\gamma$ = {_number(about['gamma'])}, $\beta$ = {_number(about['beta'])}")
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # hides the grid
+    axes.text(0.02, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7.5, bbox=box)
+
+
+def _entitle(axes: Axes, name: str, formula: str) -> None:
+    """Write a stage's name over its formula; a title of two lines would stand higher where there is a root in it."""
+    axes.set_title(name, pad=22)
+    axes.annotate(formula, (0, 1), xytext=(0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=9)
+
+
+def _number(value: float) -> str:
+    return f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _broken(reason: str) -> str:
+    """Break what a unit was chosen for behind its first word."""
+    return reason.replace(" ", "\n", 1)
+
+
+def _scale(grid: Sequence[Axes], mechanics: pd.DataFrame) -> None:
+    """Set the scales that all axes share, with 0 in the middle and room for the text above the highest bar."""
+    reach = 1.05 * np.abs(mechanics[list(TITLES)].to_numpy()).max()
+    highest = max(axes.dataLim.y1 for axes in grid)
+    grid[0].set_xlim(-reach, reach)
+    grid[0].set_ylim(0, highest / BARS)
+    grid[0].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    grid[0].set_yticks(MaxNLocator(3, integer=True).tick_values(0, highest))

@@ -1,0 +1,76 @@
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from bnpipe.covariate_shift import SHIFT_COLUMNS
+from bnpipe.figures.covariate_shift import draw_covariate_shift, make_covariate_shift_figure
+from bnpipe.figures.house import style
+from bnpipe.tables import write_table
+
+ARMS = ["vanilla", "batchnorm"]
+CONDITIONS = ["tanh", "relu"]
+
+
+@pytest.fixture
+def shifts() -> pd.DataFrame:
+    """Return shifts that differ by 0.1 between seeds and by 0.02 between layers, larger under relu."""
+    rows = [
+        (condition, arm, seed, step, layer, change, 1 - change**2 / 2)
+        for condition in CONDITIONS
+        for arm in ARMS
+        for seed in (42, 43, 44)
+        for step in (0, 60, 120)
+        for layer in (2, 3)
+        for change in [0.1 * (seed - 41) + 0.02 * layer + 0.05 * (condition == "relu") + step / 1000]
+    ]
+    return pd.DataFrame(rows, columns=SHIFT_COLUMNS)
+
+
+def named_lines(axes: Axes) -> dict[str, Line2D]:
+    return {str(line.get_label()): line for line in axes.get_lines() if not line.get_alpha()}
+
+
+def test_a_row_for_each_condition_with_both_measures(shifts: pd.DataFrame) -> None:
+    with style():
+        figure = draw_covariate_shift(shifts, ["relu", "tanh"], "MNIST", ARMS)
+    assert [axes.get_title(loc="left").split(":")[0] for axes in figure.axes] == ["relu", "relu", "tanh", "tanh"]
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"] * 2
+    assert {axes.get_xlabel() for axes in figure.axes} == {"training step"}
+
+
+def test_a_curve_is_the_mean_over_layers_and_seeds(shifts: pd.DataFrame) -> None:
+    change, cosine, *_ = draw_covariate_shift(shifts, CONDITIONS, "MNIST", ARMS).axes
+    lines = named_lines(change)
+    assert list(lines) == ["vanilla (n = 3)", "batchnorm (n = 3)"]
+    # tanh: seeds 0.1, 0.2, 0.3 plus layers 0.04, 0.06 have the mean 0.25; a step adds a thousandth.
+    assert list(np.asarray(lines["vanilla (n = 3)"].get_ydata())) == pytest.approx([0.25, 0.31, 0.37])
+    assert len([line for line in change.get_lines() if line.get_alpha()]) == 6  # a run each
+    (faint, *_) = cosine.get_lines()  # of seed 42: the mean of 1 - 0.14^2 / 2 and 1 - 0.16^2 / 2
+    assert np.asarray(faint.get_ydata())[0] == pytest.approx(1 - (0.14**2 + 0.16**2) / 4)
+
+
+def test_no_text_is_cut_off(shifts: pd.DataFrame) -> None:
+    with style():
+        figure = draw_covariate_shift(shifts, CONDITIONS, "scikit-learn digits (not MNIST)", ARMS)
+        figure.savefig(BytesIO())  # lays it out
+        drawn = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert 0 <= drawn.x0 < drawn.x1 <= width
+    assert 0 <= drawn.y0 < drawn.y1 <= height
+
+
+def test_tables_of_several_jobs_are_one_figure_and_equal_bytes(shifts: pd.DataFrame, tmp_path: Path) -> None:
+    tables = [tmp_path / f"{condition}-{arm}.csv" for condition in CONDITIONS for arm in ARMS]
+    for path in tables:
+        condition, arm = path.stem.split("-")
+        write_table(shifts[(shifts["condition"] == condition) & (shifts["arm"] == arm)], path)
+    for name in ("a", "b"):
+        make_covariate_shift_figure(tables, CONDITIONS, "MNIST", ARMS, [tmp_path / f"{name}.svg"])
+    svg = (tmp_path / "a.svg").read_text()
+    assert svg == (tmp_path / "b.svg").read_text()
+    assert svg.count("<!-- batchnorm (n = 3) -->") == 1

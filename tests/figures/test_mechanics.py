@@ -1,0 +1,123 @@
+from io import BytesIO
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from matplotlib.text import Text
+
+from bnpipe.figures.house import style
+from bnpipe.figures.mechanics import TITLES, draw_mechanics, make_mechanics_figure
+from bnpipe.mechanics import STAGES, choose_units, follow, mechanics_table, summary_table
+from bnpipe.tables import write_table
+from tests.conftest import make_settings
+
+NOTE = "first hidden layer, seed 42, before the first update; scikit-learn digits (not MNIST)"
+Tables = tuple[pd.DataFrame, pd.DataFrame]  # mechanics, mechanics_summary
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    generator = torch.Generator().manual_seed(1)
+    z = torch.randn(60, 4, generator=generator, dtype=torch.float64) * torch.tensor([0.7, 0.7, 0.2, 3.0])
+    z = z - z.mean(dim=0) + torch.tensor([-1.5, 20.25, 0.25, 1.0])
+    units, stages = choose_units(z), follow(z, make_settings())
+    return mechanics_table(stages, list(units), np.arange(60, dtype=np.int32)), summary_table(stages, units)
+
+
+@pytest.fixture(scope="module")
+def figure(tables: Tables) -> Figure:
+    with style():
+        figure = draw_mechanics(*tables, NOTE)
+        figure.savefig(BytesIO())  # lays it out
+    return figure
+
+
+def heights(axes: Axes) -> list[float]:
+    (bars,) = (container for container in axes.containers if isinstance(container, BarContainer))
+    return [bar.get_height() for bar in bars]
+
+
+def words(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def test_columns_are_the_stages_of_the_table_under_name_and_formula(figure: Figure) -> None:
+    assert list(TITLES) == STAGES
+    top = figure.axes[:5]
+    assert [axes.get_title(loc="left") for axes in top] == [name for name, _ in TITLES.values()]
+    assert all(formula in words(axes) for axes, (_, formula) in zip(top, TITLES.values(), strict=True))
+
+
+def test_rows_are_the_units_and_say_what_each_was_chosen_for(figure: Figure) -> None:
+    labels = [" ".join(axes.get_ylabel().split()) for axes in figure.axes[::5]]
+    assert labels == [
+        "unit 0 smallest mean images",
+        "unit 1 largest mean images",
+        "unit 2 smallest standard deviation images",
+        "unit 3 largest standard deviation images",
+    ]
+
+
+def test_every_panel_shows_all_images_and_its_own_numbers(figure: Figure, tables: Tables) -> None:
+    assert [sum(heights(axes)) for axes in figure.axes] == [60] * 20
+    before, centred, _, example, identity = (words(axes)[0] for axes in figure.axes[5:10])  # of unit 1
+    deviation = f"{tables[1]['standard_deviation'].iloc[5]:.3f}"
+    assert before == f"mean 20.250, std {deviation}"
+    assert centred == f"mean 0.000, std {deviation}"  # never a minus zero
+    assert example == "mean 1.000, std 0.500\n" r"$\gamma$ = 0.500, $\beta$ = 1.000"
+    assert identity.startswith(before)
+    assert identity.endswith(r"$\beta$ = 20.250")
+    assert words(figure.axes[0])[0].startswith("mean \N{MINUS SIGN}1.500")
+
+
+def test_bars_keep_their_heights_from_stage_to_stage(figure: Figure) -> None:
+    for row in range(4):
+        first, *others = (heights(axes) for axes in figure.axes[5 * row : 5 * row + 5])
+        assert others == [first] * 4
+
+
+def test_the_identity_lies_on_the_outline_of_the_values_before(figure: Figure) -> None:
+    for axes in figure.axes[4::5]:
+        (outline,) = (patch for patch in axes.patches if isinstance(patch, Polygon))
+        corners = {tuple(corner) for corner in np.round(outline.get_xy(), 9).tolist()}
+        (bars,) = (container for container in axes.containers if isinstance(container, BarContainer))
+        for bar in bars:
+            right, top = bar.get_x() + bar.get_width(), bar.get_height()
+            assert {(round(bar.get_x(), 9), top), (round(right, 9), top)} <= corners
+
+
+def test_all_panels_have_one_scale_that_holds_every_value(figure: Figure, tables: Tables) -> None:
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in figure.axes}) == 1
+    low, high = figure.axes[0].get_xlim()
+    assert low < tables[0][STAGES].to_numpy().min()
+    assert tables[0][STAGES].to_numpy().max() < high
+
+
+def test_nothing_is_cut_off_and_no_text_lies_on_other_text_or_on_a_bar(figure: Figure) -> None:
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert 0 <= box.x0 < box.x1 <= width
+    assert 0 <= box.y0 < box.y1 <= height
+    inside = [child for axes in figure.axes for child in (*axes.get_children(), axes.yaxis.label)]
+    texts = [text for text in (*figure.texts, *inside) if isinstance(text, Text) and text.get_text()]
+    assert len(texts) == 2 + 5 * 2 + 4 + 20  # title and explanation; titles and formulas; units; panels
+    pairs = combinations([text.get_window_extent() for text in texts], 2)
+    assert not [pair for pair in pairs if pair[0].overlaps(pair[1])]
+    for axes in figure.axes:
+        (bars,) = (container for container in axes.containers if isinstance(container, BarContainer))
+        assert not [bar for bar in bars if axes.texts[0].get_window_extent().overlaps(bar.get_window_extent())]
+
+
+def test_the_figure_is_made_from_the_files_of_the_tables_in_equal_bytes(tables: Tables, tmp_path: Path) -> None:
+    for table, name in zip(tables, ("mechanics", "summary"), strict=True):
+        write_table(table, tmp_path / f"{name}.csv")
+    for name in ("a", "b"):
+        make_mechanics_figure(tmp_path / "mechanics.csv", tmp_path / "summary.csv", NOTE, [tmp_path / f"{name}.svg"])
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert f"One mini-batch of 60 images, {NOTE}" in (tmp_path / "a.svg").read_text()
