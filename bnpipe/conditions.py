@@ -1,11 +1,11 @@
 """From a configuration to the grid of work: which stacks of runs there are, and what each is trained with."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from bnpipe.config import Condition, Configuration
+from bnpipe.config import Condition, Configuration, Study
 from bnpipe.errors import InputError
 from bnpipe.settings import CLASSES, Arm, TrainingSettings
 
@@ -107,10 +107,20 @@ def _conditions(configuration: Configuration) -> Iterator[tuple[str, tuple[Arm, 
             yield f"studies.{name}", study.arms or configuration.arms, condition
 
 
-def describe(condition: Condition) -> str:
-    """Describe a condition in a line, as figures show it under its name."""
+def describe(condition: Condition, but: Container[str] = ()) -> str:
+    """Describe a condition in a line, as figures show it under its name; but: keys to leave out."""
     std = condition.init_std if isinstance(condition.init_std, str) else f"{condition.init_std:g}"
-    return f"{condition.activation}, learning rate {condition.learning_rate:g}, init std {std}"
+    parts = {
+        "activation": condition.activation,
+        "learning_rate": f"learning rate {condition.learning_rate:g}",
+        "init_std": f"init std {std}",
+    }
+    return ", ".join(text for key, text in parts.items() if key not in but)
+
+
+def describe_shared(study: Study) -> str:
+    """Describe what all conditions of a study have in common."""
+    return f"{describe(study.condition, but=study.sweep)}, {study.condition.steps:,} steps".removeprefix(", ")
 
 
 def shareable(configuration: Configuration, dataset: str) -> dict[str, Any]:

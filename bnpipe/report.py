@@ -1,4 +1,4 @@
-"""The report: one self-contained page, rendered from tables and figures."""
+"""The report, and that on the studies: self-contained pages, rendered from tables and figures."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,15 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from bnpipe import __version__
+from bnpipe.claims import CLAIMS, condition_text, effect_text, verdict_text
 from bnpipe.errors import InputError
 from bnpipe.files import write_text_whole
 from bnpipe.provenance import versions
 from bnpipe.tables import read_table
+from bnpipe.verdicts import FEWEST_PAIRS
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -29,40 +31,57 @@ class Section:
     findings: Sequence[str]  # what these runs show, in sentences
 
 
+@dataclass(frozen=True)
+class Study:
+    """What a page shows of a study."""
+
+    name: str
+    about: str  # what it asks
+    caption: str  # of its figure
+    swept: Sequence[str] = ()  # columns of `summary` that tell its rows apart
+    summary: pd.DataFrame | None = None  # the study's table of this name
+
+
 def make_report(
-    tables: Path,
-    figures: Path,
+    results: Path,
     template: Path,
     tutorial: Path,
     configuration: Mapping[str, Any],
+    studies: Sequence[str],
     dataset: str,
     dataset_name: str,
     is_mnist: bool,
     shown_seed: int,
     output: Path,
 ) -> None:
-    """Render the page from the CSV files of one folder and the SVG files of another.
+    """Render the page from the CSV and SVG files in the folder of results.
 
     template: Jinja2. tutorial: YAML, what the tutorial reports of which settings. configuration: plain values, as
-    shown on the page. dataset: its title; dataset_name: as in paths. Raises InputError where a file is missing or
-    damaged.
+    shown on the page. studies: names of those to show. dataset: its title; dataset_name: as in paths. Raises
+    InputError where a file is missing or damaged.
     """
-    names = ("runs", "summary", "comparison", "origins")
-    data = {name: read_table(tables / f"{name}.csv") for name in names}
+    names = ("runs", "summary", "comparison", "origins", "mechanics_summary")
+    data = {name: read_table(results / f"tables/{name}.csv") for name in names}
+    claims = read_table(results / "tables/claims.csv")
     reported = yaml.safe_load(_read(tutorial))
     conditions: Mapping[str, Mapping[str, Any]] = configuration["conditions"]
-    page = _environment(figures).from_string(_read(template))
-    try:
-        text = page.render(
+    _render(
+        template,
+        output,
+        results,
+        {
             **data,
-            dataset=dataset,
-            dataset_name=dataset_name,
-            is_mnist=is_mnist,
-            shown_seed=shown_seed,
-            seeds=configuration["seeds"],
-            arms=configuration["arms"],
-            configuration=yaml.safe_dump(dict(configuration), sort_keys=False, default_flow_style=None, width=100),
-            sections=[
+            "claims": claim_rows(claims),
+            "untested": [f"{claim.key} ({claim.statement})" for claim in CLAIMS if claim.key not in {*claims["claim"]}],
+            "studies": [study_of(configuration["studies"][name], name, results) for name in studies],
+            "dataset": dataset,
+            "dataset_name": dataset_name,
+            "is_mnist": is_mnist,
+            "shown_seed": shown_seed,
+            "seeds": configuration["seeds"],
+            "arms": configuration["arms"],
+            "configuration": yaml.safe_dump(dict(configuration), sort_keys=False, default_flow_style=None, width=100),
+            "sections": [
                 Section(
                     name=name,
                     settings=settings,
@@ -71,9 +90,64 @@ def make_report(
                 )
                 for name, settings in conditions.items()
             ],
-            made_with={"bnpipe": __version__, **versions("matplotlib", "pandas", "scipy")},
-        )
-    except TemplateError as error:
+        },
+    )
+
+
+def make_study_report(
+    results: Path,
+    template: Path,
+    configuration: Mapping[str, Any],
+    experiments: Sequence[Mapping[str, str]],
+    dataset: str,
+    is_mnist: bool,
+    output: Path,
+) -> None:
+    """Render the page on all studies from the CSV and SVG files in the folder of results.
+
+    experiments: what is shown beside the configuration's studies: `name`, `about` and `caption` of each. The other
+    arguments are those of `make_report`.
+    """
+    studies = [study_of(study, name, results) for name, study in configuration["studies"].items()]
+    _render(
+        template,
+        output,
+        results,
+        {
+            "claims": claim_rows(read_table(results / "tables/all_claims.csv")),
+            "studies": [*studies, *(Study(one["name"], one["about"], one["caption"]) for one in experiments)],
+            "dataset": dataset,
+            "is_mnist": is_mnist,
+        },
+    )
+
+
+def study_of(study: Mapping[str, Any], name: str, results: Path) -> Study:
+    """Collect what a page shows of a study of the configuration."""
+    caption = "Final validation accuracy of every run, and what is left of a difference between the means."
+    summary = read_table(results / f"studies/{name}/summary.csv")
+    return Study(name, study["about"], caption, list(study["sweep"]), summary)
+
+
+def claim_rows(claims: pd.DataFrame) -> list[dict[str, Any]]:
+    """Write the rows of the table of claims as a page shows them."""
+    return [
+        {
+            **{str(name): value for name, value in row.items()},
+            "effect": effect_text(row),
+            "condition": condition_text(row),
+            "verdict": verdict_text(row),
+        }
+        for _, row in claims.iterrows()
+    ]
+
+
+def _render(template: Path, output: Path, results: Path, values: Mapping[str, Any]) -> None:
+    made_with = {"bnpipe": __version__, **versions("matplotlib", "pandas", "scipy")}
+    try:
+        page = _environment(template.parent, results / "figures").get_template(template.name)
+        text = page.render(**values, made_with=made_with, fewest_pairs=FEWEST_PAIRS)
+    except (TemplateError, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{template}: {error}") from error
     write_text_whole(output, text)
 
@@ -140,8 +214,11 @@ def _tutorial_text(reported: Sequence[Mapping[str, Any]], settings: Mapping[str,
     return next((str(entry["text"]) for entry in reported if entry["settings"] == settings), None)
 
 
-def _environment(figures: Path) -> Environment:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+def _environment(templates: Path, figures: Path) -> Environment:
+    loader = FileSystemLoader(templates)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters.update(percent=percent, points=points)
     environment.globals["svg"] = lambda name: _data_uri(figures / f"{name}.svg")
     return environment

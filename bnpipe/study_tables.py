@@ -2,6 +2,7 @@
 
 accuracy    one row an evaluation of a run
 runs        one row a run
+summary     one row a combination of swept values and arm: accuracies and states of its runs in short
 """
 
 from collections.abc import Sequence
@@ -12,13 +13,20 @@ from typing import Any
 import pandas as pd
 
 from bnpipe.records import Record, read_record
-from bnpipe.tables import check_one_dataset, evaluations_of, origin_of, runs_of, write_table
+from bnpipe.stats import estimate_mean
+from bnpipe.tables import alike, check_one_dataset, evaluations_of, origin_of, runs_of, write_table
+
+STATES = ["healthy", "saturated", "dead", "overflow"]
+SUMMARY_COLUMNS = [
+    *("n", "diverged", "mean", "standard_deviation", "low", "high"),
+    *(*STATES, "first_bad_step", "first_bad_layer"),
+]
 
 
 def make_study_tables(
-    records: Sequence[Path], swept: Sequence[str], relative_to: Path, accuracy: Path, runs: Path
+    records: Sequence[Path], swept: Sequence[str], relative_to: Path, accuracy: Path, runs: Path, summary: Path
 ) -> None:
-    """Write accuracy.csv and runs.csv of a study.
+    """Write accuracy.csv, runs.csv and summary.csv of a study.
 
     swept: names of the settings that differ between its conditions; they become columns, the first ones.
     Raises InputError, naming the records, where these cannot be read or were trained on different data.
@@ -30,6 +38,24 @@ def make_study_tables(
     # Records and the runs in them stand in the order of the configuration: by arm, by swept value, by seed.
     write_table(all_runs, runs)
     write_table(evaluations.dropna(axis="columns", how="all"), accuracy)
+    write_table(summary_table(all_runs, swept), summary)
+
+
+def summary_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
+    """Sum up each combination of swept values and arm, in the order of the runs; their columns and SUMMARY_COLUMNS.
+
+    `mean` to `high` (the 95% interval of the mean) are of the final validation accuracy, over the runs that stayed
+    finite, or over the diverged ones where none did; `healthy` to `overflow` count runs; `first_bad_step` and
+    `first_bad_layer` are the smallest.
+    """
+    keys, rows = [*swept, "arm"], []
+    for values, group in runs.groupby(keys, sort=False):
+        diverged = group["first_nonfinite_step"].notna()
+        estimate = estimate_mean(group["final_accuracy"][alike(diverged)])
+        states = [(group["state"] == state).sum() for state in STATES]
+        first_bad = group["first_bad_step"].min(), group["first_bad_layer"].min()
+        rows.append((*values, len(group), diverged.sum(), *estimate, *states, *first_bad))
+    return pd.DataFrame(rows, columns=[*keys, *SUMMARY_COLUMNS])
 
 
 def _with_swept(rows: pd.DataFrame, record: Record, swept: Sequence[str]) -> pd.DataFrame:

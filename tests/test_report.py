@@ -3,13 +3,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from bnpipe.claims import claims_table, evidence_table
+from bnpipe.config import SmallestEffects
 from bnpipe.errors import InputError
+from bnpipe.measures import Sources
 from bnpipe.records import write_record
-from bnpipe.report import findings, interval, make_report, percent, points
+from bnpipe.report import findings, interval, make_report, make_study_report, percent, points
 from bnpipe.settings import Arm
-from bnpipe.tables import make_tables, read_table
+from bnpipe.study_tables import summary_table
+from bnpipe.tables import make_tables, read_table, write_table
 from tests.conftest import make_record
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
@@ -19,7 +24,21 @@ CONFIGURATION: dict[str, Any] = {
     "seeds": [42, 43],
     "arms": ARMS,
     "conditions": {"tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000}},
+    "studies": {"precision": {"about": "Why does it stay flat?", "sweep": {"precision": ["float32", "float64"]}}},
 }
+EFFECTS = SmallestEffects().model_dump()
+MECHANICS = pd.DataFrame(
+    {"unit": [3], "stage": "before", "formula": "z", "gamma": None, "beta": 0.5, "mean": 1.5, "standard_deviation": 2}
+)
+FIGURES = (
+    *("claims", "overview", "tanh/single_seed", "tanh/all_seeds", "tanh/diagnostics", "mechanics", "inference"),
+    *(
+        f"initialization/{start}_{kind}"
+        for start in ("small", "xavier", "unit")
+        for kind in ("layers", "histograms", "growth")
+    ),
+    *("initialization/growth", "studies/precision", "studies/paper", "all_claims"),
+)
 TUTORIAL = "there much faster and ends slightly higher"
 
 
@@ -31,7 +50,15 @@ def made(tmp_path: Path) -> Path:
         paths.append(tmp_path / f"runs/{arm}.safetensors")
         write_record(make_record("tanh", arm, (42, 43), accuracy, diverged), paths[-1])
     make_tables(paths, ["tanh"], ARMS, [42, 43], tmp_path, tmp_path / "tables")
-    for name in ("overview", "tanh/single_seed", "tanh/all_seeds"):
+    runs = read_table(tmp_path / "tables/runs.csv")
+    conditions = {"tanh": {**CONFIGURATION["conditions"]["tanh"], "steps": 130}}
+    evidence = evidence_table(Sources({"runs": runs}, conditions))
+    for name in ("claims", "all_claims"):
+        write_table(claims_table(evidence, EFFECTS), tmp_path / f"tables/{name}.csv")
+    write_table(MECHANICS, tmp_path / "tables/mechanics_summary.csv")
+    runs = runs.assign(precision="float64").drop(columns="condition")
+    write_table(summary_table(runs, ["precision"]), tmp_path / "studies/precision/summary.csv")
+    for name in FIGURES:
         figure = tmp_path / f"figures/{name}.svg"
         figure.parent.mkdir(parents=True, exist_ok=True)
         figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
@@ -40,11 +67,11 @@ def made(tmp_path: Path) -> Path:
 
 def render(made: Path, **changes: Any) -> str:
     given: dict[str, Any] = {
-        "tables": made / "tables",
-        "figures": made / "figures",
+        "results": made,
         "template": PAGE / "report.html.j2",
         "tutorial": PAGE / "tutorial.yaml",
         "configuration": CONFIGURATION,
+        "studies": ["precision"],
         "dataset": "MNIST",
         "dataset_name": "mnist",
         "is_mnist": True,
@@ -79,8 +106,8 @@ def test_the_page_is_well_formed_and_self_contained(made: Path) -> None:
     parser = Nesting()
     parser.feed(page)
     assert parser.open == []
-    assert page.count('src="data:image/svg+xml;base64,') == 3
-    assert page.count("src=") == 3
+    assert page.count('src="data:image/svg+xml;base64,') == len(FIGURES) - 2  # without the two of the other page
+    assert page.count("src=") == len(FIGURES) - 2
     assert not re.search(r"https?://", page)
     for target in re.findall(r'href="#([^"]+)"', page):
         assert f'id="{target}"' in page
@@ -96,6 +123,39 @@ def test_the_page_says_what_was_measured(made: Path) -> None:
     assert "2.15.0" in page  # PyTorch's version, from the records
     assert "learning_rate: 0.01" in page
     assert "--cores all \\\n    results/mnist/runs/batchnorm.safetensors \\\n    results/mnist/runs/vanilla" in page
+
+
+def test_claims_are_shown_with_their_verdicts_and_the_rest_is_named(made: Path) -> None:
+    page = render(made)
+    assert "n too small for a verdict" in page  # of two pairs
+    assert "BN needs fewer steps" in page
+    assert re.search(r"Not decided by these runs: .*3 \(BN makes learning rate 1 viable\)", page)
+
+
+def test_the_autopsy_of_every_run_is_shown(made: Path) -> None:
+    page = render(made)
+    assert page.count("overflow, step 1, layer 2</td>") == 2
+    assert page.count(">healthy</td>") == 2
+
+
+def test_the_page_on_studies_shows_each_of_them(made: Path) -> None:
+    shown = {"name": "paper", "about": "The paper's own experiment.", "caption": "As in its figure 1."}
+    make_study_report(
+        results=made,
+        template=PAGE / "studies.html.j2",
+        configuration=CONFIGURATION,
+        experiments=[shown],
+        dataset="MNIST",
+        is_mnist=True,
+        output=made / "studies.html",
+    )
+    page = (made / "studies.html").read_text(encoding="utf-8")
+    parser = Nesting()
+    parser.feed(page)
+    assert parser.open == []
+    assert page.count('src="data:image/svg+xml;base64,') == 3  # claims, precision, paper
+    for text in ("Why does it stay flat?", "The paper&#39;s own experiment.", "As in its figure 1.", "float64"):
+        assert text in page
 
 
 def test_other_data_is_said_and_not_compared_with_the_tutorial(made: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bnpipe.errors import InputError
 from bnpipe.records import write_record
-from bnpipe.study_tables import make_study_tables, written
+from bnpipe.study_tables import STATES, make_study_tables, summary_table, written
 from tests.conftest import make_record, make_settings
 
 
@@ -20,7 +20,7 @@ def test_swept_values_are_columns_and_runs_keep_their_order(tmp_path: Path) -> N
     for path, own in zip(paths, (settings[:2], settings[2:]), strict=True):
         write_record(replace(make_record("study", seeds=(42, 42)), settings=tuple(own)), path)
     accuracy, runs = tmp_path / "accuracy.csv", tmp_path / "runs.csv"
-    make_study_tables(paths, ["learning_rate", "hidden_sizes"], tmp_path, accuracy, runs)
+    make_study_tables(paths, ["learning_rate", "hidden_sizes"], tmp_path, accuracy, runs, tmp_path / "summary.csv")
 
     table = pd.read_csv(runs)
     assert list(table.columns[:4]) == ["learning_rate", "hidden_sizes", "arm", "seed"]
@@ -32,6 +32,27 @@ def test_swept_values_are_columns_and_runs_keep_their_order(tmp_path: Path) -> N
     assert evaluations["learning_rate"].tolist() == [1.0] * 3 + [0.1] * 3 + [1.0] * 3 + [0.1] * 3
     assert evaluations["step"].tolist() == [0, 60, 120] * 4
     assert "training_set_loss" not in evaluations  # not measured
+    assert pd.read_csv(tmp_path / "summary.csv")["mean"].tolist() == pytest.approx([0.9, 0.89, 0.9, 0.89])
+
+
+def test_summary_by_hand() -> None:
+    runs = pd.DataFrame(
+        {
+            "rate": [2, 2, 2, 1],
+            "arm": "vanilla",
+            "final_accuracy": [0.5, 0.7, 0.1, 0.2],
+            "first_nonfinite_step": pd.array([None, None, 7, None], dtype="Int64"),
+            "state": ["healthy", "saturated", "overflow", "dead"],
+            "first_bad_step": pd.array([None, 60, 6, 0], dtype="Int64"),
+            "first_bad_layer": pd.array([None, 2, 3, 1], dtype="Int64"),
+        }
+    )
+    first, second = summary_table(runs, ["rate"]).to_dict("records")
+    assert (first["rate"], first["n"], first["diverged"], second["rate"]) == (2, 3, 1, 1)
+    assert first["mean"] == pytest.approx(0.6)  # of the two that stayed finite
+    assert [first[state] for state in STATES] == [1, 1, 0, 1]
+    assert (first["first_bad_step"], first["first_bad_layer"]) == (6, 2)
+    assert [second[state] for state in STATES] == [0, 0, 1, 0]
 
 
 def test_records_of_different_data_are_refused(tmp_path: Path) -> None:
@@ -40,7 +61,12 @@ def test_records_of_different_data_are_refused(tmp_path: Path) -> None:
     write_record(replace(record, origin=replace(record.origin, dataset_sha256="e" * 64)), tmp_path / "b.safetensors")
     with pytest.raises(InputError, match=r"different data: a.safetensors, b.safetensors"):
         make_study_tables(
-            [tmp_path / "a.safetensors", tmp_path / "b.safetensors"], [], tmp_path, tmp_path / "x", tmp_path / "y"
+            [tmp_path / "a.safetensors", tmp_path / "b.safetensors"],
+            [],
+            tmp_path,
+            tmp_path / "x",
+            tmp_path / "y",
+            tmp_path / "z",
         )
 
 

@@ -50,7 +50,7 @@ def test_a_single_seed_is_drawn_alone_in_the_colour_of_its_arm(accuracy: pd.Data
     lines = named_lines(axes)
     assert list(lines) == ARMS
     assert heights(lines["vanilla"]) == pytest.approx([0.11, 0.17, 0.23])
-    assert {arm: to_hex(line.get_color()).upper() for arm, line in lines.items()} == COLOURS
+    assert {arm: to_hex(line.get_color()).upper() for arm, line in lines.items()} == {arm: COLOURS[arm] for arm in ARMS}
     assert lines["vanilla"].get_linestyle() != lines["batchnorm"].get_linestyle()
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("training step", "validation accuracy")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from bnpipe.conditions import (
     check_widths,
     describe,
+    describe_shared,
     largest_batch,
     shareable,
     stacks,
@@ -31,6 +32,9 @@ CONDITIONS = list(configuration.conditions)
 ARMS = list(configuration.arms)
 STACKS = {(stack.condition, stack.arm, stack.chunk): stack for stack in stacks(configuration)}
 CHUNKS = list(dict.fromkeys(chunk for _, _, chunk in STACKS))
+# The condition that is looked into more closely, with batch normalization whatever the arms.
+FIRST = CONDITIONS[0]
+FIRST_SETTINGS = asdict(training_settings(configuration, configuration.conditions[FIRST], "batchnorm"))
 STUDIES = {name: list(study_stacks(configuration, name)) for name in configuration.studies}
 STUDY_STACKS = {(stack.study, stack.name): stack for stacks_of_one in STUDIES.values() for stack in stacks_of_one}
 # The seed that is shown alone: the tutorial's own where it was run.
@@ -64,11 +68,32 @@ def study_record(stack):
     return results(f"studies/{stack.study}/runs/{stack.name}.safetensors")
 
 
+def study_file(name, table):
+    return results(f"studies/{name}/{table}.csv")
+
+
+def templates(page):
+    return [str(TEMPLATES / f"{name}.html.j2") for name in (page, "base", "parts")]
+
+
 # Not by workflow.source_path, which copies files to another place for each run: the report would never be up to date.
 TEMPLATES = Path(workflow.current_basedir.get_path_or_uri(secret_free=True), "../report").resolve()
 PACKED = f"resources/{source.name}/packed.safetensors"
-TABLES = {name: results(f"tables/{name}.csv") for name in ("accuracy", "layers", "runs", "summary", "comparison", "origins")}
-FIGURES = ["overview", *expand("{condition}/{kind}", condition=CONDITIONS, kind=["single_seed", "all_seeds"])]
+RUN_TABLES = ["accuracy", "layers", "runs", "summary", "comparison", "origins"]
+EXPERIMENT_TABLES = [
+    *["activations", "histograms", "initial_layers", "initialization"],
+    *["mechanics", "mechanics_summary", "inference", "claims", "evidence"],
+]
+TABLES = {name: results(f"tables/{name}.csv") for name in RUN_TABLES + EXPERIMENT_TABLES}
+CLAIM_TABLES = ["accuracy", "runs", "initialization", "inference"]
+INITIALIZATIONS = ["small", "xavier", "unit"]
+DEFAULT_STUDIES = [name for name, study in configuration.studies.items() if study.default]
+FIGURES = [
+    *["overview", "claims", "mechanics", "inference", "initialization/growth"],
+    *expand("initialization/{start}_{kind}", start=INITIALIZATIONS, kind=["layers", "histograms", "growth"]),
+    *expand("{condition}/{kind}", condition=CONDITIONS, kind=["single_seed", "all_seeds"]),
+    *[f"studies/{name}" for name in DEFAULT_STUDIES],
+]
 
 
 # Outputs with their place in Snakemake's own report.
@@ -112,6 +137,17 @@ def stack_settings(wildcards):
     return asdict(training_settings(configuration, known(stack.condition), stack.arm))
 
 
+def all_settings():
+    return {
+        name: {arm: asdict(training_settings(configuration, condition, arm)) for arm in ARMS}
+        for name, condition in configuration.conditions.items()
+    }
+
+
+def condition_settings():
+    return {name: condition.model_dump(mode="json", exclude_defaults=True) for name, condition in configuration.conditions.items()}
+
+
 def stack_seeds(wildcards):
     return known_stack(wildcards).seeds
 
@@ -120,23 +156,23 @@ def steps(wildcards):
     return known(wildcards.condition).steps
 
 
-def study(wildcards):
+def study_of(wildcards):
     if wildcards.study not in STUDIES:
         raise WorkflowError(f"study: found {wildcards.study}; permitted is {', '.join(STUDIES)}")
     return configuration.studies[wildcards.study]
 
 
 def study_records(wildcards):
-    study(wildcards)
+    study_of(wildcards)
     return [study_record(stack) for stack in STUDIES[wildcards.study]]
 
 
 def swept(wildcards):
-    return list(study(wildcards).sweep)
+    return list(study_of(wildcards).sweep)
 
 
 def known_study_stack(wildcards):
-    study(wildcards)
+    study_of(wildcards)
     if (wildcards.study, wildcards.stack) not in STUDY_STACKS:
         raise WorkflowError(f"study {wildcards.study}: has no stack {wildcards.stack}; ask for its figure instead")
     return STUDY_STACKS[wildcards.study, wildcards.stack]
@@ -152,6 +188,14 @@ def study_steps(wildcards):
 
 def study_seeds(wildcards):
     return known_study_stack(wildcards).seeds
+
+
+def study_note(wildcards):
+    return f"{source.title}; {describe_shared(study_of(wildcards))}"
+
+
+def study_about(wildcards):
+    return study_of(wildcards).about
 
 
 def figure_note(wildcards):

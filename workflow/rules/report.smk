@@ -2,8 +2,9 @@ rule report:
     """Render the report, one self-contained page."""
     input:
         tables=list(TABLES.values()),
+        studies=[study_file(name, "summary") for name in DEFAULT_STUDIES],
         figures=[results(f"figures/{name}.svg") for name in FIGURES],
-        template=str(TEMPLATES / "report.html.j2"),
+        templates=templates("report"),
         tutorial=str(TEMPLATES / "tutorial.yaml"),
     output:
         report(results("report.html"), caption="../report/page.rst", category="Report", labels={"page": "report"}),
@@ -14,6 +15,7 @@ rule report:
     params:
         code=code_digest("report"),
         configuration=shareable(configuration, source.name),
+        studies=DEFAULT_STUDIES,
         dataset=source.title,
         dataset_name=source.name,
         is_mnist=source.name == "mnist",

@@ -5,6 +5,7 @@ rule study_tables:
     output:
         accuracy=results("studies/{study}/accuracy.csv"),
         runs=results("studies/{study}/runs.csv"),
+        summary=results("studies/{study}/summary.csv"),
     log:
         logs("studies/{study}/tables.log"),
     conda:
@@ -17,3 +18,23 @@ rule study_tables:
         swept=swept,
     script:
         "../scripts/study_tables.py"
+
+
+rule study_figure:
+    """Draw a study in the form that its swept values ask for."""
+    input:
+        accuracy=results("studies/{study}/accuracy.csv"),
+        runs=results("studies/{study}/runs.csv"),
+    output:
+        figure("studies/{study}", condition="{study}", shows="study"),
+    log:
+        logs("figures/studies_{study}.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("figures.studies"),
+        swept=swept,
+        about=study_about,
+        note=study_note,
+    script:
+        "../scripts/study_figure.py"

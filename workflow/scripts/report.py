@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with job(Path(snakemake.log[0])):
         make_report(
-            tables=Path(snakemake.input.tables[0]).parent,
-            figures=Path(snakemake.input.figures[0]).parent,
-            template=Path(snakemake.input.template),
+            results=Path(snakemake.output[0]).parent,
+            template=Path(snakemake.input.templates[0]),
             tutorial=Path(snakemake.input.tutorial),
             configuration=snakemake.params.configuration,
+            studies=snakemake.params.studies,
             dataset=snakemake.params.dataset,
             dataset_name=snakemake.params.dataset_name,
             is_mnist=snakemake.params.is_mnist,

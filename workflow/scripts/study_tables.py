@@ -17,4 +17,5 @@ if __name__ == "__main__":
             relative_to=Path(snakemake.output.runs).parents[2],
             accuracy=Path(snakemake.output.accuracy),
             runs=Path(snakemake.output.runs),
+            summary=Path(snakemake.output.summary),
         )

@@ -1,0 +1,183 @@
+"""Networks before their first step: statistics and histograms of their layers, and growth from layer to layer."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import setp
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from bnpipe.figures.house import COLOURS, LINE_STYLES, MARKERS, save, style
+from bnpipe.tables import read_table
+
+ACTIVATIONS = ("tanh", "relu")  # a row each
+TITLES = {
+    "small": "Initialization A: weights 0.01 · N(0, 1)",
+    "xavier": "Initialization B (“Xavier”): weights N(0, 1) / √fan_in",
+    "unit": "Initialization C: weights N(0, 1), as in the conditions with a bad init",
+}
+NETWORK = "500 inputs of 200 features from N(0, 1), ten layers of 200 units, no bias"
+STATISTICS = {"mean": "mean of outputs", "standard_deviation": "standard deviation\nof outputs"}
+GROWTH = {"forward": "E[z²] over that\nof the layer below", "backward": "E‖δ‖² over that\nof the layer above"}
+WIDE_RANGE = 100  # from which ratio of largest to smallest value an axis is logarithmic
+
+
+def draw_layers(activations: pd.DataFrame, title: str, note: str, arms: Sequence[str]) -> Figure:
+    """Draw mean and standard deviation of the layers' outputs side by side, a nonlinearity a row.
+
+    activations: rows of one initialization of the table `activations`. Seeds are faint under the mean of their arm.
+    """
+    figure, grid = _canvas(title, note, ACTIVATIONS, STATISTICS.values())
+    for row, activation in zip(grid, ACTIVATIONS, strict=True):
+        layers = activations[activations["activation"] == activation]
+        for axes, statistic in zip(row, STATISTICS, strict=True):
+            for arm in arms:
+                of_arm = layers[layers["arm"] == arm]
+                for _, of_seed in of_arm.groupby("seed"):
+                    axes.plot(of_seed["layer"], of_seed[statistic], color=COLOURS[arm], linewidth=0.5, alpha=0.3)
+                mean = of_arm.groupby("layer")[statistic].mean()
+                axes.plot(mean.index, mean, label=arm, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+            _scale(axes, layers[statistic])
+    return _with_legend(figure, grid)
+
+
+def draw_growth(
+    layers: pd.DataFrame, title: str, note: str, by: str, cases: Sequence[str], arms: Sequence[str]
+) -> Figure:
+    """Draw the growth factors of the signal and of its gradient side by side: dots measured, lines in theory.
+
+    layers: a table with growth factors of layers. by: the column whose values ``cases`` are a row of the figure each.
+    """
+    figure, grid = _canvas(title, note, cases, GROWTH.values())
+    for row, case in zip(grid, cases, strict=True):
+        of_case = layers[layers[by] == case]
+        for axes, direction in zip(row, GROWTH, strict=True):
+            for arm in arms:
+                of_arm = of_case[of_case["arm"] == arm]
+                measured = of_arm[f"{direction}_growth"]
+                theory = of_arm.groupby("layer")[f"{direction}_theory"].mean()
+                dots = axes.plot(of_arm["layer"], measured, MARKERS[arm], color=COLOURS[arm], label=f"{arm}, measured")
+                setp(dots, alpha=0.4, markersize=3.5, markeredgewidth=0)
+                axes.plot(theory.index, theory, label=f"{arm}, theory", color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+            _log_scale(axes)
+    return _with_legend(figure, grid)
+
+
+def draw_histograms(
+    histograms: pd.DataFrame, activations: pd.DataFrame, title: str, note: str, arms: Sequence[str]
+) -> Figure:
+    """Draw the histograms of the layers' outputs: a layer a column, a nonlinearity and arm a row.
+
+    histograms, activations: rows of one initialization and seed of these tables. A histogram fills its own axes; the
+    share of values outside of its range stands in it.
+    """
+    rows = [(activation, arm) for activation in ACTIVATIONS for arm in arms]
+    figure = _figure(title, note, width=12, height=1.5 * len(rows))
+    grid = figure.subplots(len(rows), activations["layer"].nunique(), sharex=True, squeeze=False)
+    for row, (activation, arm) in zip(grid, rows, strict=True):
+        row[0].set_ylabel(f"{activation}\n{arm}", color=COLOURS[arm])
+        statistics, counts = (
+            table[(table["activation"] == activation) & (table["arm"] == arm)].groupby("layer")
+            for table in (activations, histograms)
+        )
+        for axes, (layer, found), (_, of_layer) in zip(row, statistics, counts, strict=True):
+            mean, deviation = found[["mean", "standard_deviation"]].to_numpy()[0]
+            axes.set_title(f"layer {layer}\nmean {mean:.2g}\nstd {deviation:.2g}", fontsize=7)
+            _draw_histogram(axes, of_layer, COLOURS[arm])
+    return figure
+
+
+def _draw_histogram(axes: Axes, counts: pd.DataFrame, colour: str) -> None:
+    inside = counts[np.isfinite(counts["low"]) & np.isfinite(counts["high"])]
+    edges = [*inside["low"], inside["high"].iloc[-1]]
+    axes.stairs(inside["count"], edges, fill=True, color=colour)
+    axes.set_xticks([-1, 0, 1])
+    axes.set_yticks([])
+    outside = 1 - inside["count"].sum() / counts["count"].sum()
+    if outside:
+        share = f"{outside:.0%}" if outside >= 0.01 else "< 1%"
+        axes.text(0.02, 0.97, f"{share}\noutside", transform=axes.transAxes, fontsize=7, va="top")
+
+
+def make_activation_figures(
+    activations: Path,
+    histograms: Path,
+    initialization: str,
+    arms: Sequence[str],
+    layers_outputs: Sequence[Path],
+    histograms_outputs: Sequence[Path],
+    growth_outputs: Sequence[Path],
+) -> None:
+    """Draw the tutorial's networks under one initialization, from its two tables, into files of several formats."""
+    layers, counts = (_rows_of(read_table(path), initialization) for path in (activations, histograms))
+    (shown_seed,) = counts["seed"].unique()
+    title, every_seed = TITLES[initialization], f"{NETWORK}; {layers['seed'].nunique()} seeds"
+    one_seed = f"{NETWORK}; seed {shown_seed}; 30 bins within ±1, each histogram as high as its axes"
+    with style():
+        save(draw_layers(layers, title, every_seed, arms), layers_outputs)
+        shown = layers[layers["seed"] == shown_seed]
+        save(draw_histograms(counts, shown, title, one_seed, arms), histograms_outputs)
+        save(draw_growth(layers, title, every_seed, "activation", ACTIVATIONS, arms), growth_outputs)
+
+
+def make_growth(
+    layers: Path, conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]
+) -> None:
+    """Draw the growth in the networks that are trained, before they are, into each of the output files."""
+    table = read_table(layers)
+    with style():
+        title = "Growth from layer to layer before the first step"
+        save(draw_growth(table, title, note, "condition", conditions, arms), outputs)
+
+
+def _rows_of(table: pd.DataFrame, initialization: str) -> pd.DataFrame:
+    return table[table["initialization"] == initialization]
+
+
+def _figure(title: str, note: str, width: float, height: float) -> Figure:
+    """Return a figure of a size in inches, with two lines of text above it."""
+    figure = Figure(figsize=(width, height + 0.6), layout="constrained")
+    figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=9)
+    return figure
+
+
+def _canvas(
+    title: str, note: str, cases: Sequence[str], quantities: Iterable[str]
+) -> tuple[Figure, NDArray[np.object_]]:
+    """Return a figure and its axes, a case a row and a quantity a column."""
+    figure = _figure(title, note, width=6.6, height=0.4 + 1.9 * len(cases))
+    grid = figure.subplots(len(cases), 2, sharex=True, squeeze=False)
+    for row, case in zip(grid, cases, strict=True):
+        row[0].set_title(case)  # of the row: a condition's name may be longer than one axis
+        for axes, quantity in zip(row, quantities, strict=True):
+            axes.set_ylabel(quantity)
+            axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    for axes in grid[-1]:
+        axes.set_xlabel("layer")
+    return figure, grid
+
+
+def _with_legend(figure: Figure, grid: NDArray[np.object_]) -> Figure:
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _scale(axes: Axes, values: pd.Series) -> None:
+    """Choose a logarithmic axis for positive values of many orders."""
+    if values.min() > 0 and values.max() > WIDE_RANGE * values.min():
+        axes.set_yscale("log")
+
+
+def _log_scale(axes: Axes) -> None:
+    """Scale logarithmically, with plain numbers, and with more of them where there are few whole decades."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    few = high < 30 * low
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if few else (1,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

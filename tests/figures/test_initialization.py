@@ -1,0 +1,178 @@
+from collections.abc import Iterator
+from io import BytesIO
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from bnpipe.figures.house import COLOURS, MARKERS, style
+from bnpipe.figures.initialization import (
+    TITLES,
+    draw_growth,
+    draw_histograms,
+    draw_layers,
+    make_activation_figures,
+    make_growth,
+)
+from bnpipe.initialization import INITIALIZATIONS
+from bnpipe.tables import write_table
+
+ARMS = ["vanilla", "batchnorm"]
+ACTIVATIONS = ["tanh", "relu"]
+SEEDS = [42, 43]
+LAYERS = [1, 2, 3]
+
+
+@pytest.fixture(autouse=True)
+def in_style() -> Iterator[None]:
+    with style():
+        yield
+
+
+def layer_rows(seeds: list[int]) -> pd.DataFrame:
+    """Return made-up layers: vanilla collapses by 100 a layer, batchnorm stays; a seed adds a tenth."""
+    rows = []
+    for activation, arm, seed, layer in product(ACTIVATIONS, ARMS, seeds, LAYERS):
+        size = (0.01 ** (layer - 1) if arm == "vanilla" else 0.6) * (1 + 0.1 * (seed - 42))
+        mean = size / 2 if activation == "relu" else -size / 1000
+        growth = (0.0001 if arm == "vanilla" else 1.2) * (1 + 0.1 * (seed - 42))
+        theory = 0.0001 if arm == "vanilla" else 1.25
+        forward = (growth, theory) if layer > 1 else (np.nan, np.nan)
+        rows.append(("small", activation, arm, seed, layer, mean, size, *forward, growth, theory))
+    keys = ["initialization", "activation", "arm", "seed", "layer", "mean", "standard_deviation"]
+    return pd.DataFrame(rows, columns=[*keys, "forward_growth", "forward_theory", "backward_growth", "backward_theory"])
+
+
+@pytest.fixture
+def activations() -> pd.DataFrame:
+    return layer_rows(SEEDS)
+
+
+@pytest.fixture
+def histograms() -> pd.DataFrame:
+    """Return made-up histograms of seed 42: of eight values three are outside, and two in each of two bins."""
+    bins = [(-np.inf, -1, 1), (-1, 0, 2), (0, 1, 3), (1, np.inf, 2)]
+    return pd.DataFrame(
+        [("small", *keys, 42, layer, *one) for *keys, layer, one in product(ACTIVATIONS, ARMS, LAYERS, bins)],
+        columns=["initialization", "activation", "arm", "seed", "layer", "low", "high", "count"],
+    )
+
+
+def line_of(axes: Axes, label: str) -> Line2D:
+    (line,) = [line for line in axes.get_lines() if line.get_label() == label]
+    return line
+
+
+def heights(line: Line2D) -> list[float]:
+    return [float(y) for y in np.asarray(line.get_ydata())]
+
+
+def test_statistics_stand_side_by_side_a_nonlinearity_a_row(activations: pd.DataFrame) -> None:
+    figure = draw_layers(activations, "title", "note", ARMS)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["tanh", "", "relu", ""]
+    assert [axes.get_ylabel().split(" of")[0].split("\n")[0] for axes in figure.axes[:2]] == [
+        "mean",
+        "standard deviation",
+    ]
+    deviation = figure.axes[1]
+    assert heights(line_of(deviation, "vanilla")) == pytest.approx([1.05, 0.0105, 0.000105])
+    assert line_of(deviation, "vanilla").get_color() == COLOURS["vanilla"]
+    assert sum(line.get_alpha() == 0.3 for line in deviation.get_lines()) == len(SEEDS) * len(ARMS)
+
+
+def test_an_axis_is_logarithmic_where_values_are_positive_and_of_many_orders(activations: pd.DataFrame) -> None:
+    figure = draw_layers(activations, "title", "note", ARMS)
+    assert [axes.get_yscale() for axes in figure.axes] == ["linear", "log", "log", "log"]
+    near = draw_layers(activations[activations["layer"] == 1], "title", "note", ARMS)
+    assert {axes.get_yscale() for axes in near.axes} == {"linear"}
+
+
+def test_growth_is_dots_as_measured_and_a_line_in_theory(activations: pd.DataFrame) -> None:
+    figure = draw_growth(activations, "title", "note", "activation", ACTIVATIONS, ARMS)
+    forward, backward = figure.axes[:2]
+    dots, line = line_of(backward, "batchnorm, measured"), line_of(backward, "batchnorm, theory")
+    assert heights(dots) == pytest.approx([1.2] * 3 + [1.32] * 3)
+    assert (dots.get_linestyle(), dots.get_marker()) == ("None", MARKERS["batchnorm"])
+    assert heights(line) == pytest.approx([1.25] * 3)
+    assert heights(line_of(forward, "vanilla, theory")) == pytest.approx([np.nan, 0.0001, 0.0001], nan_ok=True)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        f"{arm}, {kind}" for arm in ARMS for kind in ("measured", "theory")
+    ]
+
+
+def test_histograms_are_titled_and_say_what_they_leave_out(activations: pd.DataFrame, histograms: pd.DataFrame) -> None:
+    of_one_seed = activations[activations["seed"] == 42]
+    figure = draw_histograms(histograms, of_one_seed, "title", "note", ARMS)
+    assert len(figure.axes) == len(ACTIVATIONS) * len(ARMS) * len(LAYERS)
+    assert [axes.get_ylabel() for axes in figure.axes[:: len(LAYERS)]] == [
+        f"{activation}\n{arm}" for activation in ACTIVATIONS for arm in ARMS
+    ]
+    second = figure.axes[1]  # tanh, vanilla, layer 2
+    assert second.get_title(loc="left") == "layer 2\nmean -1e-05\nstd 0.01"
+    (stairs,) = second.patches
+    values, edges, _ = stairs.get_data()  # type: ignore[attr-defined]
+    assert (list(values), list(edges)) == ([2, 3], [-1, 0, 1])
+    assert [text.get_text() for text in second.texts] == ["38%\noutside"]
+
+
+def test_few_values_outside_are_not_said_to_be_none(activations: pd.DataFrame, histograms: pd.DataFrame) -> None:
+    inside = np.isfinite(histograms["low"]) & np.isfinite(histograms["high"])
+    many = histograms.assign(count=histograms["count"].where(~inside, 1000))
+    figure = draw_histograms(many, activations[activations["seed"] == 42], "title", "note", ARMS)
+    assert {text.get_text() for axes in figure.axes for text in axes.texts} == {"< 1%\noutside"}
+    figure = draw_histograms(histograms[inside], activations[activations["seed"] == 42], "title", "note", ARMS)
+    assert not any(axes.texts for axes in figure.axes)
+
+
+def test_no_text_is_cut_off(activations: pd.DataFrame, histograms: pd.DataFrame) -> None:
+    title = max(TITLES.values(), key=len)
+    long_name = "a_condition_with_a_name_as_long_as_the_configuration_permits_64_"
+    renamed = activations.replace({"activation": {"tanh": long_name}})
+    note = "500 inputs of 200 features from N(0, 1), ten layers of 200 units, no bias; 10000 seeds"
+    figures = [
+        draw_layers(activations, title, note, ARMS),
+        draw_growth(renamed, title, note, "activation", [long_name, "relu"], ARMS),
+        draw_histograms(histograms, layer_rows([42]), title, note, ARMS),
+    ]
+    for figure in figures:
+        figure.savefig(BytesIO())  # lays it out
+        drawn = figure.get_tightbbox()
+        width, height = figure.get_size_inches()
+        assert 0 <= drawn.x0 < drawn.x1 <= width
+        assert 0 <= drawn.y0 < drawn.y1 <= height
+
+
+def test_every_initialization_has_a_title() -> None:
+    assert TITLES.keys() == INITIALIZATIONS.keys()
+
+
+def test_figures_are_made_from_the_tables_and_repeat(
+    activations: pd.DataFrame, histograms: pd.DataFrame, tmp_path: Path
+) -> None:
+    others = [table.assign(initialization="unit") for table in (activations, histograms)]
+    write_table(pd.concat([activations, others[0]]), tmp_path / "activations.csv")
+    write_table(pd.concat([histograms, others[1]]), tmp_path / "histograms.csv")
+    tables = tmp_path / "activations.csv", tmp_path / "histograms.csv"
+    kinds = ("layers", "histograms", "growth")
+    for name in ("a", "b"):
+        outputs = [[tmp_path / name / f"{kind}.svg"] for kind in kinds]
+        make_activation_figures(*tables, "small", ARMS, *outputs)
+    for kind in kinds:
+        svg = (tmp_path / f"a/{kind}.svg").read_bytes()
+        assert svg == (tmp_path / f"b/{kind}.svg").read_bytes()
+        assert TITLES["small"].encode() in svg  # as a comment beside its outlines
+    assert b"seed 42" in (tmp_path / "a/histograms.svg").read_bytes()
+    assert b"2 seeds" in (tmp_path / "a/layers.svg").read_bytes()
+
+
+def test_growth_of_the_trained_networks_has_a_row_for_each_condition(activations: pd.DataFrame, tmp_path: Path) -> None:
+    layers = activations.rename(columns={"activation": "condition"})
+    write_table(layers, tmp_path / "layers.csv")
+    make_growth(tmp_path / "layers.csv", ["relu", "tanh"], "MNIST", ARMS, [tmp_path / "growth.svg"])
+    svg = (tmp_path / "growth.svg").read_text()
+    assert svg.index("<!-- relu -->") < svg.index("<!-- tanh -->")
+    assert "MNIST" in svg

@@ -1,0 +1,35 @@
+rule claims:
+    """Decide the claims that the default runs can decide."""
+    input:
+        **{name: [TABLES[name]] for name in CLAIM_TABLES},
+    output:
+        claims=table("claims"),
+        evidence=table("evidence"),
+    log:
+        logs("claims.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("claims"),
+        tables=CLAIM_TABLES,
+        conditions=condition_settings(),
+        smallest_effects=configuration.smallest_effects.model_dump(),
+    script:
+        "../scripts/claims.py"
+
+
+rule claims_figure:
+    """Draw every claim's effect with its interval beside what would matter."""
+    input:
+        claims=TABLES["claims"],
+    output:
+        figure("claims", condition="all", shows="claims"),
+    log:
+        logs("figures/claims.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("figures.claims"),
+        note=source.title,
+    script:
+        "../scripts/claims_figure.py"

@@ -1,0 +1,38 @@
+rule inference:
+    """Train the batch-normalized networks of the first condition and infer with every kind of statistics."""
+    input:
+        packed=PACKED,
+    output:
+        table=table("inference"),
+    log:
+        logs("inference.log"),
+    priority: 1_000_000  # among the first to begin, since it is one long job
+    conda:
+        "../envs/bnpipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code_digest("inference"),
+        settings=FIRST_SETTINGS,
+        seeds=configuration.seeds,
+    script:
+        "../scripts/inference.py"
+
+
+rule inference_figure:
+    """Draw accuracy under every kind of statistics, along training and against the size of the evaluation batch."""
+    input:
+        table=TABLES["inference"],
+    output:
+        figure("inference", condition=FIRST, shows="inference"),
+    log:
+        logs("figures/inference.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("figures.inference"),
+        note=f"{source.title}, {FIRST}, batchnorm",
+    script:
+        "../scripts/inference_figure.py"

@@ -1,0 +1,77 @@
+rule activations:
+    """Measure the tutorial's networks of noise under three initializations, layer by layer."""
+    output:
+        activations=table("activations"),
+        histograms=table("histograms"),
+    log:
+        logs("activations.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("initialization"),
+        arms=["vanilla", "batchnorm"],
+        seeds=configuration.seeds,
+        shown_seed=SHOWN_SEED,
+        epsilon=configuration.normalization.epsilon,
+    script:
+        "../scripts/activations.py"
+
+
+rule activation_figures:
+    """Draw the tutorial's networks of noise under one initialization: layers, histograms, growth."""
+    input:
+        activations=TABLES["activations"],
+        histograms=TABLES["histograms"],
+    output:
+        layers=figure("initialization/{start}_layers", condition="{start}", shows="layers"),
+        histograms=figure("initialization/{start}_histograms", condition="{start}", shows="histograms"),
+        growth=figure("initialization/{start}_growth", condition="{start}", shows="growth"),
+    log:
+        logs("figures/initialization_{start}.log"),
+    wildcard_constraints:
+        start="|".join(INITIALIZATIONS),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("figures.initialization"),
+        arms=["vanilla", "batchnorm"],
+    script:
+        "../scripts/activation_figures.py"
+
+
+rule initialization:
+    """Measure the networks of all conditions on their first mini-batch, before the first step."""
+    input:
+        packed=PACKED,
+    output:
+        layers=table("initial_layers"),
+        networks=table("initialization"),
+    log:
+        logs("initialization.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("initialization"),
+        settings=all_settings(),
+        seeds=configuration.seeds,
+    script:
+        "../scripts/initialization.py"
+
+
+rule growth_figure:
+    """Draw how signal and gradient grow from layer to layer before the first step, against theory."""
+    input:
+        layers=TABLES["initial_layers"],
+    output:
+        figure("initialization/growth", condition="all", shows="growth"),
+    log:
+        logs("figures/growth.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("figures.initialization"),
+        conditions=CONDITIONS,
+        note=source.title,
+        arms=ARMS,
+    script:
+        "../scripts/growth_figure.py"

@@ -1,0 +1,35 @@
+rule mechanics:
+    """Follow one mini-batch through the transform, step by step."""
+    input:
+        packed=PACKED,
+    output:
+        mechanics=table("mechanics"),
+        summary=table("mechanics_summary"),
+    log:
+        logs("mechanics.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("mechanics"),
+        settings=FIRST_SETTINGS,
+        seed=SHOWN_SEED,
+    script:
+        "../scripts/mechanics.py"
+
+
+rule mechanics_figure:
+    """Draw what each step of the transform does to the mini-batch."""
+    input:
+        mechanics=TABLES["mechanics"],
+        summary=TABLES["mechanics_summary"],
+    output:
+        figure("mechanics", condition=FIRST, shows="mechanics"),
+    log:
+        logs("figures/mechanics.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("figures.mechanics"),
+        note=f"first hidden layer, seed {SHOWN_SEED}, before the first update; {source.title}",
+    script:
+        "../scripts/mechanics_figure.py"

@@ -1,0 +1,21 @@
+"""Adapter of the rule `activations`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bnpipe.initialization import make_activation_tables
+from bnpipe.progress import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+if __name__ == "__main__":
+    with job(Path(snakemake.log[0])):
+        make_activation_tables(
+            arms=snakemake.params.arms,
+            seeds=snakemake.params.seeds,
+            shown_seed=snakemake.params.shown_seed,
+            epsilon=snakemake.params.epsilon,
+            activations=Path(snakemake.output.activations),
+            histograms=Path(snakemake.output.histograms),
+        )

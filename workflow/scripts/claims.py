@@ -1,0 +1,20 @@
+"""Adapter of the rule `claims`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bnpipe.claims import make_claims
+from bnpipe.progress import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+if __name__ == "__main__":
+    with job(Path(snakemake.log[0])):
+        make_claims(
+            tables={name: [Path(path) for path in snakemake.input.get(name)] for name in snakemake.params.tables},
+            conditions=snakemake.params.conditions,
+            smallest_effects=snakemake.params.smallest_effects,
+            claims=Path(snakemake.output.claims),
+            evidence=Path(snakemake.output.evidence),
+        )

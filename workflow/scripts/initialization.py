@@ -1,0 +1,20 @@
+"""Adapter of the rule `initialization`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bnpipe.initialization import make_network_tables
+from bnpipe.progress import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+if __name__ == "__main__":
+    with job(Path(snakemake.log[0])):
+        make_network_tables(
+            settings=snakemake.params.settings,
+            seeds=snakemake.params.seeds,
+            packed=Path(snakemake.input.packed),
+            layers=Path(snakemake.output.layers),
+            networks=Path(snakemake.output.networks),
+        )
