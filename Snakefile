@@ -16,6 +16,7 @@ include: "workflow/rules/mechanics.smk"
 include: "workflow/rules/inference.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/studies.smk"
+include: "workflow/rules/experiments.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 

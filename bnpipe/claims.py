@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from bnpipe import measures
+from bnpipe.csv_files import read_table, write_table
 from bnpipe.measures import PAIR_COLUMNS, AbsentError, Sources
-from bnpipe.tables import read_table, write_table
 from bnpipe.verdicts import FEWEST_PAIRS, MAJORITY, Decision, decide, decide_share, holm, verdict
 
 EVIDENCE_COLUMNS = ["claim", *PAIR_COLUMNS]
@@ -117,12 +117,19 @@ CLAIMS = (
         partial(measures.final_accuracy, **BAD_INIT),
         "final_accuracy",
     ),
-    Claim(
-        "8",
-        "BN regularizes",
-        "gap between validation and training loss at equal training loss, vanilla minus batchnorm",
-        measures.generalization_gap,
-        "generalization_gap",
+    *(
+        Claim(
+            f"8 {key}",
+            "BN regularizes",
+            f"gap between validation and training loss at equal training loss, vanilla minus batchnorm, {of}",
+            partial(measures.generalization_gap, all_images=key == "all", normalize_logits=key != "hidden"),
+            "generalization_gap",
+        )
+        for key, of in (
+            ("all", "all images"),
+            ("few", "few images"),
+            ("hidden", "few images, logits not normalized"),
+        )
     ),
     *_of_both(
         "9",

@@ -20,12 +20,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from bnpipe.csv_files import RUN_KEYS, write_table
 from bnpipe.data.packed import Images, open_dataset
 from bnpipe.kernels import one_thread
 from bnpipe.networks import StackedNetwork, cross_entropy
 from bnpipe.seeds import BatchOrder
 from bnpipe.settings import TrainingSettings
-from bnpipe.tables import RUN_KEYS, write_table
 from bnpipe.train import Training, build_network, seen_by
 
 SHIFT_COLUMNS = [*RUN_KEYS, "step", "layer", "relative_change", "cosine"]

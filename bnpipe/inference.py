@@ -19,11 +19,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from bnpipe.csv_files import write_table
 from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.kernels import one_thread
 from bnpipe.networks import StackedNetwork
 from bnpipe.settings import TrainingSettings, VarianceConvention
-from bnpipe.tables import write_table
 from bnpipe.train import OnEvaluation, Training, build_network, evaluate, seen_by
 
 # With weight 0.01 the moving averages still hold 99%, 90%, 74%, 54%, 30%, 9% and 0.2% of their start.

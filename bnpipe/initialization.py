@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bnpipe import mean_field
+from bnpipe.csv_files import RUN_KEYS, write_table
 from bnpipe.data.packed import Images, open_dataset
 from bnpipe.kernels import one_thread
 from bnpipe.networks import StackedNetwork
@@ -25,7 +26,6 @@ from bnpipe.nonlinearities import NONLINEARITIES
 from bnpipe.norms import ARMS
 from bnpipe.seeds import standard_deviation
 from bnpipe.settings import Activation, Arm, TrainingSettings
-from bnpipe.tables import RUN_KEYS, write_table
 from bnpipe.train import Training
 
 # The tutorial's network.

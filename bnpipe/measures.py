@@ -12,7 +12,7 @@ covariate_shift         relative_change
 step_time               seconds: of a training step, without condition and seed
 learning_rate_and_init  learning_rate, init_std, final_accuracy, best_accuracy, first_nonfinite_step, without condition
 scale_equivalence       relative_difference: of the weights of a seed's two trainings, without condition and arm
-regularization          gap: one row a seed and arm, without condition
+regularization          training_images, normalize_logits, gap: of a training of each kind, without condition
 """
 
 from collections.abc import Mapping, Sequence
@@ -142,9 +142,17 @@ def accuracy_kept(sources: Sources) -> pd.DataFrame:
     return pairs_of(bad - good, pd.concat(runs))
 
 
-def generalization_gap(sources: Sources) -> pd.DataFrame:
-    """Take the difference of gaps between validation and training loss, vanilla minus batchnorm, in nats."""
-    return pairs_of(-difference(by_arm(sources.rows("regularization", "seed", "gap"), "gap")))
+def generalization_gap(sources: Sources, all_images: bool, normalize_logits: bool) -> pd.DataFrame:
+    """Take the difference of gaps between validation and training loss, vanilla minus batchnorm, in nats.
+
+    all_images: whether of the runs on all training images, or of those on few. normalize_logits: as their setting.
+    """
+    rows = sources.rows("regularization", "seed", "training_images", "normalize_logits", "gap")
+    on_all = rows["training_images"].astype(str) == "all"
+    rows = rows[(on_all == all_images) & (rows["normalize_logits"] == normalize_logits)]
+    if rows.empty:
+        raise AbsentError("regularization")
+    return pairs_of(-difference(by_arm(rows, "gap")))
 
 
 def volatility(sources: Sources, activation: str) -> pd.DataFrame:

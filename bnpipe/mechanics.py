@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bnpipe.csv_files import write_table
 from bnpipe.data.packed import Images, open_dataset
 from bnpipe.kernels import one_thread, product
 from bnpipe.norms import BatchNorm
 from bnpipe.seeds import BatchOrder, initial_weights
 from bnpipe.settings import TrainingSettings
-from bnpipe.tables import write_table
 
 EXAMPLE_GAMMA, EXAMPLE_BETA = 0.5, 1.0  # visibly neither their start, 1 and 0, nor the identity's
 

@@ -12,10 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from bnpipe import __version__
 from bnpipe.claims import CLAIMS, condition_text, effect_text, verdict_text
+from bnpipe.csv_files import read_table
 from bnpipe.errors import InputError
 from bnpipe.files import write_text_whole
 from bnpipe.provenance import versions
-from bnpipe.tables import read_table
 from bnpipe.verdicts import FEWEST_PAIRS
 
 MINUS = "\N{MINUS SIGN}"

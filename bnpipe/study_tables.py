@@ -12,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from bnpipe.csv_files import write_table
 from bnpipe.records import Record, read_record
 from bnpipe.stats import estimate_mean
-from bnpipe.tables import alike, check_one_dataset, evaluations_of, origin_of, runs_of, write_table
+from bnpipe.tables import alike, check_one_dataset, evaluations_of, origin_of, runs_of
 
 STATES = ["healthy", "saturated", "dead", "overflow"]
 SUMMARY_COLUMNS = [

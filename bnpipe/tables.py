@@ -20,15 +20,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bnpipe.autopsy import autopsies
+from bnpipe.csv_files import RUN_KEYS, write_table
 from bnpipe.errors import InputError
-from bnpipe.files import written_whole
 from bnpipe.records import TRAINING_SET, Record, read_record
 from bnpipe.stats import estimate_mean
 
 THRESHOLD = 0.9  # validation accuracy that `steps_to_90` waits for
 LOSS_WINDOW = 60  # last mini-batches whose training loss is averaged
 
-RUN_KEYS = ["condition", "arm", "seed"]
 PROBE_ACCURACIES = ["moving_accuracy", "population_accuracy"]
 ACCURACY_COLUMNS = [*RUN_KEYS, "step", "accuracy", "loss", *PROBE_ACCURACIES, *TRAINING_SET]
 LAYER_COLUMNS = [
@@ -248,20 +247,6 @@ def check_one_dataset(origins: pd.DataFrame) -> None:
             f"tables: runs on different data: {', '.join(first_of_each['record'])}; delete the records of one of "
             "them and run the workflow again"
         )
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV; floats with 9 digits, which single precision survives unchanged; unknown is empty."""
-    with written_whole(path) as partial:
-        table.to_csv(partial, index=False, float_format="%.9g", lineterminator="\n")
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read one of the tables back. Raises InputError, naming the file, where it cannot be read."""
-    try:
-        return pd.read_csv(path, dtype={"condition": str, "arm": str, "baseline": str, "claim": str})
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a table ({error}); delete it, the workflow makes it again") from error
 
 
 def alike(diverged: pd.Series) -> pd.Series:

@@ -20,8 +20,8 @@ from bnpipe.claims import (
     verdict_text,
 )
 from bnpipe.config import SmallestEffects
+from bnpipe.csv_files import read_table, write_table
 from bnpipe.measures import Sources
-from bnpipe.tables import read_table, write_table
 from bnpipe.verdicts import bca_interval, holm, sign_flip_p
 
 EFFECTS: dict[str, float] = SmallestEffects().model_dump()
@@ -151,7 +151,7 @@ def test_three_seeds_have_no_verdict_anywhere() -> None:
         (row("5", effect=1.5, low=1, high=1.75), "1.50 decades [1.00, 1.75]", "> 0.50 decades"),
         (row("5", measure="share of", effect=1, low=0.7, sesoi=0.5), "100% of seeds [0, 70]", "> 50% of seeds"),
         (row("10", effect=0, low=0, high=0.31), "0% of seeds [0, 31]", "> 50% of seeds"),
-        (row("8", effect=0.01, low=0, high=0.02), "0.010 nats [0.000, 0.020]", "> 0.050 nats"),
+        (row("8 all", effect=0.01, low=0, high=0.02), "0.010 nats [0.000, 0.020]", "> 0.050 nats"),
         (row("12 tanh", effect=-0.3, low=-0.4, high=-0.2), "-0.30 [-0.40, -0.20]", "> 0.05"),
         (row("3", n=1, effect=0.5, low=math.nan, high=math.nan), "50.0 points", "> 5.0 points"),
         (row("9 relu", n=0, effect=math.nan), "not known", "> 1.20x"),

@@ -15,11 +15,11 @@ from bnpipe.covariate_shift import (
     gradient_shift,
     make_covariate_shift,
 )
+from bnpipe.csv_files import read_table
 from bnpipe.data.packed import Dataset, pack
 from bnpipe.networks import StackedNetwork, cross_entropy
 from bnpipe.seeds import BatchOrder, initial_weights
 from bnpipe.settings import Activation, Arm, TrainingSettings
-from bnpipe.tables import read_table
 from bnpipe.train import Training, build_network
 from tests.conftest import make_settings
 

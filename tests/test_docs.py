@@ -11,9 +11,10 @@ import pytest
 
 from bnpipe.claims import make_claims
 from bnpipe.config import SmallestEffects, parse_configuration
+from bnpipe.csv_files import read_table
 from bnpipe.records import Record, write_record
 from bnpipe.settings import Arm
-from bnpipe.tables import make_tables, read_table
+from bnpipe.tables import make_tables
 from bnpipe.yaml_files import read_yaml
 from tests.conftest import make_record, make_settings
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import batch_norm
 
+from bnpipe.csv_files import read_table
 from bnpipe.data.packed import Dataset, Images, pack
 from bnpipe.inference import (
     INFERENCE_COLUMNS,
@@ -28,7 +29,6 @@ from bnpipe.inference import (
 from bnpipe.kernels import one_thread
 from bnpipe.networks import StackedNetwork
 from bnpipe.settings import TrainingSettings, VarianceConvention
-from bnpipe.tables import read_table
 from bnpipe.train import Training, build_network, evaluate, train_stack
 from tests.conftest import make_settings
 

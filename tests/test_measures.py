@@ -136,8 +136,20 @@ def test_accuracy_kept_is_taken_at_the_last_common_step() -> None:
 
 
 def test_the_generalization_gap_is_vanillas_minus_batchnorms() -> None:
-    table = sources("regularization", "seed arm gap", [(42, "vanilla", 0.3), (42, "batchnorm", 0.1)])
-    assert values(measures.generalization_gap(table)) == pytest.approx({42: 0.2})
+    rows: list[tuple[Any, ...]] = [
+        (42, arm, images, normalized, gap)
+        for images, normalized, vanilla, batchnorm in (
+            ("all", True, 0.3, 0.1),
+            ("2000", True, 0.5, 0.1),
+            ("2000", False, 0.5, 0.2),
+        )
+        for arm, gap in (("vanilla", vanilla), ("batchnorm", batchnorm))
+    ]
+    table = sources("regularization", "seed arm training_images normalize_logits gap", rows)
+    for which, expected in (((True, True), 0.2), ((False, True), 0.4), ((False, False), 0.3)):
+        assert values(measures.generalization_gap(table, *which)) == pytest.approx({42: expected})
+    with pytest.raises(AbsentError):
+        measures.generalization_gap(table, all_images=True, normalize_logits=False)
 
 
 def curve(arm: str, seed: int, early: float, late: list[float]) -> list[tuple[Any, ...]]:
@@ -208,7 +220,7 @@ def test_what_is_absent_is_said_to_be() -> None:
     with pytest.raises(AbsentError):  # the column
         table.rows("runs", "gap")
     with pytest.raises(AbsentError):  # the table
-        measures.generalization_gap(table)
+        measures.generalization_gap(table, all_images=True, normalize_logits=True)
     with pytest.raises(AbsentError):  # the rows of a condition that was not run
         measures.dead_units(table)
 

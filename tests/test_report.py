@@ -8,13 +8,14 @@ import pytest
 
 from bnpipe.claims import claims_table, evidence_table
 from bnpipe.config import SmallestEffects
+from bnpipe.csv_files import read_table, write_table
 from bnpipe.errors import InputError
 from bnpipe.measures import Sources
 from bnpipe.records import write_record
 from bnpipe.report import findings, interval, make_report, make_study_report, percent, points
 from bnpipe.settings import Arm
 from bnpipe.study_tables import summary_table
-from bnpipe.tables import make_tables, read_table, write_table
+from bnpipe.tables import make_tables
 from tests.conftest import make_record
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]

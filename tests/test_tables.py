@@ -21,7 +21,6 @@ from bnpipe.tables import (
     make_tables,
     runs_of,
     summary_table,
-    write_table,
 )
 from tests.conftest import make_record
 
@@ -188,9 +187,3 @@ def test_runs_on_different_data_are_refused(records: list[Path], tmp_path: Path)
 
 def on_other_data(record: Record) -> Record:
     return replace(record, origin=replace(record.origin, dataset_sha256="e" * 64))
-
-
-def test_single_precision_survives_the_csv(tmp_path: Path) -> None:
-    values = np.random.default_rng(3).random(1000, dtype=np.float32) * 10
-    write_table(pd.DataFrame({"x": values.astype(np.float64)}), tmp_path / "x.csv")
-    assert (pd.read_csv(tmp_path / "x.csv")["x"].to_numpy().astype(np.float32) == values).all()

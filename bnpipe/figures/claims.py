@@ -14,8 +14,8 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import Transform
 
 from bnpipe.claims import MINUS, condition_text, effect_text, verdict_text
+from bnpipe.csv_files import read_table
 from bnpipe.figures.house import save, style
-from bnpipe.tables import read_table
 
 # None of the colours of the arms; they differ in lightness too.
 COLOURS = {"supported": "#009E73", "refuted": "#AA4499", "inconclusive": "#666666"}
@@ -38,7 +38,7 @@ COLUMNS = {
     "n": Column(1, 12),
     "holds if": Column(1, 34),
     "effect [95% interval]": Column(1, 112),
-    "verdict": Column(1, 252),
+    "verdict": Column(1, 258),
 }
 
 

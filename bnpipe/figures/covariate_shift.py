@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from bnpipe.csv_files import read_table
 from bnpipe.figures.house import COLOURS, LINE_STYLES, save, style
 from bnpipe.stats import estimate_mean
-from bnpipe.tables import read_table
 
 MEASURES = {  # title and axis
     "relative_change": ("how much gradients change", r"$\|G' - G\| \;/\; \|G\|$"),

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from bnpipe.csv_files import read_table
 from bnpipe.figures.house import COLOURS, LINE_STYLES, save, style
 from bnpipe.stats import estimate_mean
-from bnpipe.tables import alike, curves_of, read_table, with_divergence
+from bnpipe.tables import alike, curves_of, with_divergence
 
 ALL_SEEDS = ", every seed, mean and its 95% interval"  # what figures of all seeds add to their note
 

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from bnpipe.csv_files import read_table
 from bnpipe.figures.house import COLOURS, save, style
 from bnpipe.stats import estimate_mean
-from bnpipe.tables import read_table
 
 
 class Look(NamedTuple):

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from bnpipe.csv_files import read_table
 from bnpipe.figures.house import COLOURS, save, style
-from bnpipe.tables import read_table
 
 TITLES = {
     "before": ("before", "$z = hW$"),

@@ -10,9 +10,9 @@ from matplotlib.text import Text
 
 from bnpipe.claims import CLAIMS, EVIDENCE_COLUMNS, claims_table
 from bnpipe.config import SmallestEffects
+from bnpipe.csv_files import write_table
 from bnpipe.figures.claims import COLOURS, MARKERS, draw_claims, make_claims_figure
 from bnpipe.figures.house import style
-from bnpipe.tables import write_table
 
 
 def table_of(seeds: int, claims: int) -> pd.DataFrame:

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from bnpipe.covariate_shift import SHIFT_COLUMNS
+from bnpipe.csv_files import write_table
 from bnpipe.figures.covariate_shift import draw_covariate_shift, make_covariate_shift_figure
 from bnpipe.figures.house import style
-from bnpipe.tables import write_table
 
 ARMS = ["vanilla", "batchnorm"]
 CONDITIONS = ["tanh", "relu"]

@@ -7,10 +7,10 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from bnpipe.csv_files import read_table, write_table
 from bnpipe.figures.house import style
 from bnpipe.figures.inference import LOOKS, draw_inference, make_inference_figure
 from bnpipe.inference import INFERENCE_COLUMNS
-from bnpipe.tables import read_table, write_table
 
 ACCURACY = {"moving_biased": 0.5, "moving_unbiased": 0.52, "population": 0.6, "batch": 0.55, "single_class": 0.1}
 

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from bnpipe.csv_files import write_table
 from bnpipe.figures.house import COLOURS, MARKERS, style
 from bnpipe.figures.initialization import (
     TITLES,
@@ -19,7 +20,6 @@ from bnpipe.figures.initialization import (
     make_growth,
 )
 from bnpipe.initialization import INITIALIZATIONS
-from bnpipe.tables import write_table
 
 ARMS = ["vanilla", "batchnorm"]
 ACTIVATIONS = ["tanh", "relu"]

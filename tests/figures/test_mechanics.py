@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from matplotlib.text import Text
 
+from bnpipe.csv_files import write_table
 from bnpipe.figures.house import style
 from bnpipe.figures.mechanics import TITLES, draw_mechanics, make_mechanics_figure
 from bnpipe.mechanics import STAGES, choose_units, follow, mechanics_table, summary_table
-from bnpipe.tables import write_table
 from tests.conftest import make_settings
 
 NOTE = "first hidden layer, seed 42, before the first update; scikit-learn digits (not MNIST)"

@@ -96,12 +96,31 @@ FIGURES = [
 ]
 
 
+# Studies that are more than a grid compare a pair of networks under the first condition of each nonlinearity.
+PAIR = ["vanilla", "batchnorm"]
+ONE_OF_EACH = {
+    name: {arm: asdict(training_settings(configuration, condition, arm)) for arm in PAIR}
+    for name, condition in {c.activation: (n, c) for n, c in reversed(configuration.conditions.items())}.values()
+}
+SHIFT_TABLES = expand(results("studies/covariate_shift/{condition}-{arm}.csv"), condition=ONE_OF_EACH, arm=PAIR)
+ALL_CLAIM_TABLES = {
+    **{name: [TABLES[name]] for name in CLAIM_TABLES},
+    "covariate_shift": SHIFT_TABLES,
+    "scale_equivalence": [results("studies/scale_equivalence/scale_equivalence.csv")],
+    "step_time": [results("studies/step_time/step_time.csv")],
+}
+if "learning_rate_and_init" in STUDIES:
+    ALL_CLAIM_TABLES["learning_rate_and_init"] = [study_file("learning_rate_and_init", "runs")]
+if "regularization" in STUDIES:
+    ALL_CLAIM_TABLES["regularization"] = [results("studies/regularization/generalization.csv")]
+
+
 # Outputs with their place in Snakemake's own report.
 
 
 def table(name):
-    caption = f"../report/table_{name}.rst"
-    return report(TABLES[name], caption=caption, category="Tables", labels={"table": name})
+    caption = f"../report/table_{name.removeprefix('all_')}.rst"
+    return report(results(f"tables/{name}.csv"), caption=caption, category="Tables", labels={"table": name})
 
 
 def figure(path, condition, shows):
@@ -145,7 +164,10 @@ def all_settings():
 
 
 def condition_settings():
-    return {name: condition.model_dump(mode="json", exclude_defaults=True) for name, condition in configuration.conditions.items()}
+    return {
+        name: condition.model_dump(mode="json", exclude_defaults=True)
+        for name, condition in configuration.conditions.items()
+    }
 
 
 def stack_seeds(wildcards):
@@ -169,6 +191,14 @@ def study_records(wildcards):
 
 def swept(wildcards):
     return list(study_of(wildcards).sweep)
+
+
+def swept_in(name):
+    return list(configuration.studies[name].sweep) if name in STUDIES else []
+
+
+def pair_settings(wildcards):
+    return ONE_OF_EACH[wildcards.condition][wildcards.arm]
 
 
 def known_study_stack(wildcards):

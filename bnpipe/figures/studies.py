@@ -1,0 +1,270 @@
+"""A study: final accuracies over its cells, and the curves behind them; of learning rate and init std, maps."""
+
+import textwrap
+from collections.abc import Sequence
+from itertools import cycle, product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from bnpipe.csv_files import read_table
+from bnpipe.figures.house import COLOURS, LINE_STYLES, MARKERS, save, style
+from bnpipe.stats import estimate_mean
+from bnpipe.tables import alike
+
+MAP = {"learning_rate", "init_std"}  # the swept settings of which maps are drawn
+COLOUR_MAP = matplotlib.colormaps["cividis"]  # reads the same to the colour-blind
+MOST_CURVES = 8  # in one panel
+IN_A_ROW = 3  # panels
+WIDTH = 3.4  # of a panel, in inches
+DIVERGED = "\N{MULTIPLICATION SIGN}: diverged"
+EXPLANATION = f"every seed, mean and its 95% interval; {DIVERGED}, never averaged with others"
+MAP_EXPLANATION = f"every seed, mean of those that stayed finite, and how many are not healthy; {DIVERGED}"
+
+
+class Look(NamedTuple):
+    """How the runs of a variant are drawn: told apart without colours too."""
+
+    colour: str
+    line_style: Any
+    marker: str
+
+
+def make_study(
+    accuracy: Path, runs: Path, swept: Sequence[str], about: str, note: str, outputs: Sequence[Path]
+) -> None:
+    """Draw a study from the files of its two tables, into each of the output files; see `draw_study`."""
+    with style():
+        save(draw_study(read_table(accuracy), read_table(runs), swept, about, note), outputs)
+
+
+def draw_study(accuracy: pd.DataFrame, runs: pd.DataFrame, swept: Sequence[str], about: str, note: str) -> Figure:
+    """Draw a study in the form that its swept settings ask for.
+
+    accuracy, runs: the study's tables of these names. swept: the settings that differ between its cells, columns of
+    both. about: what the study asks; note: what it was run on. Both stand above the axes.
+    """
+    runs = runs.assign(diverged=runs["first_nonfinite_step"].notna())
+    if set(swept) == MAP and pd.api.types.is_numeric_dtype(runs["init_std"]):
+        return draw_maps(runs, about, note)
+    keys = [*swept, "arm", "seed"]
+    curves = accuracy.merge(runs[[*keys, "diverged"]], on=keys)
+    return draw_cells(with_labels(curves, swept), with_labels(runs, swept), _spoken(swept[0]), about, note)
+
+
+def draw_maps(runs: pd.DataFrame, about: str, note: str) -> Figure:
+    """Draw final accuracy over learning rate and init std, and against the effective learning rate; an arm a row.
+
+    runs: the table of this name, with a column `diverged`. Where nothing but learning rate / init std^2 matters, the
+    lines of all init stds are one.
+    """
+    arms = _unique(runs["arm"])
+    figure = Figure(figsize=(3 * WIDTH, 2.8 * len(arms) + 1.2), layout="constrained")
+    grid = figure.subplots(len(arms), 2, squeeze=False, sharex="col", sharey="col", width_ratios=(1.2, 1))
+    for row, arm in zip(grid, arms, strict=True):
+        _draw_map(row[0], runs[runs["arm"] == arm])
+        _draw_effective_rates(row[1], runs[runs["arm"] == arm])
+        for axes in row:
+            axes.set_title(arm)
+    grid[-1, 0].set_xlabel("learning rate")
+    grid[-1, 1].set_xlabel("effective learning rate: learning rate / init std²")
+    handles, labels = grid[0, 1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    _entitle(figure, about, note, runs, MAP_EXPLANATION)
+    return figure
+
+
+def draw_cells(curves: pd.DataFrame, runs: pd.DataFrame, first: str, about: str, note: str) -> Figure:
+    """Draw final accuracy over the first swept setting, and for each of its values the mean curves of all variants.
+
+    curves, runs: the tables `accuracy` and `runs` with a column `diverged` and those of `with_labels`. first: name of
+    that setting in words. Too many curves for a panel are left out.
+    """
+    looks = looks_of(runs)
+    places = _unique(runs["place"]) if len(looks) <= MOST_CURVES else []
+    figure, final, panels = _canvas(len(places))
+    _draw_final(final, runs, looks)
+    final.set_xlabel(first)
+    for axes, place in zip(panels, places, strict=True):
+        _draw_curves(axes, curves[curves["place"] == place], looks)
+        axes.set_title(f"{first}: {place}")
+    handles = [
+        Line2D([], [], color=look.colour, linestyle=look.line_style, marker=look.marker, label=variant)
+        for variant, look in looks.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=runs["arm"].nunique())
+    _entitle(figure, about, note, runs, EXPLANATION)
+    return figure
+
+
+def with_labels(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
+    """Add columns of text: `place`, the first swept value; `variation`, the others; `variant`, arm and variation."""
+    place, *others = (table[name].map(_tick) for name in swept)
+    variation = pd.Series("", index=table.index)
+    for name, ticks in zip(swept[1:], others, strict=True):
+        variation = variation + f", {_spoken(name)}: " + ticks
+    return table.assign(place=place, variation=variation, variant=table["arm"] + variation)
+
+
+def looks_of(runs: pd.DataFrame) -> dict[str, Look]:
+    """Choose a look for every variant, in their order.
+
+    Arms differ in colour, line and marker; where there are variations of an arm these differ in line, marker and
+    lightness of its colour.
+    """
+    arms, variations = _unique(runs["arm"]), _unique(runs["variation"])
+    if len(variations) == 1:
+        return {arm + variations[0]: Look(COLOURS[arm], LINE_STYLES[arm], MARKERS[arm]) for arm in arms}
+    styles, markers = list(LINE_STYLES.values()), list(MARKERS.values())
+    return {
+        arm + variation: Look(
+            _lightened(COLOURS[arm], number / len(variations)),
+            styles[(number + 1) % len(styles)],  # the second is solid
+            markers[(number + 1) % len(markers)],
+        )
+        for arm, (number, variation) in product(arms, enumerate(variations))
+    }
+
+
+def _canvas(panels: int) -> tuple[Figure, Axes, list[Axes]]:
+    """Return a figure, wide axes for final accuracies, and so many panels of one scale beside or below."""
+    beside = panels < IN_A_ROW
+    columns, rows = (1 + panels, 1) if beside else (IN_A_ROW, 1 - (-panels // IN_A_ROW))
+    figure = Figure(figsize=(WIDTH * max(columns, 2), 2.7 * rows + 1.1), layout="constrained")
+    grid = figure.add_gridspec(rows, columns)
+    final = figure.add_subplot(grid[0, 0] if beside else grid[0, :])
+    first = 1 if beside else IN_A_ROW
+    places = [divmod(number, columns) for number in range(first, first + panels)]
+    return figure, final, [figure.add_subplot(grid[place]) for place in places]
+
+
+def _draw_final(axes: Axes, runs: pd.DataFrame, looks: dict[str, Look]) -> None:
+    """Draw every final accuracy at its place, variants side by side, under the mean of the finite ones."""
+    places = _unique(runs["place"])
+    width = 0.8 / len(looks)  # of a variant, where places are 1 apart
+    for (number, (variant, look)), (x, place) in product(enumerate(looks.items()), enumerate(places)):
+        cell = runs[(runs["variant"] == variant) & (runs["place"] == place)]
+        _draw_cell(axes, x - 0.4 + width * number, width, cell, look)
+    axes.set_title("final accuracy")
+    axes.set_ylabel("validation accuracy")
+    axes.set_xticks(range(len(places)), places)
+    axes.set_xlim(-0.5, len(places) - 0.5)
+    axes.set_ylim(max(axes.get_ylim()[0], 0), min(axes.get_ylim()[1], 1))
+    axes.grid(axis="x", visible=False)
+
+
+def _draw_cell(axes: Axes, left: float, width: float, runs: pd.DataFrame, look: Look) -> None:
+    """Draw the final accuracies of a cell into a strip of the axes: seeds, mean and interval, and the diverged ones."""
+    seeds, mean_at = left + 0.3 * width, left + 0.6 * width
+    finite, diverged = (runs.loc[runs["diverged"] == state, "final_accuracy"] for state in (False, True))
+    axes.plot([seeds] * len(finite), finite, look.marker, color=look.colour, markersize=3, alpha=0.4)
+    mean, _, low, high = estimate_mean(finite)
+    ends = [[mean - low], [high - mean]]
+    axes.errorbar(mean_at, mean, ends, fmt=look.marker, color=look.colour, markersize=5, capsize=2.5)
+    if len(diverged):
+        axes.plot([seeds] * len(diverged), diverged, "x", color=look.colour, markersize=5)
+        axes.annotate(
+            f"{len(diverged)} of {len(runs)} diverged",
+            xy=(seeds, diverged.max()),
+            xytext=(0, 6),
+            textcoords="offset points",
+            rotation=90,
+            ha="center",
+            fontsize=7,
+        )
+
+
+def _draw_curves(axes: Axes, curves: pd.DataFrame, looks: dict[str, Look]) -> None:
+    for variant, look in looks.items():
+        of_variant = curves[curves["variant"] == variant]
+        averaged = of_variant[alike(of_variant["diverged"])].groupby("step")["accuracy"]
+        estimates = np.array([estimate_mean(values) for _, values in averaged])
+        steps = np.array(list(averaged.groups), dtype=np.int64)
+        axes.fill_between(steps, estimates[:, 2], estimates[:, 3], color=look.colour, alpha=0.25, linewidth=0)
+        axes.plot(steps, estimates[:, 0], color=look.colour, linestyle=look.line_style)
+    axes.set_xlabel("training step")
+    axes.set_ylabel("validation accuracy")
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 1)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+
+
+def _draw_map(axes: Axes, runs: pd.DataFrame) -> None:
+    """Colour every cell by the mean of its finite runs, and write it in."""
+    rates, stds = _unique(runs["learning_rate"]), _unique(runs["init_std"])
+    axes.set_facecolor("#BBBBBB")  # of a cell without a finite run
+    finite = runs[~runs["diverged"]]
+    means = finite.pivot_table(index="init_std", columns="learning_rate", values="final_accuracy")
+    means = means.reindex(index=stds, columns=rates)
+    axes.pcolormesh(np.ma.masked_invalid(means), cmap=COLOUR_MAP, vmin=0, vmax=1, edgecolors="white")
+    for (row, std), (column, rate) in product(enumerate(stds), enumerate(rates)):
+        cell = runs[(runs["init_std"] == std) & (runs["learning_rate"] == rate)]
+        mean = means.loc[std, rate]
+        colour = "white" if mean < 0.5 else "black"
+        axes.text(column + 0.5, row + 0.5, _written(mean, cell), color=colour, ha="center", va="center", fontsize=7)
+    axes.set_xticks(np.arange(len(rates)) + 0.5, [_tick(rate) for rate in rates])
+    axes.set_yticks(np.arange(len(stds)) + 0.5, [_tick(std) for std in stds])
+    axes.set_ylabel("init std")
+    axes.grid(visible=False)
+
+
+def _written(mean: float, runs: pd.DataFrame) -> str:
+    """Write a cell's mean, where it has one, and how many runs are in each state that is not healthy."""
+    states = runs["state"].value_counts().drop(["healthy", "unknown"], errors="ignore").sort_index()
+    shown = [] if np.isnan(mean) else [f"{mean:.2f}"]
+    return "\n".join([*shown, *(f"{count} {state}" for state, count in states.items())])
+
+
+def _draw_effective_rates(axes: Axes, runs: pd.DataFrame) -> None:
+    """Draw final accuracy against learning rate / init std^2, the cells of an init std a line."""
+    runs = runs.assign(rate=runs["learning_rate"] / runs["init_std"] ** 2)
+    stds = _unique(runs["init_std"])
+    for std, shade, marker in zip(stds, np.linspace(0, 0.9, len(stds)), cycle(MARKERS.values()), strict=False):
+        colour = to_hex(COLOUR_MAP(shade))
+        of_std = runs[runs["init_std"] == std]
+        finite, diverged = (of_std[of_std["diverged"] == state] for state in (False, True))
+        axes.plot(finite["rate"], finite["final_accuracy"], marker, color=colour, markersize=3, alpha=0.3)
+        axes.plot(diverged["rate"], diverged["final_accuracy"], "x", color=colour, markersize=5)
+        means = finite.groupby("rate")["final_accuracy"].mean()
+        axes.plot(means.index, means, marker=marker, markersize=5, color=colour, label=f"init std {std:g}")
+    axes.set_xscale("log")
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("final validation accuracy")
+
+
+def _entitle(figure: Figure, about: str, note: str, runs: pd.DataFrame, explanation: str) -> None:
+    """Write above the axes what the study asks and what is drawn, broken into lines where the figure is narrow."""
+    width = int(12.5 * figure.get_figwidth())  # letters
+    drawn = f"{note}; n = {runs['seed'].nunique()} seeds, {explanation}"
+    lines = [*textwrap.wrap(about, width), *textwrap.wrap(drawn, width)]
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9)
+
+
+def _lightened(colour: str, share: float) -> str:
+    """Mix a colour with a share of white."""
+    red, green, blue = (part + share * (1 - part) for part in to_rgb(colour))
+    return to_hex((red, green, blue))
+
+
+def _tick(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+
+
+def _spoken(name: str) -> str:
+    """Write the name of a setting in words."""
+    return name.replace("_", " ")
+
+
+def _unique(values: pd.Series) -> list[Any]:
+    """Return the values in the order of their first appearance, which is that of the configuration."""
+    return list(dict.fromkeys(values))

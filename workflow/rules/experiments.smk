@@ -1,0 +1,127 @@
+# Studies that are more than a grid of conditions. They stand under `studies` too.
+
+
+rule covariate_shift:
+    """Measure how a layer's gradient changes when the layers below it are updated, along training."""
+    input:
+        packed=PACKED,
+    output:
+        table=results("studies/covariate_shift/{condition}-{arm}.csv"),
+    log:
+        logs("studies/covariate_shift/{condition}-{arm}.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code_digest("covariate_shift"),
+        settings=pair_settings,
+        seeds=configuration.seeds,
+    script:
+        "../scripts/covariate_shift.py"
+
+
+rule covariate_shift_figure:
+    """Draw the change of gradients that the layers below bring about."""
+    input:
+        tables=SHIFT_TABLES,
+    output:
+        figure("studies/covariate_shift", condition="covariate_shift", shows="study"),
+    log:
+        logs("figures/studies_covariate_shift.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("figures.covariate_shift"),
+        conditions=list(ONE_OF_EACH),
+        note=source.title,
+        arms=PAIR,
+    script:
+        "../scripts/covariate_shift_figure.py"
+
+
+rule scale_equivalence:
+    """Train in two units, learning rate 1 at standard deviation 1 and 0.01 at 0.1, and compare the weights."""
+    input:
+        packed=PACKED,
+    output:
+        table=results("studies/scale_equivalence/scale_equivalence.csv"),
+    log:
+        logs("studies/scale_equivalence.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code_digest("scale_equivalence"),
+        settings=FIRST_SETTINGS,
+        seeds=configuration.seeds,
+    script:
+        "../scripts/scale_equivalence.py"
+
+
+rule step_time:
+    """Measure the time of a training step of each arm, with no other job beside it."""
+    input:
+        packed=PACKED,
+    output:
+        table=results("studies/step_time/step_time.csv"),
+    log:
+        logs("studies/step_time.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    threads: workflow.cores
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code_digest("step_time"),
+        settings=[settings for arms in ONE_OF_EACH.values() for settings in arms.values()],
+        seeds=configuration.seeds,
+    script:
+        "../scripts/step_time.py"
+
+
+rule generalization:
+    """Compare training and validation loss of the study on regularization, at equal training loss."""
+    input:
+        accuracy=study_file("regularization", "accuracy"),
+    output:
+        table=results("studies/regularization/generalization.csv"),
+    log:
+        logs("studies/generalization.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("generalization"),
+        swept=swept_in("regularization"),
+    script:
+        "../scripts/generalization.py"
+
+
+use rule claims as all_claims with:
+    input:
+        **ALL_CLAIM_TABLES,
+    output:
+        claims=table("all_claims"),
+        evidence=table("all_evidence"),
+    log:
+        logs("all_claims.log"),
+    params:
+        code=code_digest("claims"),
+        tables=list(ALL_CLAIM_TABLES),
+        conditions=condition_settings(),
+        smallest_effects=configuration.smallest_effects.model_dump(),
+
+
+use rule claims_figure as all_claims_figure with:
+    input:
+        claims=results("tables/all_claims.csv"),
+    output:
+        figure("all_claims", condition="all", shows="claims"),
+    log:
+        logs("figures/all_claims.log"),
