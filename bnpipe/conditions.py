@@ -105,6 +105,8 @@ def _conditions(configuration: Configuration) -> Iterator[tuple[str, tuple[Arm, 
     for name, study in configuration.studies.items():
         for _, condition in study.cells:
             yield f"studies.{name}", study.arms or configuration.arms, condition
+    if configuration.paper:
+        yield "paper", ("vanilla", "batchnorm"), configuration.paper.condition
 
 
 def describe(condition: Condition, but: Container[str] = ()) -> str:
@@ -128,6 +130,7 @@ def shareable(configuration: Configuration, dataset: str) -> dict[str, Any]:
 
     dataset: name that stands for the data set, whose folder may be another elsewhere.
     """
-    whole = configuration.model_dump(mode="json", exclude={"mirrors", "conditions", "studies"})
-    named = configuration.model_dump(mode="json", include={"conditions", "studies"}, exclude_defaults=True)
+    at_length = {"conditions", "studies", "paper"}
+    whole = configuration.model_dump(mode="json", exclude={"mirrors", *at_length})
+    named = configuration.model_dump(mode="json", include=at_length, exclude_defaults=True)
     return {**whole, **named, "dataset": dataset}

@@ -263,6 +263,15 @@ class Study(_Section):
         return [(values, Condition.model_validate({**given, **values})) for values in swept]
 
 
+class Paper(_Section):
+    """The experiment of the paper itself (Ioffe & Szegedy 2015, section 4.1), one of the studies."""
+
+    seeds: Annotated[int, Whole(1, MOST_SEEDS)] | None = Field(
+        default=None, description="How many of the configuration's seeds, from the first; null: all."
+    )
+    condition: Condition = Field(description="What its two networks are trained with.")
+
+
 def _check_condition(values: Mapping[str, Any]) -> None:
     """Explain what is wrong with a swept value as the condition's own values are explained."""
     try:
@@ -315,6 +324,7 @@ class Configuration(_Section):
     studies: dict[ConditionName, Study] = Field(
         default={}, description="Grids of conditions, by name.", json_schema_extra={"additionalProperties": False}
     )
+    paper: Paper | None = Field(default=None, description="The paper's own experiment; null: it is left out.")
     chunk_size: Annotated[int, Whole(1, MOST_SEEDS)] = Field(
         default=10,
         description="Seeds that one job trains side by side on a CPU; on a GPU, all. It does not change any result.",
@@ -390,10 +400,12 @@ def _explain(error: ErrorDetails, within: tuple[str, ...] = ()) -> str:
 def _fields_of(location: tuple[int | str, ...]) -> dict[str, Any]:
     """Return the fields of the section that stands at a location of the configuration."""
     match location:
-        case ("conditions", _) | ("studies", _, "condition"):
+        case ("conditions", _) | ("studies", _, "condition") | ("paper", "condition"):
             section: type[BaseModel] = Condition
         case ("studies", _):
             section = Study
+        case ("paper",):
+            section = Paper
         case ("normalization",):
             section = Normalization
         case ("smallest_effects",):

@@ -16,7 +16,7 @@ from bnpipe.networks import StackedNetwork, cross_entropy
 from bnpipe.norms import batch_norms
 from bnpipe.settings import SATURATED, TrainingSettings
 
-PROBE_IMAGES = 150  # of the training images, from the front
+PROBE_IMAGES = 120  # of the training images, from the front
 ACCURACY_IMAGES = 300  # of the validation images, from the front
 
 

@@ -182,7 +182,7 @@ def test_committed_configuration_is_the_tutorials() -> None:
 @pytest.mark.parametrize("values", [{"conditions": GOOD["conditions"]}, committed()], ids=["defaults", "config.yaml"])
 def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
     configuration = parse_configuration(values, "config.yaml")
-    assert configuration.model_dump(exclude={"conditions", "studies"}) == {
+    assert configuration.model_dump(exclude={"conditions", "studies", "paper"}) == {
         "dataset": "mnist",
         "mirrors": (),
         "validation_images": 5000,

@@ -87,7 +87,7 @@ def test_accuracies_under_moving_averages_and_under_the_statistics_of_the_probe(
             gamma, beta = (transform.state()[name].view(2, -1)[run] for name in ("gamma", "beta"))
             probe, few = probe @ weight[run], few @ weight[run]
             variance, mean = torch.var_mean(probe, dim=0, correction=0)
-            # The layer's averages are m / (m - 1) times the biased ones of m = 60; the probe has 150 images.
+            # The layer's averages are m / (m - 1) times the biased ones of m = 60; the probe has others.
             variance = variance * PROBE_IMAGES / (PROBE_IMAGES - 1) * 59 / 60
             biased = torch.var(probe, dim=0, correction=0)
             probe = (probe - mean) / torch.sqrt(biased + settings.epsilon) * gamma + beta

@@ -115,6 +115,24 @@ if "regularization" in STUDIES:
     ALL_CLAIM_TABLES["regularization"] = [results("studies/regularization/generalization.csv")]
 
 
+PAPER_SEEDS = configuration.seeds[: configuration.paper.seeds] if configuration.paper else ()
+# What stands on the page of studies beside those of the configuration.
+EXPERIMENTS = {
+    "covariate_shift": {
+        "about": "Does batch normalization reduce internal covariate shift?",
+        "caption": "How far a layer's gradient moves, and turns, when the layers below it take their step (Santurkar "
+        "et al. 2018): relative change and cosine, every seed and their mean.",
+    },
+}
+if configuration.paper:
+    EXPERIMENTS["paper"] = {
+        "about": "Does the paper's own experiment come out as it says (Ioffe & Szegedy 2015, section 4.1, figure 1)?",
+        "caption": "Accuracy on the validation images, and the 15th, 50th and 85th percentile of the input of one "
+        "sigmoid of the last hidden layer, without and with batch normalization.",
+    }
+STUDY_FIGURES = ["all_claims", *[f"studies/{name}" for name in [*STUDIES, *EXPERIMENTS]]]
+
+
 # Outputs with their place in Snakemake's own report.
 
 
@@ -191,6 +209,12 @@ def study_records(wildcards):
 
 def swept(wildcards):
     return list(study_of(wildcards).sweep)
+
+
+def paper_settings(wildcards):
+    if configuration.paper is None:
+        raise WorkflowError("paper: found nothing in the configuration; permitted is a condition, see README.md")
+    return asdict(training_settings(configuration, configuration.paper.condition, wildcards.arm))
 
 
 def swept_in(name):

@@ -103,6 +103,47 @@ rule generalization:
         "../scripts/generalization.py"
 
 
+rule paper:
+    """Train the networks of an arm in the paper's own experiment, and follow the input of one of their sigmoids."""
+    input:
+        packed=PACKED,
+    output:
+        accuracy=results("studies/paper/accuracy-{arm}.csv"),
+        percentiles=results("studies/paper/percentiles-{arm}.csv"),
+    log:
+        logs("studies/paper-{arm}.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        code=code_digest("paper"),
+        settings=paper_settings,
+        seeds=PAPER_SEEDS,
+    script:
+        "../scripts/paper.py"
+
+
+rule paper_figure:
+    """Draw the paper's figure 1: accuracy, and percentiles of the input of a sigmoid without and with normalization."""
+    input:
+        accuracy=expand(results("studies/paper/accuracy-{arm}.csv"), arm=PAIR),
+        percentiles=expand(results("studies/paper/percentiles-{arm}.csv"), arm=PAIR),
+    output:
+        figure("studies/paper", condition="paper", shows="study"),
+    log:
+        logs("figures/studies_paper.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("figures.paper"),
+        note=source.title,
+    script:
+        "../scripts/paper_figure.py"
+
+
 use rule claims as all_claims with:
     input:
         **ALL_CLAIM_TABLES,
@@ -125,3 +166,48 @@ use rule claims_figure as all_claims_figure with:
         figure("all_claims", condition="all", shows="claims"),
     log:
         logs("figures/all_claims.log"),
+
+
+rule studies_report:
+    """Render the page on all studies, with the verdicts on all claims."""
+    input:
+        claims=results("tables/all_claims.csv"),
+        summaries=[study_file(name, "summary") for name in STUDIES],
+        figures=[results(f"figures/{name}.svg") for name in STUDY_FIGURES],
+        templates=templates("studies"),
+    output:
+        report(results("studies.html"), caption="../report/studies.rst", category="Report", labels={"page": "studies"}),
+    log:
+        logs("studies_report.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("report"),
+        configuration=shareable(configuration, source.name),
+        experiments=[{"name": name, **EXPERIMENTS[name]} for name in EXPERIMENTS],
+        dataset=source.title,
+        is_mnist=source.name == "mnist",
+    script:
+        "../scripts/studies_report.py"
+
+
+# Targets: every study by itself, and all of them.
+
+for name in STUDIES:
+
+    rule:
+        name:
+            f"study_{name}"
+        input:
+            expand(results("figures/studies/{name}.{format}"), name=name, format=["svg", "png"]),
+            expand(results("studies/{name}/{table}.csv"), name=name, table=["accuracy", "runs", "summary"]),
+        localrule: True
+
+
+rule studies:
+    input:
+        results("studies.html"),
+        results("tables/all_claims.csv"),
+        results("tables/all_evidence.csv"),
+        expand(results("figures/{figure}.{format}"), figure=STUDY_FIGURES, format=["svg", "png"]),
+    localrule: True
