@@ -16,7 +16,7 @@ SETTINGS := $(if $(SEEDS),seeds='$(SEEDS)') $(if $(MIRROR),mirrors='["$(MIRROR)"
 WANTED := $(or $(DATASET),$(if $(MIRROR),mnist))
 
 .DEFAULT_GOAL := report
-.PHONY: report install test lint format bench bench-workflow lock schema help
+.PHONY: report studies install test lint format bench bench-workflow lock schema help
 
 # Shell: set $$dataset to the data set to run on, and $$name to the name its files stand under.
 CHOOSE = set -e; dataset='$(WANTED)'; \
@@ -26,6 +26,9 @@ RUN = $(BIN)/snakemake --quiet host rules reason --config dataset="$$dataset" $(
 
 report: $(INSTALLED) ## set up, run all experiments, say where the report is (the default)
 	@$(CHOOSE); $(RUN) --cores $(CORES); echo "Report: $(CURDIR)/results/$$name/report.html"
+
+studies: $(INSTALLED) ## run all studies, say where their page is (some 45 minutes on two cores)
+	@$(CHOOSE); $(RUN) --cores $(CORES) -- studies; echo "Studies: $(CURDIR)/results/$$name/studies.html"
 
 install: $(INSTALLED) ## set up the virtual environment in .venv and no more
 

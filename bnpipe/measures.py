@@ -9,7 +9,7 @@ runs                    final_accuracy, steps_to_90, first_nonfinite_step, state
 initialization          gradient_slope, orthogonality_gap: one row a network
 inference               step, statistics, accuracy: of one batch-normalized network a seed, without condition and arm
 covariate_shift         relative_change
-step_time               seconds: of a training step, without condition and seed
+step_time               activation, seconds: of a training step, without condition and seed
 learning_rate_and_init  learning_rate, init_std, final_accuracy, best_accuracy, first_nonfinite_step, without condition
 scale_equivalence       relative_difference: of the weights of a seed's two trainings, without condition and arm
 regularization          training_images, normalize_logits, gap: of a training of each kind, without condition
@@ -86,7 +86,10 @@ def updates_to_90(sources: Sources, activation: str) -> pd.DataFrame:
 def time_to_90(sources: Sources, activation: str) -> pd.DataFrame:
     """Take the log ratio of times to 90%: of updates, and of the arms' median times of a step, equal for all pairs."""
     steps = updates_to_90(sources, activation)
-    medians = sources.rows("step_time", "seconds").groupby("arm")["seconds"].median()
+    times = sources.rows("step_time", "activation", "seconds")
+    medians = times[times["activation"] == activation].groupby("arm")["seconds"].median()
+    if {*medians.index} != {*ARMS}:
+        raise AbsentError("step_time")
     return steps.assign(value=steps["value"] + np.log(medians["vanilla"] / medians["batchnorm"]))
 
 

@@ -80,6 +80,7 @@ def make_report(
             "shown_seed": shown_seed,
             "seeds": configuration["seeds"],
             "arms": configuration["arms"],
+            "diagnostics": configuration["diagnostics"],
             "configuration": yaml.safe_dump(dict(configuration), sort_keys=False, default_flow_style=None, width=100),
             "sections": [
                 Section(

@@ -60,11 +60,16 @@ def test_steps_to_90_may_all_be_empty() -> None:
 
 def test_time_is_updates_times_the_median_step() -> None:
     steps = runs(("plain", "vanilla", 42, 1199, 0.9, None), ("plain", "batchnorm", 42, 599, 0.9, None))
-    seconds = pd.DataFrame(
-        {"arm": ["vanilla"] * 3 + ["batchnorm"] * 3, "seconds": [1.0, 9.0, 2.0, 3.0, 0.1, 5.0]}
-    )  # medians 2 and 3
+    of_arm = {"activation": ["tanh"] * 3 + ["relu"], "arm": "vanilla", "seconds": [1.0, 9.0, 2.0, 70.0]}
+    seconds = pd.concat(
+        [pd.DataFrame(of_arm), pd.DataFrame({**of_arm, "arm": "batchnorm", "seconds": [3.0, 0.1, 5.0, 80]})]
+    )
     pairs = measures.time_to_90(Sources({**steps.tables, "step_time": seconds}, CONDITIONS), "tanh")
-    assert values(pairs) == pytest.approx({42: math.log(2 * 2 / 3)})
+    assert values(pairs) == pytest.approx({42: math.log(2 * 2 / 3)})  # medians 2 and 3
+    with pytest.raises(AbsentError):
+        measures.time_to_90(
+            Sources({**steps.tables, "step_time": seconds[seconds["activation"] == "relu"]}, CONDITIONS), "tanh"
+        )
 
 
 def test_final_accuracy_is_batchnorms_minus_vanillas() -> None:

@@ -24,6 +24,7 @@ CONFIGURATION: dict[str, Any] = {
     "dataset": "mnist",
     "seeds": [42, 43],
     "arms": ARMS,
+    "diagnostics": True,
     "conditions": {"tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000}},
     "studies": {"precision": {"about": "Why does it stay flat?", "sweep": {"precision": ["float32", "float64"]}}},
 }
@@ -32,7 +33,7 @@ MECHANICS = pd.DataFrame(
     {"unit": [3], "stage": "before", "formula": "z", "gamma": None, "beta": 0.5, "mean": 1.5, "standard_deviation": 2}
 )
 FIGURES = (
-    *("claims", "overview", "tanh/single_seed", "tanh/all_seeds", "tanh/diagnostics", "mechanics", "inference"),
+    *("claims", "overview", "states", "tanh/single_seed", "tanh/all_seeds", "tanh/diagnostics", "mechanics", "inference"),
     *(
         f"initialization/{start}_{kind}"
         for start in ("small", "xavier", "unit")

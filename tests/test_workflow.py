@@ -26,6 +26,35 @@ CONFIGURATION: dict[str, Any] = {
         "tanh": {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 25},
         "relu_bad_init": {"activation": "relu", "learning_rate": 0.01, "init_std": 1, "steps": 25},
     },
+    "studies": {
+        "precision": {
+            "about": "In single and in double precision?",
+            "default": True,
+            "arms": ["vanilla"],
+            "condition": {"activation": "relu", "learning_rate": 0.01, "init_std": 1, "steps": 9},
+            "sweep": {"precision": ["float32", "float64"]},
+        },
+        "learning_rate_and_init": {
+            "about": "Which learning rates?",
+            "condition": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 9},
+            "sweep": {"learning_rate": [0.01, 0.1], "init_std": [0.1, 1]},
+        },
+        "regularization": {
+            "about": "Does it regularize?",
+            "condition": {
+                **{"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 17},
+                "evaluate_training": True,
+            },
+            "sweep": {"training_images": [200, None], "normalize_logits": [True, False]},
+        },
+    },
+    "paper": {
+        "seeds": 2,
+        "condition": {
+            **{"activation": "sigmoid", "learning_rate": 0.1, "init_std": 0.1, "steps": 17, "hidden_sizes": "3 x 10"},
+            **{"binarize": True, "normalize_logits": False},
+        },
+    },
     "hidden_sizes": [20] * 9,
     "evaluation_interval": 8,
     "chunk_size": 2,
@@ -60,12 +89,12 @@ class Workplace:
         done = self.snakemake(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def planned(self) -> Counter[str]:
+    def planned(self, target: str = "all") -> Counter[str]:
         """Return how many jobs of each rule would run now."""
-        done = self.snakemake("--dry-run", "--quiet", "host")
+        done = self.snakemake("--dry-run", "--quiet", "host", "--", target)
         assert done.returncode == 0, done.stdout + done.stderr
         jobs = re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, re.MULTILINE)
-        return Counter(job for job in jobs if job != "all")
+        return Counter(job for job in jobs if job != target)
 
     @property
     def results(self) -> Path:
@@ -101,15 +130,56 @@ def test_tables_figures_and_page_are_there(workplace: Workplace) -> None:
     diverged = runs[(runs["condition"] == "relu_bad_init") & (runs["arm"] == "vanilla")]
     assert diverged["first_nonfinite_step"].between(1, 24).tolist() == [True] * 3
     figures = {path.relative_to(workplace.results).as_posix() for path in workplace.results.rglob("*.svg")}
-    kinds = [
-        f"figures/{condition}/{kind}.svg"
-        for condition in ("tanh", "relu_bad_init")
-        for kind in ("single_seed", "all_seeds")
-    ]
-    assert figures == {"figures/overview.svg", *kinds}
+    starts = [f"{start}_{kind}" for start in ("small", "xavier", "unit") for kind in ("layers", "histograms", "growth")]
+    assert figures == {
+        *(f"figures/{name}.svg" for name in ("overview", "states", "claims", "mechanics", "inference")),
+        *(f"figures/initialization/{name}.svg" for name in ("growth", *starts)),
+        *(
+            f"figures/{condition}/{kind}.svg"
+            for condition in ("tanh", "relu_bad_init")
+            for kind in ("single_seed", "all_seeds", "diagnostics")
+        ),
+        "figures/studies/precision.svg",
+    }
+    assert set(runs.loc[diverged.index, "state"]) == {"overflow"}
     page = (workplace.results / "report.html").read_text(encoding="utf-8")
     assert "This is not MNIST" in page
     assert str(workplace.folder) not in page
+
+
+def test_with_few_seeds_no_claim_has_a_verdict_and_the_page_says_so(workplace: Workplace) -> None:
+    claims = pd.read_csv(workplace.results / "tables/claims.csv")
+    assert len(claims) > 5
+    assert set(claims["verdict"]) == {"inconclusive"}
+    assert claims["n"].max() <= 3
+    page = (workplace.results / "report.html").read_text(encoding="utf-8")
+    assert page.count("n too small for a verdict") == len(claims)
+
+
+def test_studies_are_made_when_asked_for_and_decide_more_claims(workplace: Workplace) -> None:
+    workplace.run("study_regularization")
+    assert (workplace.results / "figures/studies/regularization.png").is_file()
+    assert not (workplace.results / "studies.html").exists()
+    workplace.run("studies")
+    decided, more = (pd.read_csv(workplace.results / f"tables/{name}.csv") for name in ("claims", "all_claims"))
+    assert set(decided["claim"].astype(str)) < set(more["claim"].astype(str))
+    assert {"2 tanh", "4", "5", "6a", "8 few"} <= set(more["claim"].astype(str))
+    page = (workplace.results / "studies.html").read_text(encoding="utf-8")
+    for name in ("precision", "learning_rate_and_init", "regularization", "covariate_shift", "paper"):
+        assert f'id="study-{name}"' in page
+    assert workplace.planned() == {}  # of the default target
+
+
+def test_a_change_of_a_study_trains_what_is_new_in_it_alone(workplace: Workplace) -> None:
+    workplace.run("study_learning_rate_and_init")
+    study = CONFIGURATION["studies"]["learning_rate_and_init"]
+    changed = {**study, "about": "Which of two?"}
+    workplace.configure(studies={**CONFIGURATION["studies"], "learning_rate_and_init": changed})
+    assert workplace.planned("study_learning_rate_and_init") == {"study_figure": 1}
+    wider = {**study, "sweep": {**study["sweep"], "learning_rate": [0.01, 0.1, 1]}}
+    workplace.configure(studies={**CONFIGURATION["studies"], "learning_rate_and_init": wider})
+    assert workplace.planned("study_learning_rate_and_init")["train"] == 0
+    assert workplace.planned("study_learning_rate_and_init")["train_study"] == 2 * 2
 
 
 def test_a_second_run_has_nothing_to_do(workplace: Workplace) -> None:
@@ -156,9 +226,10 @@ def test_another_mirror_changes_nothing(workplace: Workplace) -> None:
         ("figures/curves", {"condition_figures", "overview_figure", "report"}),
         ("report", {"report"}),
         ("progress", set()),
-        ("tables", {"tables", "condition_figures", "overview_figure", "report"}),
+        ("figures/diagnostics", {"diagnostics_figure", "states_figure", "report"}),
+        ("claims", {"claims", "claims_figure", "report"}),
+        ("verdicts", {"claims", "claims_figure", "report"}),
         ("data/retrieve", set()),
-        ("norms", {"train", "tables", "condition_figures", "overview_figure", "report"}),
     ],
 )
 def test_a_change_of_code_runs_what_depends_on_it_and_no_more(
@@ -172,6 +243,20 @@ def test_a_change_of_code_runs_what_depends_on_it_and_no_more(
     finally:
         file.write_text(text, encoding="utf-8")
     assert workplace.planned() == {}  # the file is newer, its content is not
+
+
+def test_a_change_of_tables_trains_nothing_and_one_of_networks_trains_all(workplace: Workplace) -> None:
+    training = {"train", "train_study", "inference", "initialization", "mechanics", "activations"}
+    for module, trains in (("tables", False), ("norms", True)):
+        file = workplace.folder / f"bnpipe/{module}.py"
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text + "\n# changed\n", encoding="utf-8")
+        try:
+            planned = set(workplace.planned())
+        finally:
+            file.write_text(text, encoding="utf-8")
+        assert planned & training == (training if trains else set())
+        assert {"tables", "claims", "report"} <= planned
 
 
 def test_another_folder_one_core_and_another_chunk_size_give_the_same_bytes(

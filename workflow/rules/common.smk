@@ -88,10 +88,11 @@ TABLES = {name: results(f"tables/{name}.csv") for name in RUN_TABLES + EXPERIMEN
 CLAIM_TABLES = ["accuracy", "runs", "initialization", "inference"]
 INITIALIZATIONS = ["small", "xavier", "unit"]
 DEFAULT_STUDIES = [name for name, study in configuration.studies.items() if study.default]
+CONDITION_FIGURES = ["single_seed", "all_seeds", *["diagnostics"] * configuration.diagnostics]
 FIGURES = [
-    *["overview", "claims", "mechanics", "inference", "initialization/growth"],
+    *["overview", "states", "claims", "mechanics", "inference", "initialization/growth"],
     *expand("initialization/{start}_{kind}", start=INITIALIZATIONS, kind=["layers", "histograms", "growth"]),
-    *expand("{condition}/{kind}", condition=CONDITIONS, kind=["single_seed", "all_seeds"]),
+    *expand("{condition}/{kind}", condition=CONDITIONS, kind=CONDITION_FIGURES),
     *[f"studies/{name}" for name in DEFAULT_STUDIES],
 ]
 

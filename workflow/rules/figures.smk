@@ -20,6 +20,43 @@ rule condition_figures:
         "../scripts/condition_figures.py"
 
 
+rule diagnostics_figure:
+    """Draw what goes on inside the networks of a condition, layer by layer."""
+    input:
+        records=condition_records,
+    output:
+        figure("{condition}/diagnostics", condition="{condition}", shows="diagnostics"),
+    log:
+        logs("figures/{condition}_diagnostics.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("figures.diagnostics"),
+        note=figure_note,
+        arms=ARMS,
+    script:
+        "../scripts/diagnostics_figure.py"
+
+
+rule states_figure:
+    """Draw how many runs of each condition and arm are healthy, saturated, dead or overflowed, and where it began."""
+    input:
+        runs=TABLES["runs"],
+    output:
+        figure("states", condition="all", shows="states"),
+    log:
+        logs("figures/states.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    params:
+        code=code_digest("figures.diagnostics"),
+        conditions=CONDITIONS,
+        note=source.title,
+        arms=ARMS,
+    script:
+        "../scripts/states_figure.py"
+
+
 rule overview_figure:
     """Draw all conditions side by side."""
     input:

@@ -1,0 +1,90 @@
+"""Figure 1 of Ioffe & Szegedy (2015): accuracy along training, and what enters a sigmoid without and with BN."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from bnpipe.csv_files import read_table
+from bnpipe.figures.house import COLOURS, LINE_STYLES, save, style
+from bnpipe.stats import estimate_mean
+
+PANELS = {"vanilla": "b  without batch normalization", "batchnorm": "c  with batch normalization"}
+LOWEST_SHOWN = 0.7  # accuracy, as in the paper, where all runs end above it
+
+
+def make_paper_figure(
+    accuracy: Sequence[Path], percentiles: Sequence[Path], note: str, outputs: Sequence[Path]
+) -> None:
+    """Draw the two tables of both arms, a file an arm, into each of the output files."""
+    accuracies, inputs = (pd.concat([read_table(path) for path in paths]) for paths in (accuracy, percentiles))
+    with style():
+        save(draw_paper(accuracies, inputs, note), outputs)
+
+
+def draw_paper(accuracy: pd.DataFrame, percentiles: pd.DataFrame, note: str) -> Figure:
+    """Draw accuracy against step, and for each arm the percentiles of what enters one sigmoid, on one scale.
+
+    accuracy, percentiles: the tables of `bnpipe.paper`, of both arms. note: what stands above the axes. Of the
+    percentiles the first seed is drawn, and the others faintly: each has a sigmoid of its own, which has no mean.
+    """
+    figure = Figure(figsize=(10.2, 3.8), layout="constrained")
+    first, *others = figure.subplots(1, 3)
+    _draw_accuracy(first, accuracy)
+    for axes, (arm, title) in zip(others, PANELS.items(), strict=True):
+        axes.sharey(others[0])
+        _draw_percentiles(axes, percentiles[percentiles["arm"] == arm], arm)
+        axes.set_title(title)
+    for axes in figure.axes:
+        _scale_steps(axes)
+    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    seeds = accuracy["seed"].unique()
+    drawn = (
+        f"a: every seed (n = {len(seeds)}), mean and its 95% interval\n"
+        f"b, c: percentiles over many images of the input to one sigmoid of the last hidden layer, seed {seeds[0]}; "
+        "faint: the other seeds"
+    )
+    figure.suptitle(f"{note}\n{drawn}", x=0.01, ha="left", fontsize=9)
+    return figure
+
+
+def _draw_accuracy(axes: Axes, accuracy: pd.DataFrame) -> None:
+    for arm in PANELS:
+        curves = accuracy[accuracy["arm"] == arm].pivot_table(index="step", columns="seed", values="accuracy")
+        axes.plot(curves.index, curves, color=COLOURS[arm], linewidth=0.5, alpha=0.3)
+        estimates = np.array([estimate_mean(values) for values in curves.to_numpy()])
+        axes.fill_between(curves.index, estimates[:, 2], estimates[:, 3], color=COLOURS[arm], alpha=0.25, linewidth=0)
+        axes.plot(curves.index, estimates[:, 0], label=arm, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+    last = accuracy.loc[accuracy["step"] == accuracy["step"].max(), "accuracy"]
+    axes.set_ylim(min(LOWEST_SHOWN, last.min()), 1)
+    axes.set_ylabel("validation accuracy")
+    axes.set_title("a  accuracy")
+
+
+def _draw_percentiles(axes: Axes, percentiles: pd.DataFrame, arm: str) -> None:
+    """Draw the median as a line within a band from the lowest to the highest percentile."""
+    of_seeds = [
+        curves.pivot_table(index="step", columns="percentile", values="value")
+        for _, curves in percentiles.groupby("seed", sort=False)
+    ]
+    for curves in of_seeds[1:]:
+        axes.plot(curves.index, curves, color=COLOURS[arm], linewidth=0.5, alpha=0.3)
+    shown = of_seeds[0]
+    low, *_, high = shown.columns
+    axes.fill_between(shown.index, shown[low], shown[high], color=COLOURS[arm], alpha=0.15, linewidth=0)
+    for percentile in shown:
+        axes.plot(shown.index, shown[percentile], color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+        end = (shown.index[-1], shown[percentile].iloc[-1])
+        axes.annotate(f"{percentile}%", end, xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
+    axes.set_ylabel("input to the sigmoid")
+
+
+def _scale_steps(axes: Axes) -> None:
+    axes.set_xlabel("training step")
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))

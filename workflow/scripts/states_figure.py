@@ -1,0 +1,20 @@
+"""Adapter of the rule `states_figure`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bnpipe.figures.diagnostics import make_states
+from bnpipe.progress import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+if __name__ == "__main__":
+    with job(Path(snakemake.log[0])):
+        make_states(
+            runs=Path(snakemake.input.runs),
+            conditions=snakemake.params.conditions,
+            note=snakemake.params.note,
+            arms=snakemake.params.arms,
+            outputs=[Path(output) for output in snakemake.output],
+        )
