@@ -27,8 +27,9 @@ def diagnose(
 
     Returns by name, of every layer, (runs, layers):
       z_rms            root mean square of z, the product of inputs and weights
-      saturated        share of outputs of tanh (sigmoid: of 2 * output - 1) beyond 0.99; nan for other layers
-      dead             share of relu units that are 0 for the whole probe; nan for other layers
+      saturated        share of outputs of tanh (sigmoid: of 2 * output - 1) beyond 0.99
+      dead             share of relu units that are 0 for the whole probe; both nan for other layers, and where an
+                       output is not finite
       delta_rms        root mean square of the gradient at z of the sum of the images' losses
       weight_norm      Frobenius norm of the weights
       update_ratio     norm of the step that the probe asks for, over weight_norm
@@ -121,13 +122,18 @@ def _saturated(output: Tensor, activation: str) -> Tensor:
         output = 2 * output - 1
     elif activation != "tanh":
         return _nan(output[0])
-    return (output.abs() > SATURATED).to(torch.float32).mean(dim=(0, 2))
+    return _where_finite((output.abs() > SATURATED).to(torch.float32).mean(dim=(0, 2)), output)
 
 
 def _dead(output: Tensor, activation: str) -> Tensor:
     if activation != "relu":
         return _nan(output[0])
-    return (output == 0).all(dim=0).to(torch.float32).mean(dim=1)
+    return _where_finite((output == 0).all(dim=0).to(torch.float32).mean(dim=1), output)
+
+
+def _where_finite(share: Tensor, output: Tensor) -> Tensor:
+    """Comparisons with nan are false: a share of such outputs says nothing."""
+    return torch.where(torch.isfinite(output).all(dim=2).all(dim=0), share, torch.nan)
 
 
 def _accuracy(network: StackedNetwork, images: Images) -> Tensor:

@@ -124,3 +124,10 @@ def test_what_is_seen_of_a_run_does_not_depend_on_its_stack(dataset: Dataset) ->
     alone = train_stack(make_settings(steps=61, diagnostics=True), [43], dataset)
     for name, values in alone.diagnostics.items():
         np.testing.assert_allclose(stack.diagnostics[name][1], values[0], rtol=1e-5, err_msg=name)
+
+
+def test_a_network_that_broke_down_has_no_share_of_dead_units(dataset: Dataset) -> None:
+    settings = make_settings(arm="vanilla", activation="relu", init_std=1.0, steps=61, diagnostics=True)
+    dead = train_stack(settings, [42], dataset).diagnostics["dead"]
+    assert np.isfinite(dead[0, 0, :5]).all()  # after the first update
+    assert np.isnan(dead[0, 1]).all()

@@ -33,7 +33,8 @@ MECHANICS = pd.DataFrame(
     {"unit": [3], "stage": "before", "formula": "z", "gamma": None, "beta": 0.5, "mean": 1.5, "standard_deviation": 2}
 )
 FIGURES = (
-    *("claims", "overview", "states", "tanh/single_seed", "tanh/all_seeds", "tanh/diagnostics", "mechanics", "inference"),
+    *("claims", "overview", "states", "mechanics", "inference"),
+    *("tanh/single_seed", "tanh/all_seeds", "tanh/diagnostics"),
     *(
         f"initialization/{start}_{kind}"
         for start in ("small", "xavier", "unit")

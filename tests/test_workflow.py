@@ -23,7 +23,7 @@ CONFIGURATION: dict[str, Any] = {
     "dataset": "digits",
     "seeds": 3,
     "conditions": {
-        "tanh": {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 25},
+        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 25},
         "relu_bad_init": {"activation": "relu", "learning_rate": 0.01, "init_std": 1, "steps": 25},
     },
     "studies": {
@@ -170,16 +170,15 @@ def test_studies_are_made_when_asked_for_and_decide_more_claims(workplace: Workp
     assert workplace.planned() == {}  # of the default target
 
 
-def test_a_change_of_a_study_trains_what_is_new_in_it_alone(workplace: Workplace) -> None:
+def test_more_seeds_of_a_study_train_the_new_ones_and_another_question_none(workplace: Workplace) -> None:
     workplace.run("study_learning_rate_and_init")
     study = CONFIGURATION["studies"]["learning_rate_and_init"]
     changed = {**study, "about": "Which of two?"}
     workplace.configure(studies={**CONFIGURATION["studies"], "learning_rate_and_init": changed})
     assert workplace.planned("study_learning_rate_and_init") == {"study_figure": 1}
-    wider = {**study, "sweep": {**study["sweep"], "learning_rate": [0.01, 0.1, 1]}}
-    workplace.configure(studies={**CONFIGURATION["studies"], "learning_rate_and_init": wider})
-    assert workplace.planned("study_learning_rate_and_init")["train"] == 0
-    assert workplace.planned("study_learning_rate_and_init")["train_study"] == 2 * 2
+    workplace.configure(seeds=4)  # 4 runs more for each arm; stacks of 6 hold the 12 that are there
+    planned = workplace.planned("study_learning_rate_and_init")
+    assert (planned["train"], planned["train_study"]) == (0, 2)
 
 
 def test_a_second_run_has_nothing_to_do(workplace: Workplace) -> None:
@@ -264,10 +263,9 @@ def test_another_folder_one_core_and_another_chunk_size_give_the_same_bytes(
 ) -> None:
     other = Workplace(tmp_path)
     other.run("--cores", "1")
-    assert other.contents() == workplace.contents()
+    assert other.contents().items() <= workplace.contents().items()  # there all studies were asked for
     other.configure(chunk_size=3)
     other.run()
-    assert set(other.contents()) == set(workplace.contents())
     for name in ("accuracy", "summary", "comparison"):
         assert filecmp.cmp(other.results / f"tables/{name}.csv", workplace.results / f"tables/{name}.csv", False)
 
@@ -328,7 +326,7 @@ def test_a_damaged_data_file_is_one_line_and_touches_nothing(workplace: Workplac
     assert "Traceback" not in done.stdout + done.stderr
     assert any(line.startswith(f"error: {labels}: truncated") for line in done.stderr.splitlines())
     assert workplace.contents() == before
-    assert not (workplace.folder / "results/own").exists()
+    assert not (workplace.folder / "results/own/runs").exists()
 
 
 def test_a_condition_that_is_not_there_is_named_with_those_that_are(workplace: Workplace) -> None:

@@ -1,0 +1,221 @@
+"""What goes on inside the networks: every layer along training, and what became of each run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, ListedColormap, to_hex
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from bnpipe.csv_files import read_table
+from bnpipe.errors import InputError
+from bnpipe.figures.house import COLOURS, save, style
+from bnpipe.records import read_record
+from bnpipe.tables import layers_of, runs_of
+
+QUANTITIES = {
+    "z_rms": "RMS of z",
+    "delta_rms": "RMS of\ngradient at z",
+    "saturated": "share of\nsaturated outputs",
+    "dead": "share of\ndead units",
+    "update_ratio": "norm of update\n/ norm of weights",
+}
+SHARES = ("saturated", "dead")  # on an axis from 0 to 1; all others on logarithmic ones
+EXPLANATION = (
+    "Each line a layer, the median of the runs that stayed finite; z: inputs times weights\n"
+    "Seen on training images that stay the same; a line that drops out of the axes is at 0"
+)
+COLOUR_MAP = matplotlib.colormaps["viridis"]  # reads the same to the colour-blind
+MOST_NAMED = 12  # layers beside their colours
+
+
+class Look(NamedTuple):
+    """How runs in a state of `bnpipe.autopsy` are drawn: told apart by lightness too."""
+
+    colour: str
+    text_colour: str  # on it
+    label: str
+
+
+LOOKS = {
+    "healthy": Look("#A6DBC8", "black", "healthy"),
+    "saturated": Look("#E69F00", "black", "saturated at the end: over half of a layer's outputs"),
+    "dead": Look("#8C6BB1", "white", "dead at the end: all units of a layer"),
+    "overflow": Look("#333333", "white", "overflow: a number that is not finite"),
+    "unknown": Look("#E8E8E8", "black", "finite, else unknown: no diagnostics"),
+}
+
+
+def draw_diagnostics(layers: pd.DataFrame, runs: pd.DataFrame, title: str, note: str, arms: Sequence[str]) -> Figure:
+    """Draw what was seen in the layers against step: an arm a column, a quantity a row of one scale, a layer a line.
+
+    layers, runs: rows of one condition of the tables of these names. title, note: what stands above the axes. Runs that
+    diverged are left out; where all of an arm did, its panels say so.
+    """
+    quantities = _quantities(layers)
+    figure = Figure(figsize=(max(5.6, 1.7 + 2.3 * len(arms)), 1.4 + 1.4 * len(quantities)), layout="constrained")
+    figure.suptitle(f"{title}\n{note}\n{EXPLANATION}", x=0.01, ha="left", fontsize=9)
+    grid = figure.subplots(len(quantities), len(arms), sharex=True, sharey="row", squeeze=False)
+    colours = _colours(layers["layer"].max())
+    for column, arm in zip(grid.T, arms, strict=True):
+        of_arm = runs[runs["arm"] == arm]
+        column[0].set_title(f"{arm}\n{_count(of_arm)}", color=COLOURS[arm], fontsize=9)
+        _draw_arm(column, layers[layers["arm"] == arm], of_arm, quantities, colours)
+    _scale(grid, quantities)
+    _explain(figure, grid, colours)
+    return figure
+
+
+def draw_states(runs: pd.DataFrame, conditions: Sequence[str], note: str, arms: Sequence[str]) -> Figure:
+    """Draw how many runs ended in which state, and write beside them where they first went wrong.
+
+    runs: the table of this name. conditions, arms: in the order to draw. note: what stands above the axes.
+    """
+    of_bars = runs.groupby(["condition", "arm"])
+    lines = of_bars["state"].nunique().max()  # of text beside a bar, at most
+    height = 1.2 + len(conditions) * (0.4 + len(arms) * (0.12 + 0.14 * lines))
+    figure = Figure(figsize=(8, height), layout="constrained")
+    figure.suptitle(f"{note}, state of every run, and where it first went wrong", x=0.01, ha="left", fontsize=9)
+    panels = figure.subplots(len(conditions), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, condition in zip(panels, conditions, strict=True):
+        axes.set_title(condition, fontsize=9)
+        _draw_bars(axes, runs[runs["condition"] == condition], arms)
+    panels[-1].set_xlim(0, of_bars.size().max())
+    panels[-1].set_xlabel("runs")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+    found = {*runs["state"]}
+    handles = [Patch(color=look.colour, label=look.label) for state, look in LOOKS.items() if state in found]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2)
+    return figure
+
+
+def make_diagnostics(
+    records: Sequence[Path], condition: str, note: str, arms: Sequence[str], outputs: Sequence[Path]
+) -> None:
+    """Draw the layers of one condition from the records of its runs, into each of the output files.
+
+    Raises InputError where the runs were trained without diagnostics.
+    """
+    read = [read_record(path) for path in records]
+    layers = pd.concat([layers_of(record) for record in read])
+    runs = pd.concat([runs_of(record, "") for record in read])
+    if layers.empty:
+        raise InputError(f"diagnostics of {condition}: its runs were trained without; set `diagnostics: true`")
+    with style():
+        save(draw_diagnostics(layers, runs, condition, note, arms), outputs)
+
+
+def make_states(runs: Path, conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]) -> None:
+    """Draw the states of all runs from the file of their table, into each of the output files."""
+    with style():
+        save(draw_states(read_table(runs), conditions, note, arms), outputs)
+
+
+def _quantities(layers: pd.DataFrame) -> list[str]:
+    """Choose what to draw: the share that the nonlinearity has, and of all else what is not 0 throughout."""
+    return [name for name in QUANTITIES if (layers[name].notna() if name in SHARES else layers[name] > 0).any()]
+
+
+def _draw_arm(
+    column: NDArray[np.object_], layers: pd.DataFrame, runs: pd.DataFrame, quantities: list[str], colours: list[str]
+) -> None:
+    """Draw the runs of an arm, a quantity a panel."""
+    diverged = runs["first_nonfinite_step"].notna()
+    finite = layers[layers["seed"].isin(runs.loc[~diverged, "seed"])]
+    # No means: where a network is chaotic its seeds lie orders of magnitude apart, and a mean is the largest of them.
+    medians = finite.groupby(["layer", "step"], as_index=False)[quantities].median()
+    for colour, (_, curves) in zip(colours, medians.groupby("layer"), strict=False):
+        for axes, quantity in zip(column, quantities, strict=True):
+            axes.plot(curves["step"], curves[quantity], color=colour, linewidth=1.2)
+    if diverged.all():
+        for axes in column:
+            text = f"all {len(runs)} runs diverged\nat {_span('step', runs['first_nonfinite_step'])}"
+            axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", backgroundcolor="white")
+
+
+def _count(runs: pd.DataFrame) -> str:
+    diverged = runs["first_nonfinite_step"].notna().sum()
+    return f"n = {len(runs)}" + (f", {diverged} diverged: left out" if 0 < diverged < len(runs) else "")
+
+
+def _span(name: str, numbers: pd.Series) -> str:
+    """Write the range of whole numbers: "step 1", or "layers 7 to 8"."""
+    low, high = int(numbers.min()), int(numbers.max())
+    return f"{name} {low}" if low == high else f"{name}s {low} to {high}"
+
+
+def _scale(grid: NDArray[np.object_], quantities: list[str]) -> None:
+    for (first, *_), quantity in zip(grid, quantities, strict=True):
+        first.set_ylabel(QUANTITIES[quantity])
+        if quantity in SHARES:
+            first.set_ylim(-0.03, 1.03)
+        else:
+            _log_scale(first)
+    for axes in grid[-1]:
+        axes.set_xlabel("training step")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+
+
+def _log_scale(axes: Axes) -> None:
+    """Scale logarithmically over at least one decade; where there are few, with plain numbers within them."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    middle = np.sqrt(low * high)
+    axes.set_ylim(min(low, middle / 10**0.5), max(high, middle * 10**0.5))
+    if high < 50 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _colours(layers: int) -> list[str]:
+    """Return a colour for each layer, from dark to light; the lightest of the map are too faint for a line."""
+    return [to_hex(COLOUR_MAP(share)) for share in np.linspace(0, 0.9, layers)]
+
+
+def _explain(figure: Figure, grid: NDArray[np.object_], colours: list[str]) -> None:
+    """Draw the colours of the layers beside the axes."""
+    layers = len(colours)
+    scale = ScalarMappable(BoundaryNorm(np.arange(layers + 1) + 0.5, layers), ListedColormap(colours))
+    named = list(range(layers, 0, -layers // MOST_NAMED))  # from the last: that one is explained
+    bar = figure.colorbar(scale, ax=grid.ravel().tolist(), ticks=named, aspect=40, label="layer (the last: logits)")
+    bar.ax.minorticks_off()
+
+
+def _draw_bars(axes: Axes, runs: pd.DataFrame, arms: Sequence[str]) -> None:
+    """Draw the runs of a condition, an arm a bar, the first on top."""
+    for place, arm in enumerate(arms):
+        _draw_bar(axes, place, runs[runs["arm"] == arm])
+    axes.set_yticks(range(len(arms)), arms)
+    axes.set_ylim(len(arms) - 0.5, -0.5)
+    axes.grid(visible=False)
+
+
+def _draw_bar(axes: Axes, place: int, runs: pd.DataFrame) -> None:
+    """Draw the runs of an arm, a state a part of the bar, with their number in it and where they went wrong beside."""
+    left, places = 0, []
+    for state, look in LOOKS.items():
+        found = runs[runs["state"] == state]
+        if len(found):
+            axes.barh(place, len(found), left=left, color=look.colour, edgecolor="white")
+            axes.text(left + len(found) / 2, place, f"{len(found)}", color=look.text_colour, ha="center", va="center")
+            left += len(found)
+            places += [f"{state}: {_where(found)}"] if found["first_bad_step"].notna().any() else []
+    axes.text(1.01, place, "\n".join(places), transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+
+
+def _where(runs: pd.DataFrame) -> str:
+    """Write where the runs of a state first went wrong: steps, and, where known, layers and what was not finite."""
+    layers, places = runs["first_bad_layer"].dropna(), sorted(runs["first_bad_place"].dropna().unique())
+    parts = [_span("step", runs["first_bad_step"])]
+    parts += [_span("layer", layers)] if len(layers) else []
+    return ", ".join([*parts, *places])
