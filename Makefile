@@ -42,7 +42,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 test: $(INSTALLED) ## set up and run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(INSTALLED) ## check format, style, types and the workflow
 	$(BIN)/ruff format --check .

@@ -64,25 +64,29 @@ def jobs_of(folder: Path) -> list[Job]:
     return sorted(jobs.values(), key=lambda job: job.start)
 
 
-def share_of_evaluation(packed: Path, repeats: int = 5) -> float:
-    """Return which share of training jobs evaluations take, from one stack of each arm in the default grid."""
+def shares_of_a_training_job(packed: Path, repeats: int = 5) -> dict[str, float]:
+    """Return which shares of a training job its parts take, from one stack of each arm in the default grid."""
     import numpy as np
     import torch
 
     from benchmarks.training import ARMS, tutorial
     from bnpipe.data.packed import open_dataset
+    from bnpipe.diagnostics import diagnose
     from bnpipe.kernels import one_thread
     from bnpipe.train import Training, evaluate
 
-    data, training, evaluation = open_dataset(packed), [], []
+    data, parts = open_dataset(packed), defaultdict[str, list[float]](list)
     with torch.inference_mode(), one_thread():
         for arm in ARMS:
             settings = tutorial(arm)
             stack = Training(settings, range(42, 52), data.train)
             for _ in range(repeats):
-                training.append(seconds_of(lambda: stack.advance(settings.evaluation_interval)))  # noqa: B023
-                evaluation.append(seconds_of(lambda: evaluate(stack.network, data.validation)))  # noqa: B023
-    return float(np.median(evaluation) / (np.median(evaluation) + np.median(training)))
+                look = (stack.network, stack.learning_rate, settings, data.train, data.validation)
+                parts["training"].append(seconds_of(lambda: stack.advance(settings.evaluation_interval)))  # noqa: B023
+                parts["evaluation"].append(seconds_of(lambda: evaluate(stack.network, data.validation)))  # noqa: B023
+                parts["diagnostics"].append(seconds_of(lambda: diagnose(*look)))  # noqa: B023
+    medians = {part: float(np.median(seconds)) for part, seconds in parts.items()}
+    return {part: median / sum(medians.values()) for part, median in medians.items()}
 
 
 def seconds_of(work: Callable[[], object]) -> float:
@@ -92,22 +96,22 @@ def seconds_of(work: Callable[[], object]) -> float:
     return perf_counter() - start
 
 
-def split_of(grid: Run, cores: int, evaluation_share: float) -> dict[str, float]:
+def split_of(grid: Run, cores: int, shares: Mapping[str, float]) -> dict[str, float]:
     """Split a run's wall time, in seconds: a job counts with its share of the cores, start-up is all outside jobs."""
     seconds: dict[str, float] = defaultdict(float)
     for job in grid.jobs:
         seconds[job.rule] += (job.end - job.start) / cores
-    trained = seconds.pop("train")
-    outside = grid.jobs[0].start, grid.jobs[-1].end
-    waiting = outside[1] - outside[0] - trained - sum(seconds.values())
+    working = max(job.end for job in grid.jobs) - grid.jobs[0].start
+    waiting = working - sum(seconds.values())
+    trained = seconds.pop("train") + seconds.pop("train_study", 0)
+    figures = sum(seconds.pop(rule) for rule in list(seconds) if rule.endswith(("figure", "figures")))
+    tables = sum(seconds.pop(rule) for rule in ("tables", "study_tables", "claims") if rule in seconds)
     return {
-        "start-up and end of Snakemake": grid.seconds - (outside[1] - outside[0]),
-        "data": seconds["data"],
-        "training": trained * (1 - evaluation_share),
-        "evaluation": trained * evaluation_share,
-        "tables": seconds["tables"],
-        "figures": seconds["condition_figures"] + seconds["overview_figure"],
-        "report": seconds["report"],
+        "start-up and end of Snakemake": grid.seconds - working,
+        **{part: trained * share for part, share in shares.items()},
+        "tables and claims": tables,
+        "figures": figures,
+        **seconds,
         "cores that wait": waiting,
     }
 
@@ -115,8 +119,8 @@ def split_of(grid: Run, cores: int, evaluation_share: float) -> dict[str, float]
 def measure(packed: Path, dataset: str, cores: int) -> dict[str, Any]:
     """Measure everything and return it, times in seconds."""
     data = {"dataset": dataset, "mirrors": [str(packed.parent.resolve())]}
-    share = share_of_evaluation(packed)
-    result: dict[str, Any] = {"cores": cores, "split": split_of(run(cores, data), cores, share)}
+    shares = shares_of_a_training_job(packed)
+    result: dict[str, Any] = {"cores": cores, "split": split_of(run(cores, data), cores, shares)}
     for seeds in SEEDS:
         done = run(cores, {**data, "seeds": seeds, "conditions": {"short": SHORT}})
         result.setdefault("seeds", []).append({"seeds": seeds, "seconds": done.seconds})

@@ -223,9 +223,10 @@ def test_another_mirror_changes_nothing(workplace: Workplace) -> None:
     ("module", "rules"),
     [
         ("figures/curves", {"condition_figures", "overview_figure", "report"}),
+        ("figures/claims", {"claims_figure", "report"}),
         ("report", {"report"}),
         ("progress", set()),
-        ("figures/diagnostics", {"diagnostics_figure", "states_figure", "report"}),
+        ("figures/diagnostics", {"condition_figures", "states_figure", "report"}),
         ("claims", {"claims", "claims_figure", "report"}),
         ("verdicts", {"claims", "claims_figure", "report"}),
         ("data/retrieve", set()),

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, save, style
-from bnpipe.stats import estimate_mean
+from bnpipe.figures.house import COLOURS, LINE_STYLES, draw_mean, draw_seeds, save, style
 
 MEASURES = {  # title and axis
     "relative_change": ("how much gradients change", r"$\|G' - G\| \;/\; \|G\|$"),
@@ -53,14 +51,9 @@ def make_covariate_shift_figure(
 
 
 def _draw_arm(axes: Axes, curves: pd.DataFrame, measure: str, arm: str) -> None:
-    for _, curve in curves.groupby("seed"):
-        axes.plot(curve["step"], curve[measure], color=COLOURS[arm], linewidth=0.5, alpha=0.3)
-    averaged = curves.groupby("step")[measure]
-    estimates = np.array([estimate_mean(values) for _, values in averaged])
-    steps = np.array(list(averaged.groups), dtype=np.int64)
-    axes.fill_between(steps, estimates[:, 2], estimates[:, 3], color=COLOURS[arm], alpha=0.25, linewidth=0)
+    draw_seeds(axes, curves, "step", measure, COLOURS[arm])
     label = f"{arm} (n = {curves['seed'].nunique()})"
-    axes.plot(steps, estimates[:, 0], label=label, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+    draw_mean(axes, curves, "step", measure, COLOURS[arm], linestyle=LINE_STYLES[arm], label=label)
 
 
 def _finish(axes: Axes, title: str, label: str) -> None:

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, save, style
-from bnpipe.stats import estimate_mean
+from bnpipe.figures.house import COLOURS, LINE_STYLES, draw_mean, draw_seeds, save, style
 from bnpipe.tables import alike, curves_of, with_divergence
 
 ALL_SEEDS = ", every seed, mean and its 95% interval"  # what figures of all seeds add to their note
@@ -62,7 +60,7 @@ def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, 
     return figure
 
 
-def make_condition(
+def make_curves(
     records: Sequence[Path],
     condition: str,
     note: str,
@@ -92,13 +90,9 @@ def _draw_arms(axes: Axes, accuracy: pd.DataFrame, arms: Sequence[str]) -> None:
         curves = accuracy[accuracy["arm"] == arm]
         n, diverged = (part["seed"].nunique() for part in (curves, curves[curves["diverged"]]))
         label = f"{arm} (n = {n}" + (f", {diverged} diverged)" if diverged else ")")
-        for _, curve in curves.groupby("seed"):
-            axes.plot(curve["step"], curve["accuracy"], color=COLOURS[arm], linewidth=0.5, alpha=0.3)
-        averaged = curves[alike(curves["diverged"])].groupby("step")["accuracy"]
-        estimates = np.array([estimate_mean(values) for _, values in averaged])
-        steps = np.array(list(averaged.groups), dtype=np.int64)
-        axes.fill_between(steps, estimates[:, 2], estimates[:, 3], color=COLOURS[arm], alpha=0.25, linewidth=0)
-        axes.plot(steps, estimates[:, 0], label=label, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+        draw_seeds(axes, curves, "step", "accuracy", COLOURS[arm])
+        averaged = curves[alike(curves["diverged"])]
+        draw_mean(axes, averaged, "step", "accuracy", COLOURS[arm], linestyle=LINE_STYLES[arm], label=label)
 
 
 def _canvas(title: str, note: str) -> tuple[Figure, Axes]:

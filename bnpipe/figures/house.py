@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnpipe.files import written_whole
+from bnpipe.stats import estimate_mean
 
 # Of each arm: a colour of the palette of Okabe & Ito, and a line style and a marker that differ without colour.
 COLOURS = {
@@ -52,6 +56,21 @@ def style() -> Iterator[None]:
     """Draw in the style of the project within the block."""
     with matplotlib.rc_context(STYLE):
         yield
+
+
+def draw_seeds(axes: Axes, curves: pd.DataFrame, x: str, y: str, colour: str) -> None:
+    """Draw the column y against x, every seed a faint line."""
+    for _, curve in curves.groupby("seed"):
+        axes.plot(curve[x], curve[y], color=colour, linewidth=0.5, alpha=0.3)
+
+
+def draw_mean(axes: Axes, curves: pd.DataFrame, x: str, y: str, colour: str, **line: Any) -> None:
+    """Draw the mean of the column y at every x, in a band that is its 95% interval."""
+    at_each = curves.groupby(x)[y]
+    estimates = np.array([estimate_mean(values) for _, values in at_each])
+    places = np.array(list(at_each.groups))
+    axes.fill_between(places, estimates[:, 2], estimates[:, 3], color=colour, alpha=0.25, linewidth=0)
+    axes.plot(places, estimates[:, 0], color=colour, **line)
 
 
 def save(figure: Figure, outputs: Sequence[Path]) -> None:

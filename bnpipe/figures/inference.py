@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, save, style
-from bnpipe.stats import estimate_mean
+from bnpipe.figures.house import COLOURS, draw_mean, draw_seeds, save, style
 
 
 class Look(NamedTuple):
@@ -88,14 +86,9 @@ def _draw_by_size(axes: Axes, last: pd.DataFrame) -> None:
 
 
 def _draw_seeds(axes: Axes, curves: pd.DataFrame, x: str, y: str, look: Look) -> None:
-    for _, curve in curves.sort_values(x).groupby("seed"):
-        axes.plot(curve[x], curve[y], color=look.colour, linewidth=0.5, alpha=0.3)
-    averaged = curves.groupby(x)[y]
-    estimates = np.array([estimate_mean(values) for _, values in averaged])
-    places = np.array(list(averaged.groups), dtype=np.int64)
-    axes.fill_between(places, estimates[:, 2], estimates[:, 3], color=look.colour, alpha=0.25, linewidth=0)
-    drawn = {"color": look.colour, "linestyle": look.line_style, "marker": look.marker, "markersize": 4}
-    axes.plot(places, estimates[:, 0], label=look.label, **drawn)
+    draw_seeds(axes, curves.sort_values(x), x, y, look.colour)
+    drawn = {"linestyle": look.line_style, "marker": look.marker, "markersize": 4, "label": look.label}
+    draw_mean(axes, curves.astype({x: int}), x, y, look.colour, **drawn)
 
 
 def _finish(axes: Axes, title: str, label: str, ticks: Sequence[int]) -> None:

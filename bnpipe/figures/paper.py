@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, save, style
-from bnpipe.stats import estimate_mean
+from bnpipe.figures.house import COLOURS, LINE_STYLES, draw_mean, draw_seeds, save, style
 
 PANELS = {"vanilla": "b  without batch normalization", "batchnorm": "c  with batch normalization"}
 LOWEST_SHOWN = 0.7  # accuracy, as in the paper, where all runs end above it
@@ -54,11 +52,9 @@ def draw_paper(accuracy: pd.DataFrame, percentiles: pd.DataFrame, note: str) -> 
 
 def _draw_accuracy(axes: Axes, accuracy: pd.DataFrame) -> None:
     for arm in PANELS:
-        curves = accuracy[accuracy["arm"] == arm].pivot_table(index="step", columns="seed", values="accuracy")
-        axes.plot(curves.index, curves, color=COLOURS[arm], linewidth=0.5, alpha=0.3)
-        estimates = np.array([estimate_mean(values) for values in curves.to_numpy()])
-        axes.fill_between(curves.index, estimates[:, 2], estimates[:, 3], color=COLOURS[arm], alpha=0.25, linewidth=0)
-        axes.plot(curves.index, estimates[:, 0], label=arm, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+        curves = accuracy[accuracy["arm"] == arm]
+        draw_seeds(axes, curves, "step", "accuracy", COLOURS[arm])
+        draw_mean(axes, curves, "step", "accuracy", COLOURS[arm], linestyle=LINE_STYLES[arm], label=arm)
     last = accuracy.loc[accuracy["step"] == accuracy["step"].max(), "accuracy"]
     axes.set_ylim(min(LOWEST_SHOWN, last.min()), 1)
     axes.set_ylabel("validation accuracy")

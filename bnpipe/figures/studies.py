@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, MARKERS, save, style
+from bnpipe.figures.house import COLOURS, LINE_STYLES, MARKERS, draw_mean, save, style
 from bnpipe.stats import estimate_mean
 from bnpipe.tables import alike
 
@@ -185,11 +185,8 @@ def _draw_cell(axes: Axes, left: float, width: float, runs: pd.DataFrame, look: 
 def _draw_curves(axes: Axes, curves: pd.DataFrame, looks: dict[str, Look]) -> None:
     for variant, look in looks.items():
         of_variant = curves[curves["variant"] == variant]
-        averaged = of_variant[alike(of_variant["diverged"])].groupby("step")["accuracy"]
-        estimates = np.array([estimate_mean(values) for _, values in averaged])
-        steps = np.array(list(averaged.groups), dtype=np.int64)
-        axes.fill_between(steps, estimates[:, 2], estimates[:, 3], color=look.colour, alpha=0.25, linewidth=0)
-        axes.plot(steps, estimates[:, 0], color=look.colour, linestyle=look.line_style)
+        averaged = of_variant[alike(of_variant["diverged"])]
+        draw_mean(axes, averaged, "step", "accuracy", look.colour, linestyle=look.line_style)
     axes.set_xlabel("training step")
     axes.set_ylabel("validation accuracy")
     axes.set_xlim(left=0)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
-from bnpipe.figures.curves import draw_all_seeds, draw_overview, draw_single_seed, make_condition, make_overview
+from bnpipe.figures.curves import draw_all_seeds, draw_overview, draw_single_seed, make_curves, make_overview
 from bnpipe.figures.house import COLOURS, save, style
 from bnpipe.records import write_record
 from bnpipe.settings import Arm
@@ -115,7 +115,7 @@ def test_a_condition_is_drawn_from_its_records(tmp_path: Path) -> None:
     for arm in ARMS:
         paths.append(tmp_path / f"{arm}.safetensors")
         write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), paths[-1])
-    make_condition(paths, "tanh", "MNIST", 42, ARMS, [tmp_path / "one.svg"], [tmp_path / "all.svg"])
+    make_curves(paths, "tanh", "MNIST", 42, ARMS, [tmp_path / "one.svg"], [tmp_path / "all.svg"])
     assert "MNIST, seed 42" in (tmp_path / "one.svg").read_text()  # as a comment beside its outlines
     assert "vanilla (n = 2, 2 diverged)" in (tmp_path / "all.svg").read_text()
 

@@ -18,7 +18,7 @@ rule covariate_shift:
     params:
         code=code_digest("covariate_shift"),
         settings=pair_settings,
-        seeds=configuration.seeds,
+        seeds=EXAMINED_SEEDS,
     script:
         "../scripts/covariate_shift.py"
 
@@ -59,7 +59,7 @@ rule scale_equivalence:
     params:
         code=code_digest("scale_equivalence"),
         settings=FIRST_SETTINGS,
-        seeds=configuration.seeds,
+        seeds=EXAMINED_SEEDS,
     script:
         "../scripts/scale_equivalence.py"
 
@@ -81,7 +81,7 @@ rule step_time:
     params:
         code=code_digest("step_time"),
         settings=[settings for arms in ONE_OF_EACH.values() for settings in arms.values()],
-        seeds=configuration.seeds,
+        seeds=EXAMINED_SEEDS,
     script:
         "../scripts/step_time.py"
 

@@ -1,41 +1,28 @@
 rule condition_figures:
-    """Draw a condition: one seed alone, as the tutorial draws it, and all seeds under their mean."""
+    """Draw a condition: one seed alone, as the tutorial draws it, all seeds under their mean, and the layers."""
     input:
         # Not the tables, which wait for all conditions and change with each.
         records=condition_records,
     output:
         single_seed=figure("{condition}/single_seed", condition="{condition}", shows="single seed"),
         all_seeds=figure("{condition}/all_seeds", condition="{condition}", shows="all seeds"),
+        diagnostics=(
+            figure("{condition}/diagnostics", condition="{condition}", shows="diagnostics")
+            if configuration.diagnostics
+            else []
+        ),
     log:
         logs("figures/{condition}.log"),
     priority: 1_000_000_000  # before any training, to be seen early
     conda:
         "../envs/bnpipe.yaml"
     params:
-        code=code_digest("figures.curves"),
+        code=code_digest("figures.condition"),
         note=figure_note,
         seed=SHOWN_SEED,
         arms=ARMS,
     script:
         "../scripts/condition_figures.py"
-
-
-rule diagnostics_figure:
-    """Draw what goes on inside the networks of a condition, layer by layer."""
-    input:
-        records=condition_records,
-    output:
-        figure("{condition}/diagnostics", condition="{condition}", shows="diagnostics"),
-    log:
-        logs("figures/{condition}_diagnostics.log"),
-    conda:
-        "../envs/bnpipe.yaml"
-    params:
-        code=code_digest("figures.diagnostics"),
-        note=figure_note,
-        arms=ARMS,
-    script:
-        "../scripts/diagnostics_figure.py"
 
 
 rule states_figure:
@@ -50,7 +37,7 @@ rule states_figure:
         "../envs/bnpipe.yaml"
     params:
         code=code_digest("figures.diagnostics"),
-        conditions=CONDITIONS,
+        conditions=EXAMINED,
         note=source.title,
         arms=ARMS,
     script:

@@ -16,7 +16,7 @@ rule inference:
     params:
         code=code_digest("inference"),
         settings=FIRST_SETTINGS,
-        seeds=configuration.seeds,
+        seeds=EXAMINED_SEEDS,
     script:
         "../scripts/inference.py"
 

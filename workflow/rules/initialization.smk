@@ -10,7 +10,7 @@ rule activations:
     params:
         code=code_digest("initialization"),
         arms=["vanilla", "batchnorm"],
-        seeds=configuration.seeds,
+        seeds=EXAMINED_SEEDS,
         shown_seed=SHOWN_SEED,
         epsilon=configuration.normalization.epsilon,
     script:
@@ -52,8 +52,8 @@ rule initialization:
         "../envs/bnpipe.yaml"
     params:
         code=code_digest("initialization"),
-        settings=all_settings(),
-        seeds=configuration.seeds,
+        settings=examined_settings(),
+        seeds=EXAMINED_SEEDS,
     script:
         "../scripts/initialization.py"
 
@@ -70,7 +70,7 @@ rule growth_figure:
         "../envs/bnpipe.yaml"
     params:
         code=code_digest("figures.initialization"),
-        conditions=CONDITIONS,
+        conditions=EXAMINED,
         note=source.title,
         arms=ARMS,
     script:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.figures.curves import make_condition
+from bnpipe.figures.condition import make_condition
 from bnpipe.progress import job
 
 if TYPE_CHECKING:
@@ -19,4 +19,5 @@ if __name__ == "__main__":
             arms=snakemake.params.arms,
             single_seed=[Path(output) for output in snakemake.output.single_seed],
             all_seeds=[Path(output) for output in snakemake.output.all_seeds],
+            diagnostics=[Path(output) for output in snakemake.output.diagnostics],
         )
