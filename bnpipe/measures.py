@@ -4,7 +4,7 @@ Every measure is a function that returns the columns PAIR_COLUMNS, one row a see
 pair's value, empty where it is not known, `diverged` says that a run of the pair did. A condition is found by its
 settings, not by its name. The tables, of which any may be missing, and their columns besides condition, arm and seed:
 
-accuracy                step, accuracy
+accuracy                step, accuracy, moving_accuracy, population_accuracy
 runs                    final_accuracy, steps_to_90, first_nonfinite_step, state
 initialization          gradient_slope, orthogonality_gap: one row a network
 inference               step, statistics, accuracy: of one batch-normalized network a seed, without condition and arm
@@ -158,14 +158,23 @@ def generalization_gap(sources: Sources, all_images: bool, normalize_logits: boo
     return pairs_of(-difference(by_arm(rows, "gap")))
 
 
-def volatility(sources: Sources, activation: str) -> pd.DataFrame:
+def volatility(sources: Sources, activation: str, without_lag: bool = False) -> pd.DataFrame:
     """Take the log ratio of the volatilities of the validation curve, vanilla over batchnorm.
 
     Volatility is the standard deviation of second differences in the last quarter of the curve. Where an accuracy
-    there is not above 80% the pair is not known.
+    there is not above 80% the pair is not known. without_lag: infer with the statistics of a fixed probe instead of
+    moving averages, which trail behind the weights (on fewer images, for both arms).
     """
     condition = sources.condition(activation=activation, learning_rate=0.01, init_std=0.1)
-    curves = sources.rows("accuracy", "seed", "step", "accuracy", condition=condition).sort_values("step")
+    if without_lag:
+        columns = ("seed", "step", "moving_accuracy", "population_accuracy")
+        curves = sources.rows("accuracy", *columns, condition=condition)
+        # A vanilla network has no statistics; its accuracy on the same images stands under `moving_accuracy`.
+        exact = curves["moving_accuracy"].where(curves["arm"] != "batchnorm", curves["population_accuracy"])
+        curves = curves.assign(accuracy=exact)
+    else:
+        curves = sources.rows("accuracy", "seed", "step", "accuracy", condition=condition)
+    curves = curves.sort_values("step")
     late = curves[curves["step"] >= 0.75 * curves["step"].max()].groupby(["arm", "seed"])["accuracy"]
     deviations = late.agg(lambda accuracy: accuracy.diff().diff().std())
     return pairs_of(log_ratio(deviations.where(late.min() > STEADY_ACCURACY)))

@@ -162,6 +162,18 @@ def curve(arm: str, seed: int, early: float, late: list[float]) -> list[tuple[An
     return [("plain", arm, seed, 60 * i, accuracy) for i, accuracy in enumerate([early] * 9 + late)]
 
 
+def test_volatility_without_lag_is_of_the_accuracies_under_the_statistics_of_a_probe() -> None:
+    zigzag, calm = [0.82, 0.92, 0.82, 0.92], [0.9, 0.95, 0.9, 0.95]
+    rows = [
+        (*row[:-1], *accuracies)
+        for arm, late, of in (("vanilla", zigzag, (0, -1)), ("batchnorm", calm, (-1, 0)))
+        for row in curve(arm, 42, 0.9, late)
+        for accuracies in [tuple(row[-1] if place == 0 else np.nan for place in of)]
+    ]
+    table = sources("accuracy", "condition arm seed step moving_accuracy population_accuracy", rows)
+    assert values(measures.volatility(table, "tanh", without_lag=True)) == pytest.approx({42: math.log(2)})
+
+
 def test_volatility_is_of_second_differences_in_the_last_quarter() -> None:
     # Second differences of 0.8, 0.9, 0.8, 0.9 are -0.2 and 0.2; of the others half as much.
     zigzag, calm, line = [0.82, 0.92, 0.82, 0.92], [0.9, 0.95, 0.9, 0.95], [0.9, 0.9, 0.9, 0.9]
