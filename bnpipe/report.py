@@ -125,7 +125,10 @@ def make_study_report(
 
 def study_of(study: Mapping[str, Any], name: str, results: Path) -> Study:
     """Collect what a page shows of a study of the configuration."""
-    caption = "Final validation accuracy of every run, and what is left of a difference between the means."
+    caption = (
+        "Final validation accuracy of every run, with means and their 95% intervals, and mean curves. See which "
+        "networks learn at all, and whether intervals stay apart."
+    )
     summary = read_table(results / f"studies/{name}/summary.csv")
     return Study(name, study["about"], caption, list(study["sweep"]), summary)
 
@@ -158,7 +161,7 @@ def findings(condition: str, summary: pd.DataFrame, comparison: pd.DataFrame, ru
     arms = [
         f"{row['arm']}: final validation accuracy {percent(row['mean'])} on average"
         f"{interval(row['low'], row['high'])}; {_reached(arm_runs['steps_to_90'])}"
-        f"{_divergence(arm_runs['first_nonfinite_step'])}."
+        f"{_divergence(arm_runs['first_nonfinite_step'])}{_states(arm_runs)}."
         for row in summary[summary["condition"] == condition].to_dict("records")
         for arm_runs in [runs[(runs["condition"] == condition) & (runs["arm"] == row["arm"])]]
     ]
@@ -201,6 +204,17 @@ def _divergence(first_nonfinite_step: pd.Series) -> str:
         return f"; all runs diverge, the first at step {diverged.min():.0f}"
     count = f"{len(diverged)} of {len(first_nonfinite_step)}"
     return f"; {count} runs diverge, the first at step {diverged.min():.0f}, and are left out of the mean"
+
+
+def _states(runs: pd.DataFrame) -> str:
+    """Say how many runs ended in which state that is not healthy, and where that began at the earliest."""
+    told = [
+        f"; {len(group)} of {len(runs)} runs {'end in' if state == 'overflow' else 'end'} {state}, which begins at "
+        f"step {first['first_bad_step']:.0f} in layer {first['first_bad_layer']:.0f}"
+        for state, group in runs.dropna(subset="first_bad_layer").groupby("state")
+        for first in [group.sort_values(["first_bad_step", "first_bad_layer"]).iloc[0]]
+    ]
+    return "".join(told)
 
 
 def _pairs(n: int, diverged: int) -> str:

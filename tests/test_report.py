@@ -120,7 +120,8 @@ def test_the_page_says_what_was_measured(made: Path) -> None:
     page = render(made)
     assert "batchnorm: final validation accuracy 94.50% on average" in page
     assert "2 of 2 runs reach 90%, after 60 steps in the median" in page
-    assert "no run reaches 90%; all runs diverge, the first at step 1." in page
+    assert "no run reaches 90%; all runs diverge, the first at step 1; 2 of 2 runs end in overflow, which" in page
+    assert "which begins at step 1 in layer 2." in page
     assert TUTORIAL in page
     assert "This is not MNIST" not in page
     assert "2.15.0" in page  # PyTorch's version, from the records
