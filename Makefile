@@ -27,7 +27,7 @@ RUN = $(BIN)/snakemake --quiet host rules reason --config dataset="$$dataset" $(
 report: $(INSTALLED) ## set up, run all experiments, say where the report is (the default)
 	@$(CHOOSE); $(RUN) --cores $(CORES); echo "Report: $(CURDIR)/results/$$name/report.html"
 
-studies: $(INSTALLED) ## run all studies, say where their page is (some 45 minutes on two cores)
+studies: $(INSTALLED) ## run all studies, say where their page is (some 30 minutes on two cores)
 	@$(CHOOSE); $(RUN) --cores $(CORES) -- studies; echo "Studies: $(CURDIR)/results/$$name/studies.html"
 
 install: $(INSTALLED) ## set up the virtual environment in .venv and no more

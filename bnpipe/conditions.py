@@ -74,9 +74,9 @@ def study_stacks(configuration: Configuration, name: str) -> Iterator[StudyStack
 
 def training_settings(configuration: Configuration, condition: Condition, arm: Arm) -> TrainingSettings:
     """Collect what the runs of one condition and arm are trained with."""
-    own = condition.model_dump(exclude_none=True)
+    own = {name: value for name, value in condition if value is not None}
     shared = {name: getattr(configuration, name) for name in ("hidden_sizes", "batch_size", "evaluation_interval")}
-    normalization = configuration.normalization.model_dump()
+    normalization = dict(configuration.normalization)
     return TrainingSettings(arm=arm, diagnostics=configuration.diagnostics, **{**normalization, **shared, **own})
 
 
