@@ -93,6 +93,14 @@ def check_widths(configuration: Configuration) -> None:
             )
 
 
+def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Condition]]:
+    """Return the first condition of each nonlinearity, with its name, in their order."""
+    first: dict[str, tuple[str, Condition]] = {}
+    for name, condition in configuration.conditions.items():
+        first.setdefault(condition.activation, (name, condition))
+    return list(first.values())
+
+
 def largest_batch(configuration: Configuration) -> int:
     """Return the largest mini-batch that any run is trained on."""
     return max(condition.batch_size or configuration.batch_size for _, _, condition in _conditions(configuration))

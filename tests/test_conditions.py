@@ -7,6 +7,7 @@ from bnpipe.conditions import (
     Stack,
     check_widths,
     describe,
+    first_of_each_activation,
     largest_batch,
     shareable,
     stacks,
@@ -210,3 +211,9 @@ def test_groups_must_divide_every_normalized_width() -> None:
 def test_the_largest_batch_is_looked_for_in_studies_too() -> None:
     assert largest_batch(configuration(batch_size=64)) == 64
     assert largest_batch(configuration(studies={"r": {**STUDY, "sweep": {"batch_size": [2, 300]}}})) == 300
+
+
+def test_the_first_condition_of_each_nonlinearity() -> None:
+    made = configuration()
+    again = made.model_copy(update={"conditions": {**made.conditions, "bee": made.conditions["ant"]}})
+    assert first_of_each_activation(again) == [("zebra", made.conditions["zebra"]), ("ant", made.conditions["ant"])]

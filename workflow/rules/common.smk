@@ -7,6 +7,7 @@ from bnpipe.conditions import (
     check_widths,
     describe,
     describe_shared,
+    first_of_each_activation,
     largest_batch,
     shareable,
     stacks,
@@ -104,7 +105,7 @@ FIGURES = [
 PAIR = ["vanilla", "batchnorm"]
 ONE_OF_EACH = {
     name: {arm: asdict(training_settings(configuration, condition, arm)) for arm in PAIR}
-    for name, condition in {c.activation: (n, c) for n, c in reversed(configuration.conditions.items())}.values()
+    for name, condition in first_of_each_activation(configuration)
 }
 SHIFT_TABLES = expand(results("studies/covariate_shift/{condition}-{arm}.csv"), condition=ONE_OF_EACH, arm=PAIR)
 ALL_CLAIM_TABLES = {
