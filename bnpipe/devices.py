@@ -1,26 +1,72 @@
-"""Where networks are trained: on the CPU, or on a GPU through CUDA."""
+"""Where networks are trained: on the CPU, or on a GPU through CUDA, which one job has to itself."""
 
-from collections.abc import Callable, Iterable
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from bnpipe.errors import InputError
+from bnpipe.leases import lease
 from bnpipe.settings import Device
 
 _WARM_UP_STEPS = 3  # before a capture; libraries choose kernels and allocate workspaces in the first
 
 
-def open_device(name: Device, tf32: bool) -> torch.device:
+@contextmanager
+def granted_device(name: Device, tf32: bool, gpus: int) -> Iterator[torch.device]:
+    """Open the device for a job that was granted so many GPUs; a GPU is the job's own while the block runs.
+
+    Raises InputError where a GPU is wanted and none was granted, or none is there, or none comes free.
+    """
+    if name == "cpu":
+        yield open_device(name, tf32)
+        return
+    if not gpus:
+        raise InputError("device: found cuda, but the job was granted no GPU (resource gpu=0); permitted is cpu")
+    with _own_gpu() as index:
+        yield open_device(name, tf32, index)
+
+
+@contextmanager
+def _own_gpu() -> Iterator[int]:
+    """Yield the number of a GPU, among those visible, that no other job of this user has."""
+    visible = visible_gpus()
+    slurm_job = os.environ.get("SLURM_JOB_ID", "")
+    if len(visible) <= 1 and (slurm_job or not visible):
+        yield 0  # Slurm has given it to this job alone; or there is none, and opening it says so
+        return
+    # Within a Slurm job numbers may count its own devices only: they say nothing to other jobs.
+    folder = Path(tempfile.gettempdir(), "-".join(["bnpipe-gpus", str(os.getuid()), *slurm_job.split()]))
+    with lease([f"gpu-{gpu.replace('/', '-')}" for gpu in visible], folder) as index:
+        yield index
+
+
+def visible_gpus() -> list[str]:
+    """Name the GPUs that this process may use, in the order of their numbers here.
+
+    The names are those that the whole machine uses, where CUDA_VISIBLE_DEVICES leaves some out.
+    """
+    count = torch.cuda.device_count()
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return [name.strip() for name in listed.split(",")][:count] if listed else [str(gpu) for gpu in range(count)]
+
+
+def open_device(name: Device, tf32: bool, index: int = 0) -> torch.device:
     """Return the device, set to multiply in full float32, or on a GPU in TF32 where that is asked for.
 
-    Raises InputError where PyTorch finds no GPU.
+    index: which of the visible GPUs. Raises InputError where PyTorch finds no GPU.
     """
-    if name == "cuda":
-        if not torch.cuda.is_available():
-            raise InputError("device: found cuda, but PyTorch finds no GPU here that it can use; permitted is cpu")
-        torch.backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
-    return torch.device(name)
+    if name == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise InputError("device: found cuda, but PyTorch finds no GPU here that it can use; permitted is cpu")
+    torch.backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
+    torch.cuda.set_device(index)  # streams and graphs are made on the current one
+    return torch.device("cuda", index)
 
 
 def describe_device(device: torch.device) -> str:
