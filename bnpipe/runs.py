@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from bnpipe.data.packed import open_dataset
-from bnpipe.devices import describe_device, granted_device
+from bnpipe.devices import describe_device
 from bnpipe.failures import locate_failures
+from bnpipe.gpus import granted_device
 from bnpipe.provenance import code_digest, versions
 from bnpipe.records import Origin, Record, write_record
 from bnpipe.settings import Device, TrainingSettings
