@@ -16,7 +16,7 @@ SETTINGS := $(if $(SEEDS),seeds='$(SEEDS)') $(if $(MIRROR),mirrors='["$(MIRROR)"
 WANTED := $(or $(DATASET),$(if $(MIRROR),mnist))
 
 .DEFAULT_GOAL := report
-.PHONY: report studies install test lint format bench bench-workflow lock schema help
+.PHONY: report studies watch install test lint format bench bench-workflow lock schema help
 
 # Shell: set $$dataset to the data set to run on, and $$name to the name its files stand under.
 CHOOSE = set -e; dataset='$(WANTED)'; \
@@ -29,6 +29,9 @@ report: $(INSTALLED) ## set up, run all experiments, say where the report is (th
 
 studies: $(INSTALLED) ## run all studies, say where their page is (some 30 minutes on two cores)
 	@$(CHOOSE); $(RUN) --cores $(CORES) -- studies; echo "Studies: $(CURDIR)/results/$$name/studies.html"
+
+watch: $(INSTALLED) ## show how far a grid is that runs, here or on a cluster, until all is done or Ctrl-C
+	@$(CHOOSE); $(BIN)/python -m bnpipe.watch --follow --config dataset="$$dataset" $(SETTINGS)
 
 install: $(INSTALLED) ## set up the virtual environment in .venv and no more
 

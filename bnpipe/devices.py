@@ -11,16 +11,18 @@ from bnpipe.settings import Device
 _WARM_UP_STEPS = 3  # before a capture; libraries choose kernels and allocate workspaces in the first
 
 
-def open_device(name: Device, tf32: bool) -> torch.device:
+def open_device(name: Device, tf32: bool, index: int = 0) -> torch.device:
     """Return the device, set to multiply in full float32, or on a GPU in TF32 where that is asked for.
 
-    Raises InputError where PyTorch finds no GPU.
+    index: which of the visible GPUs. Raises InputError where PyTorch finds no GPU.
     """
-    if name == "cuda":
-        if not torch.cuda.is_available():
-            raise InputError("device: found cuda, but PyTorch finds no GPU here that it can use; permitted is cpu")
-        torch.backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
-    return torch.device(name)
+    if name == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise InputError("device: found cuda, but PyTorch finds no GPU here that it can use; permitted is cpu")
+    torch.backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
+    torch.cuda.set_device(index)  # streams and graphs are made on the current one
+    return torch.device("cuda", index)
 
 
 def describe_device(device: torch.device) -> str:

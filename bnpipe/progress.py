@@ -1,23 +1,57 @@
 """What a person sees of a job: a bar on the terminal, lines in the log, and errors of one line."""
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 from tqdm import tqdm
 
 from bnpipe.errors import InputError
 
+FINISHED = "finished"  # the last line of a job that has made its outputs
+_EVALUATION = re.compile(
+    r"^(?P<time>\d{4}-\S+ \S+) INFO .*: step (?P<step>\d+) of \d+, "
+    r"accuracy (?P<lowest>\S+) to (?P<highest>\S+), (?P<rate>\S+) steps/s",
+    re.MULTILINE,
+)
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a line of a training job's log says."""
+
+    time: float  # seconds since the epoch
+    step: int
+    lowest: float  # accuracy of its runs
+    highest: float
+    rate: float  # steps per second since the job began
+
+    @classmethod
+    def read_all(cls, text: str) -> list[Self]:
+        """Return the evaluations of a log, or of a part of it that begins anywhere."""
+        return [cls._read(line) for line in _EVALUATION.finditer(text)]
+
+    @classmethod
+    def _read(cls, line: re.Match[str]) -> Self:
+        time = datetime.fromisoformat(line["time"]).timestamp()
+        return cls(time, int(line["step"]), *(float(line[key]) for key in ("lowest", "highest", "rate")))
 
 
 @contextmanager
 def job(log_file: Path) -> Iterator[None]:
-    """Send log lines to a file, warnings and errors to the terminal too; end on bad input with one line each."""
+    """Send log lines to a file, warnings and errors to the terminal too; end on bad input with one line each.
+
+    The last line of the log says how the job ended, unless it was killed.
+    """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     to_file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -30,6 +64,10 @@ def job(log_file: Path) -> Iterator[None]:
     except InputError as error:
         log.error("%s", error.for_terminal())
         sys.exit(1)
+    except BaseException as error:
+        log.error("ended by %r", error)
+        raise
+    log.info(FINISHED)
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from bnpipe.data.packed import open_dataset
-from bnpipe.devices import describe_device, open_device
+from bnpipe.devices import describe_device
 from bnpipe.failures import locate_failures
+from bnpipe.gpus import granted_device
 from bnpipe.provenance import code_digest, versions
 from bnpipe.records import Origin, Record, write_record
 from bnpipe.settings import Device, TrainingSettings
@@ -25,26 +26,27 @@ def train_and_record(
     record: Path,
     device: Device = "cpu",
     tf32: bool = False,
+    gpus: int = 1,
     on_evaluation: Callable[[int, Tensor], None] = lambda *_: None,
 ) -> None:
     """Train one network for each seed and write the record.
 
     settings: the fields of TrainingSettings, of all runs alike or of each. dataset: its name; packed: the file.
-    tf32: whether a GPU multiplies in TF32. on_evaluation: see `bnpipe.train.train_stack`. Raises InputError where the
-    packed file or the device cannot be used.
+    tf32: whether a GPU multiplies in TF32. gpus: how many the job was granted, 0 or 1. on_evaluation: see
+    `bnpipe.train.train_stack`. Raises InputError where the packed file or the device cannot be used.
     """
     data = open_dataset(packed)
     each = [settings] * len(seeds) if isinstance(settings, Mapping) else settings
     trained_with = tuple(TrainingSettings.from_plain(run) for run in each)
-    trained_on = open_device(device, tf32)
-    curves = train_stack(trained_with, seeds, data, on_evaluation, trained_on)
-    if trained_with[0].diagnostics:
-        curves = replace(curves, failure=locate_failures(trained_with, curves, data.train))
-    origin = Origin(
-        dataset=dataset,
-        dataset_sha256=data.sha256,
-        code_sha256=code_digest("runs"),
-        device=describe_device(trained_on),
-        versions=versions("numpy", "torch"),
-    )
-    write_record(Record(condition, trained_with, origin, curves), record)
+    with granted_device(device, tf32, gpus) as trained_on:
+        curves = train_stack(trained_with, seeds, data, on_evaluation, trained_on)
+        if trained_with[0].diagnostics:
+            curves = replace(curves, failure=locate_failures(trained_with, curves, data.train))
+        origin = Origin(
+            dataset=dataset,
+            dataset_sha256=data.sha256,
+            code_sha256=code_digest("runs"),
+            device=describe_device(trained_on),
+            versions=versions("numpy", "torch"),
+        )
+        write_record(Record(condition, trained_with, origin, curves), record)

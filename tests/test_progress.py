@@ -1,11 +1,12 @@
 import logging
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bnpipe.errors import InputError
-from bnpipe.progress import job, training_progress
+from bnpipe.progress import Evaluation, job, training_progress
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,8 @@ def test_bad_input_ends_a_job_with_a_line_on_terminal_and_log(
 
 def test_a_defect_is_not_dressed_up_as_bad_input(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), job(tmp_path / "a.log"):
-        raise ZeroDivisionError
+        raise ZeroDivisionError("on\ntwo lines")
+    assert (tmp_path / "a.log").read_text().endswith(r" ERROR ended by ZeroDivisionError('on\ntwo lines')" + "\n")
 
 
 def test_every_evaluation_is_a_line_in_the_log(tmp_path: Path) -> None:
@@ -38,6 +40,20 @@ def test_every_evaluation_is_a_line_in_the_log(tmp_path: Path) -> None:
         for step in (0, 60, 120):
             on_evaluation(step, np.array([0.25, 0.5]))
     lines = (tmp_path / "a.log").read_text().splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
+    assert lines[3].endswith(" INFO finished")
     assert "tanh vanilla 42-46: step 60 of 121, accuracy 0.2500 to 0.5000" in lines[1]
     assert lines[2].endswith(" 0 s left")
+
+
+def test_what_a_log_says_is_read_as_it_was_written(tmp_path: Path) -> None:
+    before = time.time()
+    with job(tmp_path / "a.log"), training_progress("tanh vanilla 42-46", steps=121) as on_evaluation:
+        for step in (0, 60):
+            on_evaluation(step, np.array([0.25, 0.5]))
+    text = (tmp_path / "a.log").read_text()
+    first, second = Evaluation.read_all(text)
+    assert (first.step, second.step, second.lowest, second.highest) == (0, 60, 0.25, 0.5)
+    assert before - 0.01 <= first.time <= second.time <= time.time()  # a log has milliseconds
+    assert second.rate > 0
+    assert Evaluation.read_all(text[5:]) == [second]  # a part that begins amid a line

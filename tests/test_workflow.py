@@ -147,6 +147,17 @@ def test_tables_figures_and_page_are_there(workplace: Workplace) -> None:
     assert str(workplace.folder) not in page
 
 
+def test_a_finished_grid_is_seen_as_done_to_the_last_job(workplace: Workplace) -> None:
+    command = [sys.executable, "-m", "bnpipe.watch"]
+    done = subprocess.run(command, cwd=workplace.folder, capture_output=True, text=True, timeout=60, check=True)
+    *rows, total, end = [line.split() for line in done.stdout.splitlines()]
+    assert [row[2:5] for row in rows[1:5]] == [["2", "2", "100%"]] * 4  # two chunks of seeds
+    assert rows[5][:5] == ["study", "precision", "vanilla", "2", "2"]
+    assert total == ["total", "10", "10", "100%"]
+    assert end == ["No", "training", "is", "left."]
+    assert all(len(row) == 8 for row in rows[1:5])  # with accuracies, so the logs are where they are looked for
+
+
 def test_with_few_seeds_no_claim_has_a_verdict_and_the_page_says_so(workplace: Workplace) -> None:
     claims = pd.read_csv(workplace.results / "tables/claims.csv")
     assert len(claims) > 5

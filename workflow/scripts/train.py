@@ -21,5 +21,6 @@ if __name__ == "__main__":
             record=Path(snakemake.output.record),
             device=snakemake.params.device,
             tf32=snakemake.params.tf32,
+            gpus=snakemake.resources.gpu,
             on_evaluation=on_evaluation,
         )

@@ -1,0 +1,209 @@
+"""Watch a running grid: `python -m bnpipe.watch` shows how far its training jobs are, on this machine or a cluster."""
+
+import argparse
+import heapq
+import shutil
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import yaml
+
+from bnpipe.config import parse_configuration
+from bnpipe.data.sources import resolve
+from bnpipe.errors import InputError
+from bnpipe.grid_state import Job, Sight, State, look, planned_jobs
+from bnpipe.yaml_files import read_yaml
+
+REFRESH = 3.0  # seconds between looks
+TROUBLES_SHOWN = 5
+STATES: tuple[State, ...] = ("done", "running", "waiting", "failed", "silent")
+HEADER = ("condition", "arm", "jobs", *STATES, "steps", "accuracy", "steps/s")
+_CLEAR = "\x1b[H\x1b[J"  # the terminal: cursor to the upper left corner, erase what follows
+
+Sights = Mapping[Job, Sight]
+
+
+def steps_taken(job: Job, sight: Sight) -> int:
+    """Return the steps of a job that need not be taken again: none of one that ended early."""
+    if sight.state == "running" and sight.latest:
+        return sight.latest.step + 1
+    return job.steps if sight.state == "done" else 0
+
+
+def seconds_left(sights: Sights) -> float | None:
+    """Estimate how long the running and the waiting jobs take, as many at once as run now (or one), longest first.
+
+    Failed jobs are left out: they wait for a person. None where work is left and nothing is measured yet.
+    """
+    costs = _costs(sights)
+    left: dict[str, list[float]] = {"running": [], "waiting": [], "silent": []}
+    for job, sight in sights.items():
+        if sight.state in left:
+            seconds = _seconds_of(job, sight, costs)
+            if seconds is None:
+                return None
+            left[sight.state].append(seconds)
+    places = left["running"] or [0.0]  # when each comes free
+    heapq.heapify(places)
+    for seconds in sorted(left["waiting"] + left["silent"], reverse=True):
+        heapq.heapreplace(places, places[0] + seconds)
+    return max(places)
+
+
+def _costs(sights: Sights) -> dict[tuple[str, ...], float]:
+    """Return the seconds of a step of a run, mean of the jobs measured, for every likeness of jobs."""
+    measured: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
+    for job, sight in sights.items():
+        if sight.rate:
+            for likeness in _likenesses(job):
+                measured[likeness].append(1 / (sight.rate * job.runs))
+    return {likeness: fmean(costs) for likeness, costs in measured.items()}
+
+
+def _likenesses(job: Job) -> tuple[tuple[str, ...], ...]:
+    """Return what a job has in common with others, closest first: condition and arm, arm, nothing."""
+    return (job.group, job.arm), (job.arm,), ()
+
+
+def _seconds_of(job: Job, sight: Sight, costs: Mapping[tuple[str, ...], float]) -> float | None:
+    """Return what is left of a job at its own rate, or else at that of the jobs most like it."""
+    steps = job.steps - steps_taken(job, sight)
+    if sight.state == "running" and sight.rate:
+        return steps / sight.rate
+    cost = next((costs[likeness] for likeness in _likenesses(job) if likeness in costs), None)
+    return None if cost is None else steps * job.runs * cost
+
+
+def _rows(sights: Sights) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """Go through the lines of the table: the cells of a condition and arm, and whether there is anything to see.
+
+    That is a job that runs, failed or fell silent.
+    """
+    groups: defaultdict[tuple[str, str], dict[Job, Sight]] = defaultdict(dict)
+    for job, sight in sights.items():
+        groups[job.group, job.arm][job] = sight
+    for name, members in groups.items():
+        yield (*name, *_cells(members)), any(sight.state not in ("done", "waiting") for sight in members.values())
+
+
+def _cells(sights: Sights) -> tuple[str, ...]:
+    """Return what stands in a line of the table after its name."""
+    states = Counter(sight.state for sight in sights.values())
+    counts = [str(states[state] or "") for state in STATES]
+    steps = sum(job.steps * job.runs for job in sights)
+    taken = sum(steps_taken(job, sight) * job.runs for job, sight in sights.items())
+    rate = sum(sight.rate for sight in sights.values() if sight.state == "running" and sight.rate)
+    return str(len(sights)), *counts, f"{100 * taken // steps}%", _accuracy(sights.values()), f"{rate:.0f}" * (rate > 0)
+
+
+def _accuracy(sights: Iterable[Sight]) -> str:
+    """Return the range of the latest accuracies."""
+    latest = [sight.latest for sight in sights if sight.latest]
+    if not latest:
+        return ""
+    return f"{min(each.lowest for each in latest):.3f} to {max(each.highest for each in latest):.3f}"
+
+
+def render(sights: Sights, now: float, height: int | None = None) -> str:
+    """Lay out what was seen: the table, its total, the time left, and what needs a look.
+
+    now: seconds since the epoch. height: lines of the terminal; where they do not suffice, only conditions with a job
+    that runs, failed or fell silent are shown. None: as many as it takes.
+    """
+    rows = list(_rows(sights))
+    below = [_forecast(sights), *_troubles(sights, now)]
+    shown = [row for row, _ in rows]
+    if height is not None and len(rows) + len(below) + 3 > height:  # the header, the total, and the cursor's line
+        shown = [row for row, to_see in rows if to_see][: max(0, height - len(below) - 4)]
+        below.insert(0, f"({len(rows) - len(shown)} lines are left out)")
+    *counts, _, rate = _cells(sights)
+    return "\n".join([*_aligned([HEADER, *shown, ("total", "", *counts, "", rate)]), *below])
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Pad cells to the width of their columns: names to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    sides = ["<", "<", *[">"] * (len(HEADER) - 2)]
+    return [
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _forecast(sights: Sights) -> str:
+    states = Counter(sight.state for sight in sights.values())
+    if not states["running"] + states["waiting"] + states["silent"]:
+        return "No training is left" + (", but for what failed." if states["failed"] else ".")
+    seconds = seconds_left(sights)
+    if seconds is None:
+        return "Time left: not known before the first evaluations."
+    if not states["running"]:
+        return f"Nothing is running; left is {_duration(seconds)} of training, one job at a time."
+    jobs = "1 job" if states["running"] == 1 else f"{states['running']} jobs"
+    return f"Time left: about {_duration(seconds)} of training with {jobs} at once."
+
+
+def _troubles(sights: Sights, now: float) -> list[str]:
+    """Return a line for each job that failed or fell silent, the first of them."""
+    lines = [f"failed: {job.log}: {sight.error}" for job, sight in sights.items() if sight.state == "failed"]
+    lines += [
+        f"silent for {_duration(now - sight.since)}, perhaps killed: {job.log}"
+        for job, sight in sights.items()
+        if sight.state == "silent"
+    ]
+    more = len(lines) - TROUBLES_SHOWN
+    return lines[:TROUBLES_SHOWN] + ([f"(and {more} more)"] if more > 0 else [])
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def watch(jobs: Sequence[Job], follow: bool) -> None:
+    """Print how far the jobs are, once; or again and again until all are done."""
+    on_terminal = sys.stdout.isatty()
+    sights: dict[Job, Sight] = {}
+    while True:
+        sights = look(jobs, before=sights)
+        text = render(sights, time.time(), shutil.get_terminal_size().lines if on_terminal else None)
+        print(_CLEAR * (follow and on_terminal) + text, flush=True)
+        if not follow or all(sight.state == "done" for sight in sights.values()):
+            return
+        time.sleep(REFRESH)
+
+
+def _key_and_value(text: str) -> tuple[str, Any]:
+    key, _, value = text.partition("=")
+    return key, yaml.safe_load(value)
+
+
+def main() -> None:
+    """Read the configuration as the workflow is given it, and watch."""
+    parser = argparse.ArgumentParser(prog="python -m bnpipe.watch", description=__doc__)
+    parser.add_argument("--follow", action="store_true", help="show it again every few seconds until all is done")
+    parser.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="instead of config.yaml")
+    replaced = "values that replace the file's, as snakemake was given them"
+    parser.add_argument("--config", metavar="KEY=VALUE", nargs="*", type=_key_and_value, default=[], help=replaced)
+    options = parser.parse_args()
+    try:
+        values = read_yaml(options.configfile)
+        given = {**values, **dict(options.config)} if isinstance(values, dict) else values
+        configuration = parse_configuration(given, source=str(options.configfile))
+        jobs = list(planned_jobs(configuration, resolve(configuration.dataset).name))
+    except InputError as error:
+        sys.exit(error.for_terminal())
+    with suppress(KeyboardInterrupt):
+        watch(jobs, options.follow)
+
+
+if __name__ == "__main__":
+    main()
