@@ -41,3 +41,15 @@ def test_every_evaluation_is_a_line_in_the_log(tmp_path: Path) -> None:
     assert len(lines) == 3
     assert "tanh vanilla 42-46: step 60 of 121, accuracy 0.2500 to 0.5000" in lines[1]
     assert lines[2].endswith(" 0 s left")
+
+
+def test_the_rate_is_that_of_the_job_where_it_goes_on_from_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("bnpipe.progress.monotonic", lambda: clock[-1])
+    with job(tmp_path / "a.log"), training_progress("tanh", steps=10_001) as on_evaluation:
+        for now, step in ((2.0, 8000), (20.0, 8199)):
+            clock.append(now)
+            on_evaluation(step, np.array([0.5]))
+    assert (tmp_path / "a.log").read_text().splitlines()[1].endswith(" 10.0 steps/s, 180 s left")
