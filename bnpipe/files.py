@@ -95,7 +95,7 @@ def _is(file: TextIO, path: Path) -> bool:
     """Say whether an open file still has this name."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
+    except OSError:  # no such file; over NFS the open one may be stale
         return False
 
 
