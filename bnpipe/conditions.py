@@ -134,11 +134,11 @@ def describe_shared(study: Study) -> str:
 
 
 def shareable(configuration: Configuration, dataset: str) -> dict[str, Any]:
-    """Return a configuration as plain values, the way a reader would write it again, without paths of one machine.
+    """Return a configuration as plain values, the way a reader would write it again, without what is one machine's.
 
     dataset: name that stands for the data set, whose folder may be another elsewhere.
     """
     at_length = {"conditions", "studies", "paper"}
-    whole = configuration.model_dump(mode="json", exclude={"mirrors", *at_length})
+    whole = configuration.model_dump(mode="json", exclude={"mirrors", "checkpoint_seconds", *at_length})
     named = configuration.model_dump(mode="json", include=at_length, exclude_defaults=True)
     return {**whole, **named, "dataset": dataset}

@@ -27,6 +27,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bnpipe.errors import InputError, printable
 from bnpipe.settings import (
+    CHECKPOINT_SECONDS,
     FIRST_SEED,
     Activation,
     Arm,
@@ -328,6 +329,11 @@ class Configuration(_Section):
     chunk_size: Annotated[int, Whole(1, MOST_SEEDS)] = Field(
         default=10,
         description="Seeds that one job trains side by side on a CPU; on a GPU, all. It does not change any result.",
+    )
+    checkpoint_seconds: Annotated[int, Whole(0, 1_000_000)] = Field(
+        default=CHECKPOINT_SECONDS,
+        description="Seconds of training after which a job keeps its state, to go on from there if it is stopped; "
+        "0: never. It does not change any result.",
     )
     device: Annotated[Device, permitted(" or ".join(get_args(Device)))] = Field(
         default="cpu", description="Where networks are trained: cpu, or cuda, an NVIDIA GPU."

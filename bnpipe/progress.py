@@ -75,14 +75,17 @@ def training_progress(label: str, steps: int) -> Iterator[Callable[[int, Any], N
     """Yield a function to call after each evaluation: it moves a bar and writes a line to the log.
 
     The function takes the step and the accuracies (runs,), as a tensor or an array. The bar shows steps done,
-    steps per second and the remaining time; it stays away where nobody watches.
+    steps per second of this job and the remaining time; it stays away where nobody watches.
     """
-    started = monotonic()
+    started, done_before = monotonic(), None
     with tqdm(desc=label, total=steps, unit="step", disable=None, leave=False, dynamic_ncols=True) as bar:
 
         def on_evaluation(step: int, accuracy: Any) -> None:
+            nonlocal done_before
+            if done_before is None:  # 0, but for a job that goes on from a checkpoint
+                done_before = bar.initial = bar.n = step
             bar.update(step + 1 - bar.n)
-            rate = (step + 1) / (monotonic() - started)
+            rate = (step + 1 - done_before) / (monotonic() - started)
             log.info(
                 "%s: step %d of %d, accuracy %.4f to %.4f, %.1f steps/s, %.0f s left",
                 *(label, step, steps, accuracy.min(), accuracy.max(), rate, (steps - step - 1) / rate),

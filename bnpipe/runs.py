@@ -1,19 +1,21 @@
 """Train a stack of runs on a packed data set and keep its record: the work of the workflow's rule ``train``."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from bnpipe.checkpoints import keeping_checkpoints, remove_checkpoints
 from bnpipe.data.packed import open_dataset
 from bnpipe.devices import describe_device
 from bnpipe.failures import locate_failures
+from bnpipe.files import sole_writer
 from bnpipe.gpus import granted_device
 from bnpipe.provenance import code_digest, versions
 from bnpipe.records import Origin, Record, write_record
-from bnpipe.settings import Device, TrainingSettings
+from bnpipe.settings import CHECKPOINT_SECONDS, Device, TrainingSettings
 from bnpipe.train import train_stack
 
 
@@ -27,21 +29,20 @@ def train_and_record(
     device: Device = "cpu",
     tf32: bool = False,
     gpus: int = 1,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
     on_evaluation: Callable[[int, Tensor], None] = lambda *_: None,
 ) -> None:
-    """Train one network for each seed and write the record.
+    """Train one network for each seed and write the record; go on from a checkpoint where an earlier job left one.
 
     settings: the fields of TrainingSettings, of all runs alike or of each. dataset: its name; packed: the file.
-    tf32: whether a GPU multiplies in TF32. gpus: how many the job was granted, 0 or 1. on_evaluation: see
-    `bnpipe.train.train_stack`. Raises InputError where the packed file or the device cannot be used.
+    tf32: whether a GPU multiplies in TF32. gpus: how many the job was granted, 0 or 1. checkpoint_seconds: see
+    `bnpipe.checkpoints.keeping_checkpoints`. on_evaluation: see `bnpipe.train.train_stack`. Raises InputError where
+    the packed file or the device cannot be used, or where another process writes the record.
     """
     data = open_dataset(packed)
     each = [settings] * len(seeds) if isinstance(settings, Mapping) else settings
     trained_with = tuple(TrainingSettings.from_plain(run) for run in each)
-    with granted_device(device, tf32, gpus) as trained_on:
-        curves = train_stack(trained_with, seeds, data, on_evaluation, trained_on)
-        if trained_with[0].diagnostics:
-            curves = replace(curves, failure=locate_failures(trained_with, curves, data.train))
+    with sole_writer(record), granted_device(device, tf32, gpus) as trained_on:
         origin = Origin(
             dataset=dataset,
             dataset_sha256=data.sha256,
@@ -49,4 +50,10 @@ def train_and_record(
             device=describe_device(trained_on),
             versions=versions("numpy", "torch"),
         )
+        work = {"condition": condition, "settings": each, "seeds": seeds, "origin": asdict(origin)}
+        with keeping_checkpoints(record, work, checkpoint_seconds) as checkpoints:
+            curves = train_stack(trained_with, seeds, data, on_evaluation, trained_on, checkpoints)
+        if trained_with[0].diagnostics:
+            curves = replace(curves, failure=locate_failures(trained_with, curves, data.train))
         write_record(Record(condition, trained_with, origin, curves), record)
+        remove_checkpoints(record)

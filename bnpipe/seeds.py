@@ -6,8 +6,9 @@ weights and see the same batches. The order of the draws is fixed: changing it c
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,21 @@ class BatchOrder:
             self._next += len(parts[-1])
             missing -= len(parts[-1])
         return np.concatenate(parts).reshape(count, self._batch_size, len(self._streams))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that decides the batches to come, by name, (runs, ...), and "next", (1,)."""
+        _, keys, positions, has_gauss, gauss = zip(*(stream.get_state() for stream in self._streams), strict=True)
+        generators = {"keys": keys, "positions": positions, "has_gauss": has_gauss, "gauss": gauss}
+        arrays = {name: np.array(values) for name, values in generators.items()}
+        return {"orders": self._orders, "next": np.array([self._next]), **arrays}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Bring back what `state` returned."""
+        self._orders[:] = state["orders"]
+        self._next = int(state["next"][0])
+        generators = (state[name].tolist() for name in ("positions", "has_gauss", "gauss"))
+        for stream, key, *rest in zip(self._streams, state["keys"], *generators, strict=True):
+            stream.set_state(("MT19937", key, *rest))
 
     def _shuffle(self) -> None:
         for order, stream in zip(self._orders, self._streams, strict=True):

@@ -19,6 +19,7 @@ PIXELS = 28 * 28  # width of the input layer
 DIGITS_SPLIT = (1197, 300, 300)  # training, validation and test images of scikit-learn's digits
 OVERFLOW_PLACES = ("z", "output", "loss", "delta", "weights")  # where a number may first be not finite
 SATURATED = 0.99  # outputs of tanh beyond it, on either side, are called saturated
+CHECKPOINT_SECONDS = 60  # between two checkpoints of a training
 CLASSES = 10  # width of the output layer
 
 

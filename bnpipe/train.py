@@ -1,5 +1,6 @@
 """Train a stack of runs: seeds under one condition and one arm, side by side on one device."""
 
+import logging
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -7,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bnpipe.checkpoints import Arrays, Checkpoints
 from bnpipe.data.packed import Dataset, Images
 from bnpipe.devices import captured, free_memory
 from bnpipe.diagnostics import diagnose
@@ -22,6 +24,9 @@ EVALUATION_ROWS = 500  # images evaluated at a time: activations of a stack stay
 STEPS_AT_ONCE = 100  # whose mini-batches are looked up, and brought to a GPU, together
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 OnEvaluation = Callable[[int, Tensor], None]
+NETWORK, BATCHES, LOG = "network.", "batches.", "log."  # begin the names of the parts of a training's state
+
+log = logging.getLogger(__name__)
 
 
 def train_stack(
@@ -30,11 +35,13 @@ def train_stack(
     dataset: Dataset,
     on_evaluation: OnEvaluation = lambda *_: None,
     device: torch.device = CPU,
+    checkpoints: Checkpoints | None = None,
 ) -> Curves:
     """Train one network for each seed, side by side, and return their curves.
 
     settings: of all runs alike, or one for each, see `bnpipe.settings.common_settings`.
     ``on_evaluation(step, accuracy)`` is called after each evaluation with the accuracies (runs,).
+    checkpoints: where the training's state is kept and, where one stands there, taken up again.
     A run whose numbers stop being finite goes on: its accuracy is what argmax makes of them.
     """
     # A run that overflows goes on, and NumPy is to be as silent about it as PyTorch.
@@ -42,7 +49,14 @@ def train_stack(
         each = of_each_run(settings, len(seeds))
         size = most_runs(common_settings(each), device, len(seeds))
         stacks = [slice(first, first + size) for first in range(0, len(seeds), size)]
-        return join([_train(each[stack], seeds[stack], dataset, on_evaluation, device) for stack in stacks])
+        parts = []
+        for stack in stacks:
+            course = Course(each[stack], seeds[stack], dataset, device)
+            _train(course, on_evaluation, checkpoints, stack)
+            parts.append(course.curves())
+            if checkpoints and len(stacks) > 1:  # Finished stacks are not to be trained again either.
+                checkpoints.write(stack, course.state())
+        return join(parts)
 
 
 def of_each_run(settings: TrainingSettings | Sequence[TrainingSettings], runs: int) -> Sequence[TrainingSettings]:
@@ -113,6 +127,18 @@ class Training:
         self._indices.copy_(torch.from_numpy(self._batches.next_batches(1)[0]))
         self._eager_step(observe)
 
+    def state(self) -> Arrays:
+        """Everything that decides the steps to come, by name; on the CPU they are no copies."""
+        network = {NETWORK + name: tensor.cpu().numpy() for name, tensor in self.network.state().items()}
+        return network | {BATCHES + name: array for name, array in self._batches.state().items()}
+
+    def restore(self, state: Arrays) -> None:
+        """Bring back what `state` returned."""
+        kept = _part(state, NETWORK)
+        for name, tensor in self.network.state().items():
+            tensor.copy_(torch.from_numpy(kept[name]))
+        self._batches.restore(_part(state, BATCHES))
+
     def _eager_step(self, observe: Observe | None = None) -> None:
         images, labels = self._images.batch(self._indices, self._precision)
         loss, gradient = cross_entropy(self.network.forward(images, observe), labels)
@@ -122,51 +148,113 @@ class Training:
         self._loss.copy_(loss)
 
 
-def _train(
-    settings: Sequence[TrainingSettings],
-    seeds: Sequence[int],
-    dataset: Dataset,
-    on_evaluation: OnEvaluation,
-    device: torch.device,
-) -> Curves:
-    common = common_settings(settings)
-    training = Training(settings, seeds, dataset.train, device)
-    validation = seen_by(common, dataset.validation).to(device)
-    looked_at = seen_by(common, dataset.train).first(common.training_images).first(len(validation)).to(device)
-    log: dict[str, list[Tensor]] = {}
-    training_loss: list[Tensor] = []
-    ends = [step + 1 for step in common.evaluated_steps]
-    for begin, end in pairwise([0, *ends]):
-        training_loss.append(training.advance(end - begin))
-        values = dict(zip(("accuracy", "loss"), evaluate(training.network, validation), strict=True))
-        if common.evaluate_training:
-            values |= zip(TRAINING_SET, evaluate(training.network, looked_at), strict=True)
-        if common.diagnostics:
-            values |= diagnose(training.network, training.learning_rate, common, looked_at, validation)
-        for name, value in values.items():
-            log.setdefault(name, []).append(value)
-        if begin:  # One behind: a GPU need not be waited for while it has the next steps to do.
-            on_evaluation(begin - 1, log["accuracy"][-2])
-    on_evaluation(ends[-1] - 1, log["accuracy"][-1])
-    if ends[-1] < common.steps:
-        training_loss.append(training.advance(common.steps - ends[-1]))
-    test_accuracy, test_loss = evaluate(training.network, seen_by(common, dataset.test).to(device))
-    state = training.network.state().values()
-    finite = torch.stack([torch.isfinite(tensor).view(len(seeds), -1).all(dim=1) for tensor in state]).all(dim=0)
-    measured = {name: torch.stack(values, dim=1).cpu().numpy() for name, values in log.items()}
-    return Curves(
-        seeds=np.array(seeds, dtype=np.int64),
-        steps=np.array(common.evaluated_steps, dtype=np.int64),
-        training_loss=torch.cat(training_loss).T.contiguous().cpu().numpy(),
-        test_accuracy=test_accuracy.cpu().numpy(),
-        test_loss=test_loss.cpu().numpy(),
-        finite_weights=finite.to(torch.uint8).cpu().numpy(),
-        accuracy=measured.pop("accuracy"),
-        loss=measured.pop("loss"),
-        training_set_accuracy=measured.pop("training_set_accuracy", None),
-        training_set_loss=measured.pop("training_set_loss", None),
-        diagnostics=measured,
-    )
+class Course:
+    """The course of a stack's training: the networks, and what has been measured on them so far."""
+
+    def __init__(
+        self, settings: Sequence[TrainingSettings], seeds: Sequence[int], dataset: Dataset, device: torch.device
+    ) -> None:
+        self._settings = common = common_settings(settings)
+        self._seeds = seeds
+        self._training = Training(settings, seeds, dataset.train, device)
+        self._validation = seen_by(common, dataset.validation).to(device)
+        trained_on = seen_by(common, dataset.train).first(common.training_images)
+        self._looked_at = trained_on.first(len(self._validation)).to(device)
+        self._test = dataset.test
+        self._device = device
+        self._training_loss: list[Tensor] = []  # of the mini-batches so far, each (some steps, runs)
+        self._log: dict[str, list[Tensor]] = {}  # what every evaluation found, by name, each (runs, ...)
+        self.steps_done = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last step is done."""
+        return self.steps_done == self._settings.steps
+
+    def advance(self, on_evaluation: OnEvaluation) -> None:
+        """Train up to the next evaluation, which is made, but no more than STEPS_AT_ONCE steps."""
+        interval = self._settings.evaluation_interval
+        evaluated = -(-self.steps_done // interval) * interval + 1
+        end = min(self.steps_done + STEPS_AT_ONCE, evaluated, self._settings.steps)
+        self._training_loss.append(self._training.advance(end - self.steps_done))
+        self.steps_done = end
+        if end == evaluated:
+            for name, value in self._evaluate().items():
+                self._log.setdefault(name, []).append(value)
+            self._report(on_evaluation)
+
+    def _evaluate(self) -> dict[str, Tensor]:
+        network, settings = self._training.network, self._settings
+        values = dict(zip(("accuracy", "loss"), evaluate(network, self._validation), strict=True))
+        if settings.evaluate_training:
+            values |= zip(TRAINING_SET, evaluate(network, self._looked_at), strict=True)
+        if settings.diagnostics:
+            values |= diagnose(network, self._training.learning_rate, settings, self._looked_at, self._validation)
+        return values
+
+    def _report(self, on_evaluation: OnEvaluation) -> None:
+        steps, accuracies = self._settings.evaluated_steps, self._log["accuracy"]
+        if len(accuracies) > 1:  # One behind: a GPU need not be waited for while it has the next steps to do.
+            on_evaluation(steps[len(accuracies) - 2], accuracies[-2])
+        if len(accuracies) == len(steps):
+            on_evaluation(steps[-1], accuracies[-1])
+
+    def state(self) -> Arrays:
+        """Everything that decides the steps to come, and what has been measured, by name; not all are copies."""
+        measured = {LOG + name: torch.stack(values).cpu().numpy() for name, values in self._log.items()}
+        return {**self._training.state(), "training_loss": torch.cat(self._training_loss).cpu().numpy(), **measured}
+
+    def restore(self, state: Arrays) -> None:
+        """Bring back what `state` returned."""
+        self._training.restore(state)
+        self._training_loss = [torch.from_numpy(state["training_loss"]).to(self._device)]
+        measured = _part(state, LOG).items()
+        self._log = {name: list(torch.from_numpy(array).to(self._device)) for name, array in measured}
+        self.steps_done = len(state["training_loss"])
+
+    def curves(self) -> Curves:
+        """Measure the networks on the test images and return all that was measured."""
+        test_accuracy, test_loss = evaluate(
+            self._training.network, seen_by(self._settings, self._test).to(self._device)
+        )
+        state = self._training.network.state().values()
+        runs = len(self._seeds)
+        finite = torch.stack([torch.isfinite(tensor).view(runs, -1).all(dim=1) for tensor in state]).all(dim=0)
+        measured = {name: torch.stack(values, dim=1).cpu().numpy() for name, values in self._log.items()}
+        return Curves(
+            seeds=np.array(self._seeds, dtype=np.int64),
+            steps=np.array(self._settings.evaluated_steps, dtype=np.int64),
+            training_loss=torch.cat(self._training_loss).T.contiguous().cpu().numpy(),
+            test_accuracy=test_accuracy.cpu().numpy(),
+            test_loss=test_loss.cpu().numpy(),
+            finite_weights=finite.to(torch.uint8).cpu().numpy(),
+            accuracy=measured.pop("accuracy"),
+            loss=measured.pop("loss"),
+            training_set_accuracy=measured.pop("training_set_accuracy", None),
+            training_set_loss=measured.pop("training_set_loss", None),
+            diagnostics=measured,
+        )
+
+
+def _train(course: Course, on_evaluation: OnEvaluation, checkpoints: Checkpoints | None, runs: slice) -> None:
+    """Take a stack from where it stood last to its last step; runs: its place among the runs of the job."""
+    if checkpoints:
+        _take_up(course, checkpoints, runs)
+    while not course.is_finished:
+        course.advance(on_evaluation)
+        if checkpoints:
+            checkpoints.keep(runs, course.state)
+
+
+def _take_up(course: Course, checkpoints: Checkpoints, runs: slice) -> None:
+    state = checkpoints.read(runs)
+    if state is not None:
+        course.restore(state)
+        log.info("%s: going on after %d steps", checkpoints.path(runs), course.steps_done)
+
+
+def _part(state: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
 
 
 def seen_by(settings: TrainingSettings, images: Images) -> Images:

@@ -144,15 +144,19 @@ def test_describe(condition: Condition, line: str) -> None:
 
 def test_shareable_leaves_out_what_belongs_to_one_machine() -> None:
     private = configuration(
-        dataset="/home/me/pictures", mirrors=["/home/me/mirror"], seeds=[42, 51], studies={"rates": STUDY}
+        dataset="/home/me/pictures",
+        mirrors=["/home/me/mirror"],
+        seeds=[42, 51],
+        studies={"rates": STUDY},
+        checkpoint_seconds=5,
     )
     shared = shareable(private, "pictures")
-    assert "mirrors" not in shared
+    assert not {"mirrors", "checkpoint_seconds"} & set(shared)
     assert "/home/me" not in repr(shared)
     assert shared["dataset"] == "pictures"
     assert shared["seeds"] == [42, 51]
     again = parse_configuration(shared, "config.yaml")
-    assert again == private.model_copy(update={"dataset": "pictures", "mirrors": ()})
+    assert again == private.model_copy(update={"dataset": "pictures", "mirrors": (), "checkpoint_seconds": 60})
 
 
 STUDY: dict[str, Any] = {

@@ -72,6 +72,7 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("arms", "vanilla", LIST),
     ("arms", ["vanilla", "vanilla"], NO_REPETITION),
     ("arms.1", "instancenorm", "permitted is vanilla, batchnorm, layernorm, groupnorm, rmsnorm, weightnorm"),
+    ("checkpoint_seconds", -1, "permitted is a whole number from 0 to 1000000"),
     ("conditions", {}, NOT_EMPTY),
     ("conditions", None, MAPPING),
     ("conditions", ["tanh"], MAPPING),
@@ -206,6 +207,7 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
             "inference_accuracy": 0.01,
         },
         "chunk_size": 10,
+        "checkpoint_seconds": 60,
         "device": "cpu",
         "tf32": False,
     }

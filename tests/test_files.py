@@ -1,8 +1,20 @@
+import errno
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from bnpipe.files import write_text_whole, written_whole
+from bnpipe.errors import InputError
+from bnpipe.files import sole_writer, write_text_whole, written_whole
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def test_creates_folders_and_leaves_the_file_alone(tmp_path: Path) -> None:
@@ -56,3 +68,125 @@ def test_the_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
         partial.touch(mode=0o600)
     (tmp_path / "other").touch()
     assert (tmp_path / "private").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from bnpipe.files import written_whole
+with written_whole(Path(sys.argv[1])) as partial:
+    partial.write_text("half")
+    print("holding", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other_writer(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Start another process that writes tmp_path / "file.txt" and is not done."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "file.txt")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holding\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_writer_is_stopped_and_told_who_holds_the_file(
+    tmp_path: Path, other_writer: "subprocess.Popen[str]"
+) -> None:
+    path = tmp_path / "file.txt"
+    with pytest.raises(InputError) as error:
+        write_text_whole(path, "second")
+    who = f"process {other_writer.pid} on {socket.gethostname()}"
+    line = re.escape(f"{path}: is being written by {who}") + r" since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00; wait .*"
+    assert re.fullmatch(line, str(error.value))
+    assert other_writer.poll() is None
+    assert not path.exists()
+    write_text_whole(tmp_path / "other.txt", "another file is free")
+
+
+def test_a_lock_ends_with_its_holder_and_its_leftovers_with_the_next(
+    tmp_path: Path, other_writer: "subprocess.Popen[str]"
+) -> None:
+    other_writer.kill()
+    other_writer.wait()
+    assert {file.name for file in tmp_path.iterdir()} == {".file.txt.lock", ".file.txt.partial"}
+    write_text_whole(tmp_path / "file.txt", "second")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["second"]
+
+
+def test_a_job_may_hold_a_file_while_it_works_and_then_write_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with sole_writer(path):
+        write_text_whole(path, "one")
+        write_text_whole(path, "two")
+        assert (path.parent / ".file.txt.lock").is_file()
+    assert [file.read_text() for file in path.parent.iterdir()] == ["two"]
+
+
+COUNT = """
+import sys, time
+from pathlib import Path
+from bnpipe.errors import InputError
+from bnpipe.files import sole_writer
+path = Path(sys.argv[1])
+done = 0
+while done < 100:
+    try:
+        with sole_writer(path):
+            path.write_text(str(int(path.read_text()) + 1))
+        done += 1
+    except InputError:
+        pass
+"""
+
+
+def test_there_is_never_more_than_one_holder(tmp_path: Path) -> None:
+    # Also where a lock's file is removed by one, opened by another and made anew by a third.
+    (tmp_path / "count").write_text("0")
+    command = [sys.executable, "-c", COUNT, str(tmp_path / "count")]
+    processes = [subprocess.Popen(command, cwd=REPOSITORY) for _ in range(3)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
+    assert (tmp_path / "count").read_text() == "300"
+
+
+def test_a_file_system_without_locks_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    write_text_whole(tmp_path / "file.txt", "content")
+    assert (tmp_path / "file.txt").read_text() == "content"
+    assert f"{tmp_path / 'file.txt'}: cannot be locked (Function not implemented)" in caplog.text
+
+
+def test_the_name_reaches_the_disk_after_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bool]] = []
+    path = tmp_path / "file.txt"
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        kind = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+        synced.append((kind, path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", watched)
+    write_text_whole(path, "content")
+    assert synced == [("file", False), ("folder", True)]
+
+
+@pytest.mark.parametrize(("fault", "is_raised"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_folder_that_cannot_be_synchronized_is_no_fault_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int, is_raised: bool
+) -> None:
+    def no_sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr("os.fsync", no_sync)
+    with pytest.raises(OSError, match=os.strerror(fault)) if is_raised else nullcontext():
+        write_text_whole(tmp_path / "file.txt", "content")
+    assert (tmp_path / "file.txt").read_text() == "content"

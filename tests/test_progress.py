@@ -57,3 +57,15 @@ def test_what_a_log_says_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert before - 0.01 <= first.time <= second.time <= time.time()  # a log has milliseconds
     assert second.rate > 0
     assert Evaluation.read_all(text[5:]) == [second]  # a part that begins amid a line
+
+
+def test_the_rate_is_that_of_the_job_where_it_goes_on_from_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("bnpipe.progress.monotonic", lambda: clock[-1])
+    with job(tmp_path / "a.log"), training_progress("tanh", steps=10_001) as on_evaluation:
+        for now, step in ((2.0, 8000), (20.0, 8199)):
+            clock.append(now)
+            on_evaluation(step, np.array([0.5]))
+    assert (tmp_path / "a.log").read_text().splitlines()[1].endswith(" 10.0 steps/s, 180 s left")

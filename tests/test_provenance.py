@@ -20,6 +20,7 @@ def test_training_is_built_on_what_it_imports_and_on_no_table_figure_or_configur
     assert names("train") == {
         *("train.py", "networks.py", "norms.py", "seeds.py", "settings.py", "records.py", "errors.py", "files.py"),
         *("devices.py", "diagnostics.py", "kernels.py", "nonlinearities.py", "data/packed.py"),
+        "checkpoints.py",
     }
 
 

@@ -70,3 +70,19 @@ def test_initializations_by_name_and_by_number(scheme: Any, variance: float) -> 
     (weights,) = initial_weights(np.random.RandomState(42), [784, 100], scheme)
     plain = np.random.RandomState(42).normal(size=(784, 100), scale=variance**0.5).astype(np.float32)
     np.testing.assert_array_equal(weights, plain)
+
+
+@pytest.mark.parametrize("taken", [1, 5, 7])  # within an order, at its end, in the third
+def test_an_order_goes_on_from_its_state_as_if_nothing_had_happened(taken: int) -> None:
+    def order(seeds: tuple[int, int]) -> BatchOrder:
+        streams = [np.random.RandomState(seed) for seed in seeds]
+        for stream in streams:
+            stream.normal()  # one of a pair: the stream keeps the other
+        return BatchOrder(streams, images=10, batch_size=4)
+
+    undisturbed, other = order((7, 8)), order((9, 10))
+    undisturbed.next_batches(taken)
+    other.restore({name: array.copy() for name, array in undisturbed.state().items()})
+    np.testing.assert_array_equal(other.next_batches(9), undisturbed.next_batches(9))
+    for name, array in undisturbed.state().items():
+        np.testing.assert_array_equal(other.state()[name], array, err_msg=name)

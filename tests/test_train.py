@@ -1,4 +1,5 @@
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -6,11 +7,13 @@ import pytest
 import torch
 
 from bnpipe import train
+from bnpipe.checkpoints import Arrays, Checkpoints
 from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.data.prepare import prepare
 from bnpipe.devices import open_device
 from bnpipe.errors import InputError
 from bnpipe.nonlinearities import NONLINEARITIES
+from bnpipe.records import Curves
 from bnpipe.settings import Arm
 from bnpipe.train import train_stack
 from tests import reference
@@ -195,3 +198,111 @@ def test_weights_stay_where_only_the_transforms_learn(dataset: Dataset) -> None:
         training.advance(3)
     for name, tensor in training.network.state().items():
         assert torch.equal(tensor, before[name]) == name.endswith("weight"), name
+
+
+class StoppedError(Exception):
+    """What a test stops a training with."""
+
+
+def stop_at(stop: int) -> Callable[[int, torch.Tensor], None]:
+    def on_evaluation(step: int, _: torch.Tensor) -> None:
+        if step == stop:
+            raise StoppedError
+
+    return on_evaluation
+
+
+def assert_same_bytes(found: Curves, expected: Curves) -> None:
+    for field in fields(Curves):
+        left, right = getattr(found, field.name), getattr(expected, field.name)
+        for name in left if isinstance(left, dict) else [None]:
+            one, other = (left, right) if name is None else (left[name], right[name])
+            assert (one is None) == (other is None), field.name
+            if one is not None:
+                assert (one.dtype, one.shape) == (other.dtype, other.shape), field.name
+                assert one.tobytes() == other.tobytes(), (field.name, name)
+        assert not isinstance(left, dict) or left.keys() == right.keys()
+
+
+RESUMED: list[dict[str, object]] = [
+    {"arm": "vanilla"},
+    {"arm": "batchnorm", "diagnostics": True, "evaluate_training": True},
+    {"arm": "groupnorm", "normalize_logits": False, "position": "after"},
+    {"arm": "weightnorm", "precision": "float64"},
+    {
+        "arm": "batchnorm",
+        "moving_variance": "unbiased",
+        "training_images": 100,
+        "binarize": True,
+        "trained": "transforms",
+    },
+    {"arm": "vanilla", "activation": "relu", "init_std": 1},  # overflows
+    {"arm": "batchnorm", "hidden_sizes": (1, 8)},  # a run at a time
+]
+
+
+@pytest.mark.parametrize("changes", RESUMED, ids=lambda changes: " ".join(map(str, changes.values())))
+def test_a_training_that_was_stopped_twice_gives_the_same_bytes(
+    dataset: Dataset, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    settings = [make_settings(**{"hidden_sizes": (20, 20), **changes, "learning_rate": rate}) for rate in (0.01, 1.0)]
+    seeds = [42, 43]
+    undisturbed = train_stack(settings, seeds, dataset)
+
+    def job(stop: int | None) -> Curves:
+        checkpoints = Checkpoints(tmp_path / "record.safetensors", {}, seconds=1e-9)
+        return train_stack(
+            settings, seeds, dataset, stop_at(stop) if stop is not None else lambda *_: None, checkpoints=checkpoints
+        )
+
+    for stop in (0, 60):
+        with pytest.raises(StoppedError):
+            job(stop)
+    assert_same_bytes(job(None), undisturbed)
+    assert_same_bytes(job(None), undisturbed)  # from the state after the last step
+
+
+def test_a_training_goes_on_where_it_was_and_not_from_the_start(dataset: Dataset, tmp_path: Path) -> None:
+    # Of evaluations at 0, 60 and 120 each is reported when the next is there; then the state of step 61 stands.
+    seen: list[int] = []
+    with pytest.raises(StoppedError):
+        train_stack(make_settings(), [42], dataset, stop_at(60), checkpoints=Checkpoints(tmp_path / "r", {}, 1e-9))
+    again = Checkpoints(tmp_path / "r", {}, 1e-9)
+    train_stack(make_settings(), [42], dataset, lambda step, _: seen.append(step), checkpoints=again)
+    assert seen == [60, 120]
+
+
+def test_a_long_way_to_the_next_evaluation_is_kept_in_between(dataset: Dataset, tmp_path: Path) -> None:
+    settings = make_settings(steps=450, hidden_sizes=(8,), evaluation_interval=10**6)
+    done: list[int] = []
+
+    class StoppedHere(Checkpoints):
+        def keep(self, runs: slice, state: Callable[[], Arrays]) -> None:
+            super().keep(runs, state)
+            done.append(len(state()["training_loss"]))
+            if len(done) == 3:
+                raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_stack(settings, [42, 43], dataset, checkpoints=StoppedHere(tmp_path / "r", {}, 1e-9))
+    assert done == [1, 101, 201]
+    resumed = train_stack(settings, [42, 43], dataset, checkpoints=Checkpoints(tmp_path / "r", {}, 1e-9))
+    assert_same_bytes(resumed, train_stack(settings, [42, 43], dataset))
+
+
+def test_finished_stacks_of_a_job_are_not_trained_again(dataset: Dataset, tmp_path: Path) -> None:
+    # Layers of one unit: a run at a time. An interval that never ends: only what is finished stands there.
+    settings = make_settings(hidden_sizes=(1, 8), steps=70)
+    seen: list[int] = []
+
+    def stop_in_the_second(step: int, _: torch.Tensor) -> None:
+        seen.append(step)
+        if seen == [0, 60, 0]:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_stack(settings, [42, 43], dataset, stop_in_the_second, checkpoints=Checkpoints(tmp_path / "r", {}, 1e9))
+    again = Checkpoints(tmp_path / "r", {}, 1e9)
+    resumed = train_stack(settings, [42, 43], dataset, lambda step, _: seen.append(step), checkpoints=again)
+    assert seen[3:] == [0, 60]  # of the second alone
+    assert_same_bytes(resumed, train_stack(settings, [42, 43], dataset))

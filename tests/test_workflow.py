@@ -225,8 +225,9 @@ def test_more_seeds_train_new_chunks_alone(workplace: Workplace) -> None:
     assert workplace.planned()["train"] == 0
 
 
-def test_another_mirror_changes_nothing(workplace: Workplace) -> None:
-    workplace.configure(mirrors=["http://127.0.0.1:1/"])
+@pytest.mark.parametrize("change", [{"mirrors": ["http://127.0.0.1:1/"]}, {"checkpoint_seconds": 0}], ids=str)
+def test_what_changes_no_result_runs_nothing(workplace: Workplace, change: dict[str, object]) -> None:
+    workplace.configure(**change)
     assert workplace.planned() == {}
 
 

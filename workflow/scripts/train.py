@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from bnpipe.progress import job, training_progress
 from bnpipe.runs import train_and_record
+from bnpipe.settings import CHECKPOINT_SECONDS
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -22,5 +23,6 @@ if __name__ == "__main__":
             device=snakemake.params.device,
             tf32=snakemake.params.tf32,
             gpus=snakemake.resources.gpu,
+            checkpoint_seconds=snakemake.config.get("checkpoint_seconds", CHECKPOINT_SECONDS),
             on_evaluation=on_evaluation,
         )
