@@ -89,16 +89,16 @@ def install() -> None:
         return
     if not shutil.which("apt-get"):
         raise Unavailable("the test cluster needs Slurm and munge, or apt-get to install them")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
-        done = subprocess.run(
-            ["apt-get", "--quiet", *arguments],
-            **{"env": environment, "capture_output": True, "text": True},
-            timeout=INSTALLATION_LIMIT,
-            check=False,
-        )
-        if done.returncode:
-            raise Unavailable(f"apt-get {arguments[0]}: {(done.stderr.strip() or 'failed').splitlines()[-1]}")
+    apt_get("update")
+    apt_get("install", "--yes", "--no-install-recommends", *PACKAGES)
+
+
+def apt_get(*arguments: str) -> None:
+    """Run apt-get, which asks nothing. Raises Unavailable, TimeoutExpired."""
+    command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLATION_LIMIT, check=False)
+    if done.returncode:
+        raise Unavailable(f"apt-get {arguments[0]}: {(done.stderr.strip() or 'failed').splitlines()[-1]}")
 
 
 def configure() -> None:
