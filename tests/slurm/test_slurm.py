@@ -7,21 +7,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import Cluster, Unavailable, cluster, run, wait_until
-from tests.test_workflow import Workplace
+from tests.slurm.cluster import COMMAND_LIMIT, Cluster, Unavailable, cluster, run, wait_until
+from tests.test_workflow import REPOSITORY, Workplace
 
 if not os.environ.get("BNPIPE_TEST_SLURM"):
     pytest.skip("`make test-slurm` asks for a Slurm cluster", allow_module_level=True)
 
 PROFILE = "profiles/slurm-squeue"
 TABLES = "results/digits/tables/accuracy.csv"
-GRID_LIMIT = 240  # seconds for the small grid, as all limits here
-RUN_LIMIT = 240
-TRAINING_LIMIT = 120
+RUN_LIMIT = 600  # seconds, as all limits here; a quiet machine takes a third
+TRAINING_LIMIT = 300
 CONFIGURATION: dict[str, object] = {
     "conditions": {
         "relu": {"activation": "relu", "learning_rate": 0.01, "init_std": 0.1, "steps": 501},
@@ -42,18 +42,20 @@ if os.path.exists("fails-once"):
 
 @dataclass(frozen=True)
 class Job:
-    """A job as squeue lists it: its number, what it is for, state, node, memory in megabytes."""
+    """A job as squeue lists it: its number, what it is for, state, node, memory, first and last second."""
 
     number: str
     purpose: str
     state: str
     node: str
     memory: str
+    start: str
+    end: str
 
 
 def all_jobs(folder: Path) -> list[Job]:
     """Return the jobs that were submitted from a folder, finished ones too, by number."""
-    lines = run("squeue", "--states=all", "--sort=i", "--noheader", "--format=%Z|%i|%k|%T|%N|%m").splitlines()
+    lines = run("squeue", "--states=all", "--sort=i", "--noheader", "--format=%Z|%i|%k|%T|%N|%m|%S|%e").splitlines()
     fields = [line.split("|") for line in lines]
     return [Job(*of_job) for place, *of_job in fields if place == str(folder)]
 
@@ -63,6 +65,12 @@ def long_training(folder: Path) -> list[Job]:
     if not list((folder / "logs/digits/train/tanh").glob("*/*.log")):
         return []
     return [job for job in all_jobs(folder) if "train_wildcards_tanh" in job.purpose and job.state == "RUNNING"]
+
+
+def never_two_at_once(jobs: list[Job]) -> bool:
+    """Return whether each job for a purpose ended before the next for the same one began."""
+    in_order = sorted(jobs, key=lambda job: (job.purpose, int(job.number)))
+    return all(a.purpose != b.purpose or a.end <= b.start for a, b in pairwise(in_order))
 
 
 def copy_of_the_project(folder: Path) -> Workplace:
@@ -85,8 +93,14 @@ def running(workplace: Workplace, *arguments: str) -> Iterator["subprocess.Popen
         process.wait()
 
 
-def finish(workplace: Workplace, process: "subprocess.Popen[bytes]", limit: float = RUN_LIMIT) -> None:
-    assert process.wait(limit) == 0, (workplace.folder / "snakemake.log").read_text(encoding="utf-8")[-5000:]
+def finish(workplace: Workplace, process: "subprocess.Popen[bytes]") -> None:
+    assert process.wait(RUN_LIMIT) == 0, (workplace.folder / "snakemake.log").read_text(encoding="utf-8")[-5000:]
+
+
+def cancelling_in_readme() -> str:
+    """Return the command of README.md that cancels jobs whose main process is gone."""
+    lines = (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
+    return next(line.strip() for line in lines if line.strip().startswith("scancel "))
 
 
 def tables(workplace: Workplace) -> dict[str, bytes]:
@@ -124,7 +138,7 @@ def test_a_small_grid_runs_on_both_nodes_and_gives_the_bytes_of_a_local_run(
 ) -> None:
     start = time.monotonic()
     with running(workplace) as process:
-        finish(workplace, process, GRID_LIMIT)
+        finish(workplace, process)
     print(f"small grid: {time.monotonic() - start:.0f} s")
     jobs = all_jobs(workplace.folder)
     assert {job.state for job in jobs} == {"COMPLETED"}
@@ -152,6 +166,7 @@ def test_a_job_that_is_cancelled_is_submitted_again(workplace: Workplace, undist
         finish(workplace, process)
     tried = [job for job in all_jobs(workplace.folder) if job.purpose == cancelled.purpose]
     assert [job.state for job in tried] == ["CANCELLED", "COMPLETED"]
+    assert never_two_at_once(tried)
     assert tables(workplace).items() <= undisturbed.items()
 
 
@@ -172,15 +187,17 @@ def test_a_node_that_is_lost_in_training_costs_its_jobs_and_no_more(
     assert tables(workplace).items() <= undisturbed.items()
 
 
-def test_killed_and_started_again_while_its_jobs_run_the_workflow_ends_with_the_same_tables(
+def test_killed_and_started_again_while_its_jobs_run_as_readme_says_no_job_is_there_twice(
     workplace: Workplace, undisturbed: dict[str, bytes]
 ) -> None:
     with running(workplace, TABLES) as process:
         wait_until(lambda: len(long_training(workplace.folder)) > 0, TRAINING_LIMIT, "a job to train")
         process.kill()
     assert long_training(workplace.folder)  # it outlives the main process
+    subprocess.run(["bash", "-euc", cancelling_in_readme()], cwd=workplace.folder, timeout=COMMAND_LIMIT, check=True)
     with running(workplace, "--unlock") as process:
         finish(workplace, process)
     with running(workplace, TABLES) as process:
         finish(workplace, process)
+    assert never_two_at_once(all_jobs(workplace.folder))
     assert tables(workplace).items() <= undisturbed.items()
