@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # the inner srun of Snakemake's plugin loses SLURM_CONF
+GENERIC_RESOURCES = CONFIGURATION.with_name("gres.conf")
 STATE = Path("/run/bnpipe-slurm")
 OURS = "# Written by bnpipe's tests.\n"
 PACKAGES = ("slurm-wlm", "munge")
@@ -78,6 +79,7 @@ def cluster() -> Iterator[Cluster]:
     finally:
         running.stop()
         CONFIGURATION.unlink()
+        GENERIC_RESOURCES.unlink()
         shutil.rmtree(STATE)
 
 
@@ -103,8 +105,9 @@ def apt_get(*arguments: str) -> None:
 
 def configure() -> None:
     """Write the configuration and munge's key. Raises Unavailable where the machine has a Slurm of its own."""
-    if CONFIGURATION.exists() and not CONFIGURATION.read_text(encoding="utf-8").startswith(OURS):
-        raise Unavailable(f"{CONFIGURATION} belongs to another Slurm")
+    for path in (CONFIGURATION, GENERIC_RESOURCES):
+        if path.exists() and not path.read_text(encoding="utf-8").startswith(OURS):
+            raise Unavailable(f"{path} belongs to another Slurm")
     shutil.rmtree(STATE, ignore_errors=True)
     for folder in (STATE, STATE / "controller", *(STATE / node for node in NODES)):
         folder.mkdir(mode=0o755)
@@ -113,12 +116,14 @@ def configure() -> None:
     key.write_bytes(secrets.token_bytes(128))
     CONFIGURATION.parent.mkdir(exist_ok=True)
     CONFIGURATION.write_text(configuration(), encoding="utf-8")
+    GENERIC_RESOURCES.write_text(f"{OURS}NodeName={','.join(NODES)} Name=gpu File=/dev/null\n", encoding="utf-8")
 
 
 def configuration() -> str:
-    """Return slurm.conf."""
+    """Return slurm.conf: two processors and a pretended GPU each."""
     nodes = "".join(
-        f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={FIRST_PORT + 1 + index} CPUs=2 RealMemory=8000\n"
+        f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={FIRST_PORT + 1 + index}"
+        " CPUs=2 RealMemory=8000 Gres=gpu:1\n"
         for index, node in enumerate(NODES)
     )
     return f"""{OURS}ClusterName=bnpipe
@@ -136,10 +141,10 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 AccountingStorageType=accounting_storage/none
+GresTypes=gpu
 ReturnToService=2
 SlurmdTimeout=10
 MinJobAge=300
-LaunchParameters=use_interactive_step
 SchedulerParameters=sched_interval=2
 {nodes}PartitionName=all Nodes={",".join(NODES)} Default=YES State=UP
 """

@@ -20,12 +20,15 @@ if not os.environ.get("BNPIPE_TEST_SLURM"):
 
 PROFILE = "profiles/slurm-squeue"
 TABLES = "results/digits/tables/accuracy.csv"
+TABLES_OF_EXPERIMENTS = [
+    f"results/digits/tables/{name}.csv" for name in ("claims", "histograms", "initialization", "inference", "mechanics")
+]
 RUN_LIMIT = 600  # seconds, as all limits here; a quiet machine takes a third
 TRAINING_LIMIT = 300
 CONFIGURATION: dict[str, object] = {
     "conditions": {
         "relu": {"activation": "relu", "learning_rate": 0.01, "init_std": 0.1, "steps": 501},
-        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 30001},
+        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 15001},
     },
     "studies": {},
     "hidden_sizes": [20, 20, 20],
@@ -42,20 +45,21 @@ if os.path.exists("fails-once"):
 
 @dataclass(frozen=True)
 class Job:
-    """A job as squeue lists it: its number, what it is for, state, node, memory, first and last second."""
+    """A job as squeue lists it: its number, what it is for, state, node, memory, GPUs, first and last second."""
 
     number: str
     purpose: str
     state: str
     node: str
     memory: str
+    gpus: str
     start: str
     end: str
 
 
 def all_jobs(folder: Path) -> list[Job]:
     """Return the jobs that were submitted from a folder, finished ones too, by number."""
-    lines = run("squeue", "--states=all", "--sort=i", "--noheader", "--format=%Z|%i|%k|%T|%N|%m|%S|%e").splitlines()
+    lines = run("squeue", "--states=all", "--sort=i", "--noheader", "--format=%Z|%i|%k|%T|%N|%m|%b|%S|%e").splitlines()
     fields = [line.split("|") for line in lines]
     return [Job(*of_job) for place, *of_job in fields if place == str(folder)]
 
@@ -64,7 +68,11 @@ def long_training(folder: Path) -> list[Job]:
     """Return the jobs that train networks of the long condition at the moment."""
     if not list((folder / "logs/digits/train/tanh").glob("*/*.log")):
         return []
-    return [job for job in all_jobs(folder) if "train_wildcards_tanh" in job.purpose and job.state == "RUNNING"]
+    return [job for job in training(folder) if "tanh" in job.purpose and job.state == "RUNNING"]
+
+
+def training(folder: Path) -> list[Job]:
+    return [job for job in all_jobs(folder) if "train_wildcards" in job.purpose]
 
 
 def never_two_at_once(jobs: list[Job]) -> bool:
@@ -120,7 +128,7 @@ def slurm() -> Iterator[Cluster]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Return the tables of a local run."""
     workplace = copy_of_the_project(tmp_path_factory.mktemp("local"))
-    workplace.run()
+    workplace.run(TABLES, *TABLES_OF_EXPERIMENTS)
     return tables(workplace)
 
 
@@ -143,7 +151,7 @@ def test_a_small_grid_runs_on_both_nodes_and_gives_the_bytes_of_a_local_run(
     jobs = all_jobs(workplace.folder)
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert {job.node for job in jobs} == {"bnpipe1", "bnpipe2"}
-    assert sum("train_wildcards" in job.purpose for job in jobs) == 2 * 2  # conditions, arms
+    assert len(training(workplace.folder)) == 2 * 2  # conditions, arms
     assert tables(workplace) == undisturbed
 
 
@@ -201,3 +209,11 @@ def test_killed_and_started_again_while_its_jobs_run_as_readme_says_no_job_is_th
         finish(workplace, process)
     assert never_two_at_once(all_jobs(workplace.folder))
     assert tables(workplace).items() <= undisturbed.items()
+
+
+def test_only_training_on_a_gpu_is_granted_one(workplace: Workplace) -> None:
+    workplace.configure(**CONFIGURATION, device="cuda")
+    with running(workplace, TABLES):
+        wait_until(lambda: len(training(workplace.folder)) > 0, TRAINING_LIMIT, "a training job to be submitted")
+        granted = {job.purpose.split("_")[1]: job.gpus for job in all_jobs(workplace.folder)}
+    assert granted == {"data": "N/A", "train": "gres:gpu:1"}
