@@ -1,5 +1,6 @@
 """The profiles: each can be run with, says what the default one says, and knows no site."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +48,26 @@ def test_the_workflow_is_planned_with_a_profile(profile: str, tmp_path: Path) ->
     done = Workplace(tmp_path).snakemake("--workflow-profile", f"profiles/{profile}", "--dry-run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rule train:" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("squeue", "status"),
+    [
+        ("echo RUNNING", "running"),
+        ("echo PENDING", "running"),
+        ("echo COMPLETED", "success"),
+        ("echo NODE_FAIL", "failed"),
+        ("echo CANCELLED", "failed"),
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", "failed"),
+        ("echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2; exit 1", "running"),
+        ("exit 0", "failed"),  # nothing listed: forgotten
+    ],
+)
+def test_the_status_of_a_job_is_one_word_whatever_squeue_answers(squeue: str, status: str, tmp_path: Path) -> None:
+    pretended = tmp_path / "squeue"
+    pretended.write_text(f"#!/bin/sh\n{squeue}\n", encoding="utf-8")
+    pretended.chmod(0o755)
+    command = [REPOSITORY / "profiles/cluster-generic/status", "7"]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=10, check=True)
+    assert done.stdout == f"{status}\n"
