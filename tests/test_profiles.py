@@ -67,7 +67,7 @@ def test_the_status_of_a_job_is_one_word_whatever_squeue_answers(squeue: str, st
     pretended = tmp_path / "squeue"
     pretended.write_text(f"#!/bin/sh\n{squeue}\n", encoding="utf-8")
     pretended.chmod(0o755)
-    command = [REPOSITORY / "profiles/cluster-generic/status", "7"]
+    command = [str(REPOSITORY / "profiles/cluster-generic/status"), "7"]
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=10, check=True)
     assert done.stdout == f"{status}\n"
