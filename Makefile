@@ -16,7 +16,7 @@ SETTINGS := $(if $(SEEDS),seeds='$(SEEDS)') $(if $(MIRROR),mirrors='["$(MIRROR)"
 WANTED := $(or $(DATASET),$(if $(MIRROR),mnist))
 
 .DEFAULT_GOAL := report
-.PHONY: report studies watch install test lint format bench bench-workflow lock schema help
+.PHONY: report studies watch install test test-slurm lint format bench bench-workflow lock schema help
 
 # Shell: set $$dataset to the data set to run on, and $$name to the name its files stand under.
 CHOOSE = set -e; dataset='$(WANTED)'; \
@@ -46,6 +46,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 
 test: $(INSTALLED) ## set up and run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, some 10 minutes
+	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --signal INT --kill-after 60 3000 $(BIN)/python -m pytest --durations=0 tests/slurm
 
 lint: $(INSTALLED) ## check format, style, types and the workflow
 	$(BIN)/ruff format --check .

@@ -9,6 +9,9 @@ rule claims:
         logs("claims.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("claims"),
         tables=CLAIM_TABLES,
@@ -28,6 +31,9 @@ rule claims_figure:
         logs("figures/claims.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.claims"),
         note=source.title,

@@ -153,6 +153,18 @@ def figure(path, condition, shows):
     return [svg, results(f"figures/{path}.png")]
 
 
+# What a job is granted.
+
+
+def growing(amount):
+    """Return a resource of `amount` at the first attempt, twice that at the second, and so on."""
+
+    def at(wildcards, attempt):
+        return amount * attempt
+
+    return at
+
+
 # What a job is told, by its wildcards.
 
 

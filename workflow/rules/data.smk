@@ -13,8 +13,8 @@ rule data:
     conda:
         "../envs/bnpipe.yaml"
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         code=code_digest("data.idx", "data.digits", "data.packed"),
         dataset=configuration.dataset,

@@ -13,8 +13,8 @@ rule covariate_shift:
         "../envs/bnpipe.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         code=code_digest("covariate_shift"),
         settings=pair_settings,
@@ -33,6 +33,9 @@ rule covariate_shift_figure:
         logs("figures/studies_covariate_shift.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.covariate_shift"),
         conditions=list(ONE_OF_EACH),
@@ -54,8 +57,8 @@ rule scale_equivalence:
         "../envs/bnpipe.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("scale_equivalence"),
         settings=FIRST_SETTINGS,
@@ -74,10 +77,10 @@ rule step_time:
         logs("studies/step_time.log"),
     conda:
         "../envs/bnpipe.yaml"
-    threads: workflow.cores
+    threads: workflow.resource_settings.cores or 1  # none on a cluster; its profile asks for a whole node instead
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("step_time"),
         settings=[settings for arms in ONE_OF_EACH.values() for settings in arms.values()],
@@ -96,6 +99,9 @@ rule generalization:
         logs("studies/generalization.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("generalization"),
         swept=swept_in("regularization"),
@@ -116,8 +122,8 @@ rule paper:
         "../envs/bnpipe.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         code=code_digest("paper"),
         settings=paper_settings,
@@ -137,6 +143,9 @@ rule paper_figure:
         logs("figures/studies_paper.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.paper"),
         note=source.title,
@@ -181,6 +190,9 @@ rule studies_report:
         logs("studies_report.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("report"),
         configuration=shareable(configuration, source.name),

@@ -16,6 +16,9 @@ rule condition_figures:
     priority: 1_000_000_000  # before any training, to be seen early
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.condition"),
         note=figure_note,
@@ -35,6 +38,9 @@ rule states_figure:
         logs("figures/states.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.diagnostics"),
         conditions=EXAMINED,
@@ -54,6 +60,9 @@ rule overview_figure:
         logs("figures/overview.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.curves"),
         conditions=CONDITIONS,

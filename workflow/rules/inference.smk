@@ -11,8 +11,8 @@ rule inference:
         "../envs/bnpipe.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         code=code_digest("inference"),
         settings=FIRST_SETTINGS,
@@ -31,6 +31,9 @@ rule inference_figure:
         logs("figures/inference.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.inference"),
         note=f"{source.title}, {FIRST}, batchnorm",

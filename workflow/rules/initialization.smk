@@ -7,6 +7,9 @@ rule activations:
         logs("activations.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("initialization"),
         arms=["vanilla", "batchnorm"],
@@ -32,6 +35,9 @@ rule activation_figures:
         start="|".join(INITIALIZATIONS),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.initialization"),
         arms=["vanilla", "batchnorm"],
@@ -50,6 +56,9 @@ rule initialization:
         logs("initialization.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("initialization"),
         settings=examined_settings(),
@@ -68,6 +77,9 @@ rule growth_figure:
         logs("figures/growth.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.initialization"),
         conditions=EXAMINED,

@@ -9,6 +9,9 @@ rule mechanics:
         logs("mechanics.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("mechanics"),
         settings=FIRST_SETTINGS,
@@ -28,6 +31,9 @@ rule mechanics_figure:
         logs("figures/mechanics.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.mechanics"),
         note=f"first hidden layer, seed {SHOWN_SEED}, before the first update; {source.title}",

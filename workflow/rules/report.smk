@@ -12,6 +12,9 @@ rule report:
         logs("report.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("report"),
         configuration=shareable(configuration, source.name),

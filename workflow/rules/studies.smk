@@ -11,8 +11,8 @@ rule study_tables:
     conda:
         "../envs/bnpipe.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("study_tables"),
         swept=swept,
@@ -31,6 +31,9 @@ rule study_figure:
         logs("figures/studies_{study}.log"),
     conda:
         "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("figures.studies"),
         swept=swept,

@@ -14,8 +14,8 @@ rule tables:
     conda:
         "../envs/bnpipe.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_digest("tables"),
         conditions=CONDITIONS,

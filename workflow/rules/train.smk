@@ -13,8 +13,8 @@ rule train:
         "../envs/bnpipe.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=120,
+        mem_mb=growing(1500),
+        runtime=growing(120),
         gpu=int(configuration.device == "cuda"),
     params:
         code=code_digest("runs"),

@@ -1,0 +1,73 @@
+"""The profiles: each can be run with, says what the default one says, and knows no site."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.test_workflow import REPOSITORY, Workplace
+
+PROFILES = sorted(path.parent.name for path in REPOSITORY.glob("profiles/*/config.yaml"))
+OTHERS = [name for name in PROFILES if name != "default"]
+
+
+def settings(profile: str) -> dict[str, Any]:
+    text = (REPOSITORY / f"profiles/{profile}/config.yaml").read_text(encoding="utf-8")
+    read: dict[str, Any] = yaml.safe_load(text)
+    return read
+
+
+def test_the_profiles_are_those_of_readme() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert OTHERS == ["cluster-generic", "gpu", "slurm", "slurm-squeue"]
+    assert all(f"--workflow-profile profiles/{name} " in readme for name in OTHERS)
+
+
+@pytest.mark.parametrize("profile", OTHERS)
+def test_a_profile_keeps_the_settings_of_the_default_one(profile: str) -> None:
+    kept = {name: value for name, value in settings("default").items() if name != "resources"}
+    assert kept.items() <= settings(profile).items()
+
+
+@pytest.mark.parametrize("profile", OTHERS)
+def test_a_profile_retries_and_names_no_account_and_no_partition(profile: str) -> None:
+    assert settings(profile)["retries"] > 0
+    assert not {"default-resources", "slurm-qos", "slurm-logdir"} & set(settings(profile))
+
+
+@pytest.mark.parametrize("profile", ["slurm", "slurm-squeue"])
+def test_a_query_that_fails_is_repeated_for_a_day(profile: str) -> None:
+    chosen = settings(profile)
+    assert chosen["slurm-status-attempts"] / chosen["max-status-checks-per-second"] == pytest.approx(86_400)
+
+
+@pytest.mark.parametrize("profile", OTHERS)
+def test_the_workflow_is_planned_with_a_profile(profile: str, tmp_path: Path) -> None:
+    done = Workplace(tmp_path).snakemake("--workflow-profile", f"profiles/{profile}", "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rule train:" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("squeue", "status"),
+    [
+        ("echo RUNNING", "running"),
+        ("echo PENDING", "running"),
+        ("echo COMPLETED", "success"),
+        ("echo NODE_FAIL", "failed"),
+        ("echo CANCELLED", "failed"),
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", "failed"),
+        ("echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2; exit 1", "running"),
+        ("exit 0", "failed"),  # nothing listed: forgotten
+    ],
+)
+def test_the_status_of_a_job_is_one_word_whatever_squeue_answers(squeue: str, status: str, tmp_path: Path) -> None:
+    pretended = tmp_path / "squeue"
+    pretended.write_text(f"#!/bin/sh\n{squeue}\n", encoding="utf-8")
+    pretended.chmod(0o755)
+    command = [str(REPOSITORY / "profiles/cluster-generic/status"), "7"]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=10, check=True)
+    assert done.stdout == f"{status}\n"
