@@ -26,7 +26,7 @@ from bnpipe.kernels import one_thread
 from bnpipe.networks import StackedNetwork, cross_entropy
 from bnpipe.seeds import BatchOrder
 from bnpipe.settings import TrainingSettings
-from bnpipe.train import Training, build_network, seen_by
+from bnpipe.train import Training, build_network, trained_on
 
 SHIFT_COLUMNS = [*RUN_KEYS, "step", "layer", "relative_change", "cosine"]
 
@@ -53,12 +53,12 @@ def covariate_shift_table(
     Columns SHIFT_COLUMNS, sorted by the first five. Layers are counted from 1 and begin with the second, the first
     that has any below. A run whose gradient is zero or not finite is not a number there.
     """
-    seen = seen_by(settings, images).first(settings.training_images)
+    seen = trained_on(settings, images)
     streams = [np.random.RandomState(seed) for seed in seeds]
     steps = settings.evaluated_steps
     tables = []
     with torch.inference_mode(), one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        training = Training(settings, seeds, seen)
+        training = Training(settings, seeds, images)
         # Gradients are read off weights that are much larger: in single precision their digits would be lost.
         probe = build_network(replace(settings, precision="float64"), streams)
         batches = BatchOrder(streams, len(seen), settings.batch_size)  # the training's, a second time

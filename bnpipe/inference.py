@@ -24,7 +24,7 @@ from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.kernels import one_thread
 from bnpipe.networks import StackedNetwork
 from bnpipe.settings import TrainingSettings, VarianceConvention
-from bnpipe.train import OnEvaluation, Training, build_network, evaluate, seen_by
+from bnpipe.train import OnEvaluation, Training, build_network, evaluate, seen_by, trained_on
 
 # With weight 0.01 the moving averages still hold 99%, 90%, 74%, 54%, 30%, 9% and 0.2% of their start.
 MEASURED_STEPS = (0, 9, 29, 60, 120, 240, 600)  # and the last
@@ -71,11 +71,11 @@ def inference_table(
     `batch_size` is empty where each image is normalized for itself. ``on_evaluation(step, accuracy)`` is called after
     each measurement with the accuracies (runs,) under the biased moving averages.
     """
-    train = seen_by(settings, dataset.train).first(settings.training_images)
+    train = trained_on(settings, dataset.train)
     seen = replace(dataset, train=train, validation=seen_by(settings, dataset.validation))
     tables = []
     with torch.inference_mode(), one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        training, probe = Training(settings, seeds, seen.train), build_probe(settings, seeds)
+        training, probe = Training(settings, seeds, dataset.train), build_probe(settings, seeds)
         for begin, end in pairwise([0, *(step + 1 for step in measured_steps(settings.steps))]):
             training.advance(end - begin)
             sizes = {settings.batch_size}

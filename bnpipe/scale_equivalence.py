@@ -24,7 +24,7 @@ from bnpipe.data.packed import Images, open_dataset
 from bnpipe.kernels import one_thread
 from bnpipe.networks import StackedNetwork
 from bnpipe.settings import TrainingSettings
-from bnpipe.train import Training, seen_by
+from bnpipe.train import Training
 
 SCALE = 10.0  # of the weights: from std 0.1 to std 1
 STEPS = 200
@@ -49,9 +49,8 @@ def scale_equivalence_table(settings: TrainingSettings, seeds: Sequence[int], im
     weights, after those of the other network are divided by 10; of gamma and beta (vanilla: b); of training losses.
     """
     settings = replace(settings, precision="float64", epsilon=0.0)
-    seen = seen_by(settings, images).first(settings.training_images)
     with torch.inference_mode(), one_thread():
-        training, other = (Training(units, seeds, seen) for units in (settings, in_other_units(settings)))
+        training, other = (Training(units, seeds, images) for units in (settings, in_other_units(settings)))
         # The contract rounds what it draws to single precision: 10 times a rounded weight is not 10 w rounded.
         for (weight, _), (scaled, _) in zip(training.network.layers, other.network.layers, strict=True):
             torch.mul(weight, SCALE, out=scaled)

@@ -17,7 +17,7 @@ from bnpipe.csv_files import write_table
 from bnpipe.data.packed import Images, open_dataset
 from bnpipe.kernels import one_thread
 from bnpipe.settings import TrainingSettings
-from bnpipe.train import Training, seen_by
+from bnpipe.train import Training
 
 ROUNDS = 25
 STEPS = 20  # in a turn: of two arms, two nonlinearities and ten seeds all turns take about 20 s
@@ -41,7 +41,7 @@ def step_time_table(settings: Sequence[TrainingSettings], seeds: Sequence[int], 
     evaluation. The ratio of two arms depends on the size of the stack: what normalization adds is spread over it.
     """
     with torch.inference_mode(), one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        trainings = [Training(each, seeds, seen_by(each, images)) for each in settings]
+        trainings = [Training(each, seeds, images) for each in settings]
         _take_turns(trainings)  # to warm up
         rounds = [_take_turns(trainings) for _ in range(ROUNDS)]
     rows = [

@@ -184,13 +184,6 @@ def with_divergence(accuracy: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return accuracy.merge(diverged, on=RUN_KEYS)
 
 
-def curves_of(records: Sequence[Path]) -> pd.DataFrame:
-    """Read the records and return every evaluation, in the order of `accuracy`, with the column `diverged`."""
-    read = [read_record(path) for path in records]
-    accuracy = accuracy_table([evaluations_of(record) for record in read])
-    return with_divergence(accuracy, pd.concat([runs_of(record, "") for record in read]))
-
-
 def make_tables(
     records: Sequence[Path],
     conditions: Sequence[str],

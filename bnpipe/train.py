@@ -97,7 +97,7 @@ class Training:
         common = common_settings(each)
         streams = [np.random.RandomState(seed) for seed in seeds]
         self.network = build_network(each, streams, device)
-        self._images = seen_by(common, images).first(common.training_images).to(device)
+        self._images = trained_on(common, images).to(device)
         self._precision = PRECISIONS[common.precision]
         rates = [run.learning_rate for run in each]
         self.learning_rate = torch.tensor(rates, dtype=self._precision, device=device).unsqueeze(1)  # (runs, 1)
@@ -158,8 +158,7 @@ class Course:
         self._seeds = seeds
         self._training = Training(settings, seeds, dataset.train, device)
         self._validation = seen_by(common, dataset.validation).to(device)
-        trained_on = seen_by(common, dataset.train).first(common.training_images)
-        self._looked_at = trained_on.first(len(self._validation)).to(device)
+        self._looked_at = trained_on(common, dataset.train).first(len(self._validation)).to(device)
         self._test = dataset.test
         self._device = device
         self._training_loss: list[Tensor] = []  # of the mini-batches so far, each (some steps, runs)
@@ -260,6 +259,11 @@ def _part(state: Arrays, prefix: str) -> Arrays:
 def seen_by(settings: TrainingSettings, images: Images) -> Images:
     """Return the images as networks see them."""
     return images.binarized() if settings.binarize else images
+
+
+def trained_on(settings: TrainingSettings, images: Images) -> Images:
+    """Return those of the training images that networks are trained on, as they see them."""
+    return seen_by(settings, images).first(settings.training_images)
 
 
 def build_network(

@@ -3,8 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnpipe.figures.curves import make_curves
-from bnpipe.figures.diagnostics import make_diagnostics
+import pandas as pd
+
+from bnpipe.errors import InputError
+from bnpipe.figures.curves import ALL_SEEDS, draw_all_seeds, draw_single_seed
+from bnpipe.figures.diagnostics import draw_diagnostics
+from bnpipe.figures.house import save, style
+from bnpipe.records import read_record
+from bnpipe.tables import accuracy_table, evaluations_of, layers_of, runs_of, with_divergence
 
 
 def make_condition(
@@ -19,9 +25,17 @@ def make_condition(
 ) -> None:
     """Draw curves of one seed, curves of all, and what goes on inside the networks.
 
-    The last three arguments are files of several formats; without diagnostics in the records there are none of the
-    last.
+    The last three arguments are files of several formats; none of the last leaves the layers out. Raises InputError
+    where these are to be drawn and the runs were trained without diagnostics.
     """
-    make_curves(records, condition, note, seed, arms, single_seed, all_seeds)
-    if diagnostics:
-        make_diagnostics(records, condition, note, arms, diagnostics)
+    read = [read_record(path) for path in records]
+    runs = pd.concat([runs_of(record, "") for record in read])
+    curves = with_divergence(accuracy_table([evaluations_of(record) for record in read]), runs)
+    with style():
+        save(draw_single_seed(curves, condition, f"{note}, seed {seed}", seed, arms), single_seed)
+        save(draw_all_seeds(curves, condition, note + ALL_SEEDS, arms), all_seeds)
+        if diagnostics:
+            layers = pd.concat([layers_of(record) for record in read])
+            if layers.empty:
+                raise InputError(f"diagnostics of {condition}: its runs were trained without; set `diagnostics: true`")
+            save(draw_diagnostics(layers, runs, condition, note, arms), diagnostics)

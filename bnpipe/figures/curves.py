@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bnpipe.csv_files import read_table
 from bnpipe.figures.house import COLOURS, LINE_STYLES, draw_mean, draw_seeds, save, style
-from bnpipe.tables import alike, curves_of, with_divergence
+from bnpipe.tables import alike, with_divergence
 
 ALL_SEEDS = ", every seed, mean and its 95% interval"  # what figures of all seeds add to their note
 
@@ -58,22 +58,6 @@ def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, 
     figure.legend(handles, list(arms), loc="outside lower center", ncols=len(arms))
     figure.suptitle(note, x=0.01, ha="left")
     return figure
-
-
-def make_curves(
-    records: Sequence[Path],
-    condition: str,
-    note: str,
-    seed: int,
-    arms: Sequence[str],
-    single_seed: Sequence[Path],
-    all_seeds: Sequence[Path],
-) -> None:
-    """Draw one condition from the records of its runs: one seed alone, and all; each into files of several formats."""
-    curves = curves_of(records)
-    with style():
-        save(draw_single_seed(curves, condition, f"{note}, seed {seed}", seed, arms), single_seed)
-        save(draw_all_seeds(curves, condition, note + ALL_SEEDS, arms), all_seeds)
 
 
 def make_overview(

@@ -16,10 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from bnpipe.csv_files import read_table
-from bnpipe.errors import InputError
 from bnpipe.figures.house import COLOURS, save, style
-from bnpipe.records import read_record
-from bnpipe.tables import layers_of, runs_of
 
 QUANTITIES = {
     "z_rms": "RMS of z",
@@ -95,22 +92,6 @@ def draw_states(runs: pd.DataFrame, conditions: Sequence[str], note: str, arms: 
     handles = [Patch(color=look.colour, label=look.label) for state, look in LOOKS.items() if state in found]
     figure.legend(handles=handles, loc="outside lower left", ncols=2)
     return figure
-
-
-def make_diagnostics(
-    records: Sequence[Path], condition: str, note: str, arms: Sequence[str], outputs: Sequence[Path]
-) -> None:
-    """Draw the layers of one condition from the records of its runs, into each of the output files.
-
-    Raises InputError where the runs were trained without diagnostics.
-    """
-    read = [read_record(path) for path in records]
-    layers = pd.concat([layers_of(record) for record in read])
-    runs = pd.concat([runs_of(record, "") for record in read])
-    if layers.empty:
-        raise InputError(f"diagnostics of {condition}: its runs were trained without; set `diagnostics: true`")
-    with style():
-        save(draw_diagnostics(layers, runs, condition, note, arms), outputs)
 
 
 def make_states(runs: Path, conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]) -> None:

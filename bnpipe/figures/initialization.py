@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, MARKERS, save, style
+from bnpipe.figures.house import COLOURS, LINE_STYLES, MARKERS, draw_seeds, save, style
 
 ACTIVATIONS = ("tanh", "relu")  # a row each
 TITLES = {
@@ -37,8 +37,7 @@ def draw_layers(activations: pd.DataFrame, title: str, note: str, arms: Sequence
         for axes, statistic in zip(row, STATISTICS, strict=True):
             for arm in arms:
                 of_arm = layers[layers["arm"] == arm]
-                for _, of_seed in of_arm.groupby("seed"):
-                    axes.plot(of_seed["layer"], of_seed[statistic], color=COLOURS[arm], linewidth=0.5, alpha=0.3)
+                draw_seeds(axes, of_arm, "layer", statistic, COLOURS[arm])
                 mean = of_arm.groupby("layer")[statistic].mean()
                 axes.plot(mean.index, mean, label=arm, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
             _scale(axes, layers[statistic])

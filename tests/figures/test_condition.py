@@ -23,8 +23,29 @@ def test_a_condition_is_drawn_with_its_layers_where_these_were_looked_into(tmp_p
     assert layers.exists() == diagnostics
 
 
-def test_layers_that_were_not_looked_into_cannot_be_drawn(tmp_path: Path) -> None:
-    path = tmp_path / "vanilla.safetensors"
-    write_record(make_record("tanh", "vanilla", (42,), diagnostics=False), path)
-    with pytest.raises(InputError, match="diagnostics"):
-        make_condition([path], "tanh", "MNIST", 42, ["vanilla"], [], [], [tmp_path / "layers.svg"])
+def test_curves_are_drawn_from_the_records(tmp_path: Path) -> None:
+    paths = []
+    for arm in ARMS:
+        paths.append(tmp_path / f"{arm}.safetensors")
+        write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), paths[-1])
+    make_condition(paths, "tanh", "MNIST", 42, ARMS, [tmp_path / "one.svg"], [tmp_path / "all.svg"], [])
+    assert "MNIST, seed 42" in (tmp_path / "one.svg").read_text()  # as a comment beside its outlines
+    assert "vanilla (n = 2, 2 diverged)" in (tmp_path / "all.svg").read_text()
+
+
+def test_layers_are_drawn_from_the_records_in_equal_bytes(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{arm}.safetensors" for arm in ARMS]
+    for path, arm in zip(paths, ARMS, strict=True):
+        write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), path)
+    for name in ("a", "b"):
+        make_condition(paths, "tanh", "MNIST", 42, ARMS, [], [], [tmp_path / f"{name}.svg"])
+    svg = (tmp_path / "a.svg").read_text()
+    assert svg == (tmp_path / "b.svg").read_text()
+    assert "all 2 runs diverged" in svg  # as a comment beside its outlines
+    assert "MNIST" in svg
+
+
+def test_records_without_diagnostics_are_an_error_that_says_what_to_set(tmp_path: Path) -> None:
+    write_record(make_record("tanh", diagnostics=False), tmp_path / "record")
+    with pytest.raises(InputError, match=r"diagnostics of tanh: .* set `diagnostics: true`"):
+        make_condition([tmp_path / "record"], "tanh", "MNIST", 42, ["vanilla"], [], [], [tmp_path / "a.svg"])

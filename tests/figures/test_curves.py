@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
-from bnpipe.figures.curves import draw_all_seeds, draw_overview, draw_single_seed, make_curves, make_overview
+from bnpipe.figures.curves import draw_all_seeds, draw_overview, draw_single_seed, make_overview
 from bnpipe.figures.house import COLOURS, save, style
 from bnpipe.records import write_record
 from bnpipe.settings import Arm
@@ -108,16 +108,6 @@ def test_equal_figures_are_equal_bytes_without_a_date(accuracy: pd.DataFrame, tm
     svg = (tmp_path / "a.svg").read_text()
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert "<dc:date>" not in svg
-
-
-def test_a_condition_is_drawn_from_its_records(tmp_path: Path) -> None:
-    paths = []
-    for arm in ARMS:
-        paths.append(tmp_path / f"{arm}.safetensors")
-        write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), paths[-1])
-    make_curves(paths, "tanh", "MNIST", 42, ARMS, [tmp_path / "one.svg"], [tmp_path / "all.svg"])
-    assert "MNIST, seed 42" in (tmp_path / "one.svg").read_text()  # as a comment beside its outlines
-    assert "vanilla (n = 2, 2 diverged)" in (tmp_path / "all.svg").read_text()
 
 
 def test_the_overview_is_made_from_the_tables_alone(tmp_path: Path) -> None:

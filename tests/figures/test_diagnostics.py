@@ -13,10 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from bnpipe.csv_files import write_table
-from bnpipe.errors import InputError
-from bnpipe.figures.diagnostics import LOOKS, draw_diagnostics, draw_states, make_diagnostics, make_states
+from bnpipe.figures.diagnostics import LOOKS, draw_diagnostics, draw_states, make_states
 from bnpipe.figures.house import style
-from bnpipe.records import write_record
 from bnpipe.settings import Arm
 from bnpipe.tables import runs_of
 from tests.conftest import make_record
@@ -217,24 +215,6 @@ def test_states_are_drawn_for_every_state_without_overlap() -> None:
     with style():
         figure = draw_states(runs, ["tanh", LONG_NAME, "relu"], NOTE.splitlines()[1], ALL_ARMS)
     check_texts(figure)
-
-
-def test_a_condition_is_drawn_from_its_records_in_equal_bytes(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{arm}.safetensors" for arm in ARMS]
-    for path, arm in zip(paths, ARMS, strict=True):
-        write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), path)
-    for name in ("a", "b"):
-        make_diagnostics(paths, "tanh", "MNIST", ARMS, [tmp_path / f"{name}.svg"])
-    svg = (tmp_path / "a.svg").read_text()
-    assert svg == (tmp_path / "b.svg").read_text()
-    assert "all 2 runs diverged" in svg  # as a comment beside its outlines
-    assert "MNIST" in svg
-
-
-def test_records_without_diagnostics_are_an_error_that_says_what_to_set(tmp_path: Path) -> None:
-    write_record(make_record("tanh", diagnostics=False), tmp_path / "record")
-    with pytest.raises(InputError, match=r"diagnostics of tanh: .* set `diagnostics: true`"):
-        make_diagnostics([tmp_path / "record"], "tanh", "MNIST", ["vanilla"], [tmp_path / "a.svg"])
 
 
 def test_states_are_drawn_from_the_table_of_runs_in_equal_bytes(tmp_path: Path) -> None:

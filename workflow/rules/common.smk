@@ -29,6 +29,11 @@ try:
 except InputError as error:
     sys.exit(error.for_terminal())
 
+
+def plain_settings(condition, arm):
+    return asdict(training_settings(configuration, condition, arm))
+
+
 CONDITIONS = list(configuration.conditions)
 ARMS = list(configuration.arms)
 STACKS = {(stack.condition, stack.arm, stack.chunk): stack for stack in stacks(configuration)}
@@ -36,7 +41,7 @@ CHUNKS = list(dict.fromkeys(chunk for _, _, chunk in STACKS))
 # The condition that is looked into more closely, with batch normalization whatever the arms.
 FIRST = CONDITIONS[0]
 EXAMINED = CONDITIONS[:20]  # as many as fit into a figure
-FIRST_SETTINGS = asdict(training_settings(configuration, configuration.conditions[FIRST], "batchnorm"))
+FIRST_SETTINGS = plain_settings(configuration.conditions[FIRST], "batchnorm")
 STUDIES = {name: list(study_stacks(configuration, name)) for name in configuration.studies}
 STUDY_STACKS = {(stack.study, stack.name): stack for stacks_of_one in STUDIES.values() for stack in stacks_of_one}
 # The seed that is shown alone: the tutorial's own where it was run.
@@ -104,7 +109,7 @@ FIGURES = [
 # Studies that are more than a grid compare a pair of networks under the first condition of each nonlinearity.
 PAIR = ["vanilla", "batchnorm"]
 ONE_OF_EACH = {
-    name: {arm: asdict(training_settings(configuration, condition, arm)) for arm in PAIR}
+    name: {arm: plain_settings(condition, arm) for arm in PAIR}
     for name, condition in first_of_each_activation(configuration)
 }
 SHIFT_TABLES = expand(results("studies/covariate_shift/{condition}-{arm}.csv"), condition=ONE_OF_EACH, arm=PAIR)
@@ -188,14 +193,11 @@ def condition_records(wildcards):
 
 def stack_settings(wildcards):
     stack = known_stack(wildcards)
-    return asdict(training_settings(configuration, known(stack.condition), stack.arm))
+    return plain_settings(configuration.conditions[stack.condition], stack.arm)
 
 
 def examined_settings():
-    return {
-        name: {arm: asdict(training_settings(configuration, configuration.conditions[name], arm)) for arm in ARMS}
-        for name in EXAMINED
-    }
+    return {name: {arm: plain_settings(configuration.conditions[name], arm) for arm in ARMS} for name in EXAMINED}
 
 
 def condition_settings():
@@ -231,7 +233,7 @@ def swept(wildcards):
 def paper_settings(wildcards):
     if configuration.paper is None:
         raise WorkflowError("paper: found nothing in the configuration; permitted is a condition, see README.md")
-    return asdict(training_settings(configuration, configuration.paper.condition, wildcards.arm))
+    return plain_settings(configuration.paper.condition, wildcards.arm)
 
 
 def swept_in(name):
