@@ -26,3 +26,4 @@ rule all:
         results("report.html"),
         list(TABLES.values()),
         expand(results("figures/{figure}.{format}"), figure=FIGURES, format=["svg", "png"]),
+        condition_figures,

@@ -7,10 +7,10 @@ from typing import Any
 
 from bnpipe.config import Condition, Configuration, Study
 from bnpipe.errors import InputError
-from bnpipe.settings import CLASSES, Arm, TrainingSettings
+from bnpipe.settings import CLASSES, Arm, InitScheme, TrainingSettings
 
 FEWEST_FEATURES = 4  # of a group: two are always +1 and -1 once normalized, and pass no gradient on
-STUDY_CHUNKS = 3  # of the configured size make a job of a study: enough runs to be worth its start
+STUDY_RUNS = 30  # of a study in one job on the CPU: enough to be worth its start, few enough to use all cores
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,16 @@ class StudyStack:
 
     study: str
     arm: Arm
-    settings: tuple[TrainingSettings, ...]  # of each run
+    settings: TrainingSettings  # what its runs share, with the learning rate and the initialization of the first
+    learning_rates: tuple[float, ...]  # of each run
+    init_stds: tuple[float | InitScheme, ...]  # of each run
     seeds: tuple[int, ...]  # of each run
 
     @property
     def name(self) -> str:
         """Name of the stack: its arm and what it is trained with, so that other settings are another file."""
-        return f"{self.arm}-{sha256(repr((self.settings, self.seeds)).encode()).hexdigest()[:12]}"
+        trained_with = (self.settings, self.learning_rates, self.init_stds, self.seeds)
+        return f"{self.arm}-{sha256(repr(trained_with).encode()).hexdigest()[:12]}"
 
 
 def study_stacks(configuration: Configuration, name: str) -> Iterator[StudyStack]:
@@ -61,15 +64,17 @@ def study_stacks(configuration: Configuration, name: str) -> Iterator[StudyStack
     study = configuration.studies[name]
     seeds = configuration.seeds[: study.seeds]
     for arm in study.arms or configuration.arms:
-        alike: dict[TrainingSettings, list[TrainingSettings]] = {}
-        for _, condition in study.cells:
+        alike: dict[TrainingSettings, list[Condition]] = {}
+        for condition in study.cells:
             settings = training_settings(configuration, condition, arm)
-            alike.setdefault(replace(settings, learning_rate=0, init_std=0), []).append(settings)
-        for group in alike.values():
-            runs = [(settings, seed) for seed in seeds for settings in group]
-            size = STUDY_CHUNKS * configuration.chunk_size if configuration.device == "cpu" else len(runs)
+            alike.setdefault(replace(settings, learning_rate=0, init_std=0), []).append(condition)
+        for common, group in alike.items():
+            runs = [(each.learning_rate, each.init_std, seed) for seed in seeds for each in group]
+            size = configuration.runs_per_job or (STUDY_RUNS if configuration.device == "cpu" else len(runs))
             for first in range(0, len(runs), size):
-                yield StudyStack(name, arm, *zip(*runs[first : first + size], strict=True))
+                rates, stds, own_seeds = zip(*runs[first : first + size], strict=True)
+                settings = replace(common, learning_rate=rates[0], init_std=stds[0])
+                yield StudyStack(name, arm, settings, rates, stds, own_seeds)
 
 
 def training_settings(configuration: Configuration, condition: Condition, arm: Arm) -> TrainingSettings:
@@ -111,7 +116,7 @@ def _conditions(configuration: Configuration) -> Iterator[tuple[str, tuple[Arm, 
     for name, condition in configuration.conditions.items():
         yield f"conditions.{name}", configuration.arms, condition
     for name, study in configuration.studies.items():
-        for _, condition in study.cells:
+        for condition in study.cells:
             yield f"studies.{name}", study.arms or configuration.arms, condition
     if configuration.paper:
         yield "paper", ("vanilla", "batchnorm"), configuration.paper.condition

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import Annotated, Any, get_args
 
@@ -256,12 +257,12 @@ class Study(_Section):
                 _check_condition({**given, **dict(zip(sweep, values, strict=True))})
         return sweep
 
-    @property
-    def cells(self) -> list[tuple[dict[str, Any], Condition]]:
-        """All combinations of the swept values, each with the condition that it makes."""
+    @cached_property
+    def cells(self) -> tuple[Condition, ...]:
+        """The conditions that all combinations of the swept values make."""
         given = self.condition.model_dump(exclude_unset=True)
-        swept = [dict(zip(self.sweep, values, strict=True)) for values in product(*self.sweep.values())]
-        return [(values, Condition.model_validate({**given, **values})) for values in swept]
+        swept = (dict(zip(self.sweep, values, strict=True)) for values in product(*self.sweep.values()))
+        return tuple(Condition.model_validate({**given, **values}) for values in swept)
 
 
 class Paper(_Section):
@@ -329,6 +330,11 @@ class Configuration(_Section):
     chunk_size: Annotated[int, Whole(1, MOST_SEEDS)] = Field(
         default=10,
         description="Seeds that one job trains side by side on a CPU; on a GPU, all. It does not change any result.",
+    )
+    runs_per_job: Annotated[int, Whole(1, 1_000_000)] | None = Field(
+        default=None,
+        description="Runs of a study that one job trains; null: 30 on a CPU, on a GPU all that may share a job. It "
+        "does not change any result.",
     )
     checkpoint_seconds: Annotated[int, Whole(0, 1_000_000)] = Field(
         default=CHECKPOINT_SECONDS,

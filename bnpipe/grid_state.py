@@ -65,7 +65,7 @@ def planned_jobs(configuration: Configuration, dataset: str) -> Iterator[Job]:
 def _study_jobs(configuration: Configuration, name: str, records: Path, logs: Path) -> Iterator[Job]:
     for stack in study_stacks(configuration, name):
         record, log = records / f"{stack.name}.safetensors", logs / f"{stack.name}.log"
-        yield Job(f"study {name}", stack.arm, len(stack.seeds), stack.settings[0].steps, record, log)
+        yield Job(f"study {name}", stack.arm, len(stack.seeds), stack.settings.steps, record, log)
 
 
 def look(jobs: Iterable[Job], before: dict[Job, Sight]) -> dict[Job, Sight]:

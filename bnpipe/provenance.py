@@ -54,6 +54,7 @@ def _file_of(name: str) -> Path | None:
     return next((file for file in candidates if rest and file.is_file()), None)
 
 
+@cache
 def _imports(file: Path) -> list[str]:
     names: list[str] = []
     for node in ast.walk(ast.parse(file.read_bytes())):

@@ -21,7 +21,7 @@ from bnpipe.train import train_stack
 
 def train_and_record(
     condition: str,
-    settings: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
     seeds: Sequence[int],
     dataset: str,
     packed: Path,
@@ -34,14 +34,13 @@ def train_and_record(
 ) -> None:
     """Train one network for each seed and write the record; go on from a checkpoint where an earlier job left one.
 
-    settings: the fields of TrainingSettings, of all runs alike or of each. dataset: its name; packed: the file.
+    settings: see `bnpipe.settings.TrainingSettings.of_each`. dataset: its name; packed: the file.
     tf32: whether a GPU multiplies in TF32. gpus: how many the job was granted, 0 or 1. checkpoint_seconds: see
     `bnpipe.checkpoints.keeping_checkpoints`. on_evaluation: see `bnpipe.train.train_stack`. Raises InputError where
     the packed file or the device cannot be used, or where another process writes the record.
     """
     data = open_dataset(packed)
-    each = [settings] * len(seeds) if isinstance(settings, Mapping) else settings
-    trained_with = tuple(TrainingSettings.from_plain(run) for run in each)
+    trained_with = TrainingSettings.of_each(settings, len(seeds))
     with sole_writer(record), granted_device(device, tf32, gpus) as trained_on:
         origin = Origin(
             dataset=dataset,
@@ -50,7 +49,7 @@ def train_and_record(
             device=describe_device(trained_on),
             versions=versions("numpy", "torch"),
         )
-        work = {"condition": condition, "settings": each, "seeds": seeds, "origin": asdict(origin)}
+        work = {"condition": condition, "settings": settings, "seeds": seeds, "origin": asdict(origin)}
         with keeping_checkpoints(record, work, checkpoint_seconds) as checkpoints:
             curves = train_stack(trained_with, seeds, data, on_evaluation, trained_on, checkpoints)
         if trained_with[0].diagnostics:

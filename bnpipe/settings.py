@@ -56,6 +56,16 @@ class TrainingSettings:
         """Make settings of what JSON or a job's parameters hold of them: there a tuple is a list."""
         return cls(**{**values, "hidden_sizes": tuple(values["hidden_sizes"])})
 
+    @classmethod
+    def of_each(cls, values: Mapping[str, Any], runs: int) -> tuple[Self, ...]:
+        """Make the settings of each run of a stack of what a job's parameters hold of them.
+
+        There `learning_rate` and `init_std` may be lists of a value for each run.
+        """
+        rates, stds = (_repeated(values[name], runs) for name in ("learning_rate", "init_std"))
+        each = zip(rates, stds, strict=True)
+        return tuple(cls.from_plain({**values, "learning_rate": rate, "init_std": std}) for rate, std in each)
+
     @property
     def layer_sizes(self) -> tuple[int, ...]:
         """Width of every layer of units, from the pixels to the classes."""
@@ -65,6 +75,10 @@ class TrainingSettings:
     def evaluated_steps(self) -> range:
         """The steps after which the network is evaluated."""
         return range(0, self.steps, self.evaluation_interval)
+
+
+def _repeated(value: Any, runs: int) -> Sequence[Any]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value] * runs
 
 
 def common_settings(runs: Sequence[TrainingSettings]) -> TrainingSettings:

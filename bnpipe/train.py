@@ -21,6 +21,7 @@ from bnpipe.settings import TrainingSettings, common_settings
 
 CPU = torch.device("cpu")
 EVALUATION_ROWS = 500  # images evaluated at a time: activations of a stack stay in the processor's cache
+STACK_MEMORY = 150_000_000  # bytes of a stack on a CPU: one of 1.1 GB took a third longer a run
 STEPS_AT_ONCE = 100  # whose mini-batches are looked up, and brought to a GPU, together
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
 OnEvaluation = Callable[[int, Tensor], None]
@@ -39,8 +40,9 @@ def train_stack(
 ) -> Curves:
     """Train one network for each seed, side by side, and return their curves.
 
-    settings: of all runs alike, or one for each, see `bnpipe.settings.common_settings`.
-    ``on_evaluation(step, accuracy)`` is called after each evaluation with the accuracies (runs,).
+    settings: of all runs alike, or one for each, see `bnpipe.settings.common_settings`. Too many runs for one stack are
+    trained in several, one after the other. ``on_evaluation(step, accuracy)`` is called after each evaluation with the
+    accuracies (runs,) of the stack, and the step that the runs have come to, in the mean over all stacks.
     checkpoints: where the training's state is kept and, where one stands there, taken up again.
     A run whose numbers stop being finite goes on: its accuracy is what argmax makes of them.
     """
@@ -48,11 +50,11 @@ def train_stack(
     with torch.inference_mode(), one_thread(), np.errstate(over="ignore", invalid="ignore"):
         each = of_each_run(settings, len(seeds))
         size = most_runs(common_settings(each), device, len(seeds))
-        stacks = [slice(first, first + size) for first in range(0, len(seeds), size)]
+        stacks = [slice(first, min(first + size, len(seeds))) for first in range(0, len(seeds), size)]
         parts = []
         for stack in stacks:
             course = Course(each[stack], seeds[stack], dataset, device)
-            _train(course, on_evaluation, checkpoints, stack)
+            _train(course, _on_all(on_evaluation, each, stack), checkpoints, stack)
             parts.append(course.curves())
             if checkpoints and len(stacks) > 1:  # Finished stacks are not to be trained again either.
                 checkpoints.write(stack, course.state())
@@ -66,10 +68,11 @@ def of_each_run(settings: TrainingSettings | Sequence[TrainingSettings], runs: i
 
 def most_runs(settings: TrainingSettings, device: torch.device, wanted: int) -> int:
     """Say how many of the wanted runs to train side by side."""
-    if device.type == "cpu":
-        # With a layer of one unit, matrices become vectors, whose sums round by the number of runs.
-        return 1 if min(settings.layer_sizes) == 1 else wanted
-    parts = -(-wanted * memory_of_a_run(settings) // int(0.8 * free_memory(device)))
+    on_cpu = device.type == "cpu"
+    if on_cpu and min(settings.layer_sizes) == 1:
+        return 1  # Matrices become vectors, whose sums round by the number of runs.
+    room = STACK_MEMORY if on_cpu else int(0.8 * free_memory(device))
+    parts = min(wanted, -(-wanted * memory_of_a_run(settings) // room))
     return -(-wanted // parts)
 
 
@@ -233,6 +236,17 @@ class Course:
             training_set_loss=measured.pop("training_set_loss", None),
             diagnostics=measured,
         )
+
+
+def _on_all(on_evaluation: OnEvaluation, settings: Sequence[TrainingSettings], stack: slice) -> OnEvaluation:
+    """Turn the steps of a stack into those of all runs: the stacks before it took all of theirs, those behind none."""
+    steps, own = settings[0].steps, stack.stop - stack.start
+
+    def report(step: int, accuracy: Tensor) -> None:
+        taken = stack.start * steps + own * (step + 1)
+        on_evaluation(-(-taken // len(settings)) - 1, accuracy)
+
+    return report
 
 
 def _train(course: Course, on_evaluation: OnEvaluation, checkpoints: Checkpoints | None, runs: slice) -> None:

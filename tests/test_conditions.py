@@ -1,4 +1,5 @@
 import re
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from bnpipe.conditions import (
 )
 from bnpipe.config import Condition, Configuration, parse_configuration
 from bnpipe.errors import InputError
-from bnpipe.settings import TrainingSettings, common_settings
+from bnpipe.settings import TrainingSettings
 
 
 def configuration(**changes: Any) -> Configuration:
@@ -169,22 +170,37 @@ STUDY: dict[str, Any] = {
 
 def test_a_study_stacks_what_has_equal_shapes_and_takes_the_first_seeds() -> None:
     found = list(study_stacks(configuration(seeds=[7, 8, 9], studies={"rates": STUDY}), "rates"))
-    assert [(stack.arm, stack.settings[0].hidden_sizes) for stack in found] == [
+    assert [(stack.arm, stack.settings.hidden_sizes) for stack in found] == [
         (arm, sizes) for arm in ("vanilla", "batchnorm") for sizes in ((30, 30), (30,))
     ]
     for stack in found:
         assert stack.seeds == (7, 7, 8, 8)
-        assert [settings.learning_rate for settings in stack.settings] == [0.1, 1, 0.1, 1]
-        common_settings(stack.settings)
+        assert stack.learning_rates == (0.1, 1, 0.1, 1)
+        assert stack.init_stds == (0.1,) * 4
+        assert (stack.settings.learning_rate, stack.settings.init_std) == (0.1, 0.1)
 
 
-def test_a_large_stack_of_a_study_is_split_on_a_cpu_only() -> None:
-    def sizes(**changes: Any) -> list[int]:
-        made = configuration(seeds=20, studies={"rates": {**STUDY, "seeds": 20, "arms": ["vanilla"]}}, **changes)
-        return [len(stack.seeds) for stack in study_stacks(made, "rates")]
-
-    assert sizes() == [30, 10] * 2
-    assert sizes(device="cuda") == [40] * 2
+@pytest.mark.parametrize(
+    ("changes", "sizes"),
+    [
+        ({}, [30, 10]),
+        ({"device": "cuda"}, [40]),
+        ({"runs_per_job": 16}, [16, 16, 8]),
+        ({"runs_per_job": 1000}, [40]),
+        ({"runs_per_job": 39, "device": "cuda"}, [39, 1]),
+    ],
+    ids=str,
+)
+def test_a_job_of_a_study_takes_so_many_runs(changes: dict[str, Any], sizes: list[int]) -> None:
+    made = configuration(seeds=20, studies={"rates": {**STUDY, "seeds": 20, "arms": ["vanilla"]}}, **changes)
+    found = list(study_stacks(made, "rates"))
+    assert [len(stack.seeds) for stack in found] == sizes * 2  # two shapes of networks
+    runs = [
+        (stack.settings.hidden_sizes, *run)
+        for stack in found
+        for run in zip(stack.seeds, stack.learning_rates, strict=True)
+    ]
+    assert runs == list(product([(30, 30), (30,)], range(42, 62), [0.1, 1]))  # however they are cut
 
 
 def test_stacks_of_other_settings_or_seeds_have_other_names() -> None:

@@ -72,6 +72,7 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("arms", "vanilla", LIST),
     ("arms", ["vanilla", "vanilla"], NO_REPETITION),
     ("arms.1", "instancenorm", "permitted is vanilla, batchnorm, layernorm, groupnorm, rmsnorm, weightnorm"),
+    ("runs_per_job", 0, "permitted is a whole number from 1 to 1000000"),
     ("checkpoint_seconds", -1, "permitted is a whole number from 0 to 1000000"),
     ("conditions", {}, NOT_EMPTY),
     ("conditions", None, MAPPING),
@@ -207,6 +208,7 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
             "inference_accuracy": 0.01,
         },
         "chunk_size": 10,
+        "runs_per_job": None,
         "checkpoint_seconds": 60,
         "device": "cpu",
         "tf32": False,
@@ -244,13 +246,13 @@ def test_layers_are_a_list_or_a_number_of_equal_ones() -> None:
 
 def test_a_study_is_all_combinations_of_its_values() -> None:
     study = parse_configuration(GOOD, "config.yaml").studies["rates"]
-    assert [(values["learning_rate"], condition.hidden_sizes) for values, condition in study.cells] == [
+    assert [(condition.learning_rate, condition.hidden_sizes) for condition in study.cells] == [
         (0.1, (30, 30)),
         (0.1, (20, 10)),
         (1, (30, 30)),
         (1, (20, 10)),
     ]
-    assert {(condition.learning_rate, condition.init_std) for _, condition in study.cells} == {(0.1, 0.1), (1, 0.1)}
+    assert {(condition.learning_rate, condition.init_std) for condition in study.cells} == {(0.1, 0.1), (1, 0.1)}
 
 
 def test_moving_average_weight_of_one_is_permitted() -> None:

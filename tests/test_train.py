@@ -90,13 +90,34 @@ def test_a_gpu_agrees_with_the_cpu(dataset: Dataset, arm: Arm) -> None:
     assert on_gpu.finite_weights.all()
 
 
-@pytest.mark.parametrize(("free", "expected"), [(2**40, 100), (100 * 4_000_000, 50), (4_000_000, 1)])
+@pytest.mark.parametrize(("free", "expected"), [(2**40, 100), (100 * 4_000_000, 50), (4_000_000, 1), (400, 1)])
 def test_a_stack_is_split_evenly_where_a_gpu_has_no_room(
     free: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "free_memory", lambda _: free)
     monkeypatch.setattr(train, "memory_of_a_run", lambda _: 4_000_000)
     assert train.most_runs(make_settings(), torch.device("cuda"), wanted=100) == expected
+
+
+def test_a_stack_is_split_evenly_where_it_leaves_the_cache_of_a_processor() -> None:
+    wanted = (1, 30, 40, 41, 300)  # of 3.7 MB each
+    assert [train.most_runs(make_settings(), train.CPU, runs) for runs in wanted] == [1, 30, 40, 21, 38]
+    assert train.most_runs(make_settings(hidden_sizes=(20, 20)), train.CPU, 130) == 130
+
+
+def test_a_split_stack_gives_the_same_bytes_and_reports_the_mean_of_its_steps(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = [make_settings(hidden_sizes=(20, 20), learning_rate=rate) for rate in (0.01, 1.0, 0.1, 0.2, 0.3)]
+    whole = train_stack(settings, [42, 43, 42, 43, 44], dataset)
+    monkeypatch.setattr(train, "STACK_MEMORY", 2 * train.memory_of_a_run(settings[0]))
+    seen: list[tuple[int, int]] = []
+    split = train_stack(
+        settings, [42, 43, 42, 43, 44], dataset, lambda step, accuracy: seen.append((step, len(accuracy)))
+    )
+    assert_same_bytes(split, whole)
+    # Of 130 steps, after 1, 61 and 121 of two runs of five, of four, and of the last one; rounded up, counted from 0.
+    assert seen == [(0, 2), (24, 2), (48, 2), (52, 2), (76, 2), (100, 2), (104, 1), (116, 1), (128, 1)]
 
 
 def test_a_run_that_overflows_is_recorded_and_goes_on(dataset: Dataset) -> None:
@@ -297,12 +318,12 @@ def test_finished_stacks_of_a_job_are_not_trained_again(dataset: Dataset, tmp_pa
 
     def stop_in_the_second(step: int, _: torch.Tensor) -> None:
         seen.append(step)
-        if seen == [0, 60, 0]:
+        if seen == [0, 30, 35]:  # of both runs in the mean
             raise StoppedError
 
     with pytest.raises(StoppedError):
         train_stack(settings, [42, 43], dataset, stop_in_the_second, checkpoints=Checkpoints(tmp_path / "r", {}, 1e9))
     again = Checkpoints(tmp_path / "r", {}, 1e9)
     resumed = train_stack(settings, [42, 43], dataset, lambda step, _: seen.append(step), checkpoints=again)
-    assert seen[3:] == [0, 60]  # of the second alone
+    assert seen[3:] == [35, 65]  # of the second alone
     assert_same_bytes(resumed, train_stack(settings, [42, 43], dataset))

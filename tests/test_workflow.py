@@ -58,6 +58,7 @@ CONFIGURATION: dict[str, Any] = {
     "hidden_sizes": [20] * 9,
     "evaluation_interval": 8,
     "chunk_size": 2,
+    "runs_per_job": 6,
 }
 
 
@@ -271,16 +272,16 @@ def test_a_change_of_tables_trains_nothing_and_one_of_networks_trains_all(workpl
         assert {"tables", "claims", "report"} <= planned
 
 
-def test_another_folder_one_core_and_another_chunk_size_give_the_same_bytes(
+def test_another_folder_one_core_and_jobs_of_other_sizes_give_the_same_bytes(
     workplace: Workplace, tmp_path: Path
 ) -> None:
     other = Workplace(tmp_path)
     other.run("--cores", "1")
     assert other.contents().items() <= workplace.contents().items()  # there all studies were asked for
-    other.configure(chunk_size=3)
+    other.configure(chunk_size=3, runs_per_job=4)
     other.run()
-    for name in ("accuracy", "summary", "comparison"):
-        assert filecmp.cmp(other.results / f"tables/{name}.csv", workplace.results / f"tables/{name}.csv", False)
+    for name in ("tables/accuracy", "tables/summary", "tables/comparison", "studies/precision/accuracy"):
+        assert filecmp.cmp(other.results / f"{name}.csv", workplace.results / f"{name}.csv", False)
 
 
 def test_the_shim_for_the_catalog_is_the_same_workflow(workplace: Workplace) -> None:

@@ -15,7 +15,7 @@ rule claims:
     params:
         code=code_digest("claims"),
         tables=CLAIM_TABLES,
-        conditions=condition_settings(),
+        conditions=condition_settings,
         smallest_effects=configuration.smallest_effects.model_dump(),
     script:
         "../scripts/claims.py"

@@ -1,6 +1,7 @@
 # Shared by all rules, the configuration, the grid of work, and where things are.
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from bnpipe.conditions import (
@@ -42,8 +43,7 @@ CHUNKS = list(dict.fromkeys(chunk for _, _, chunk in STACKS))
 FIRST = CONDITIONS[0]
 EXAMINED = CONDITIONS[:20]  # as many as fit into a figure
 FIRST_SETTINGS = plain_settings(configuration.conditions[FIRST], "batchnorm")
-STUDIES = {name: list(study_stacks(configuration, name)) for name in configuration.studies}
-STUDY_STACKS = {(stack.study, stack.name): stack for stacks_of_one in STUDIES.values() for stack in stacks_of_one}
+STUDIES = list(configuration.studies)
 # The seed that is shown alone: the tutorial's own where it was run.
 SHOWN_SEED = FIRST_SEED if FIRST_SEED in configuration.seeds else configuration.seeds[0]
 # Those that are looked into more closely, as many as one job bears: an interval gains little from more.
@@ -98,10 +98,11 @@ CLAIM_TABLES = ["accuracy", "runs", "initialization", "inference"]
 INITIALIZATIONS = ["small", "xavier", "unit"]
 DEFAULT_STUDIES = [name for name, study in configuration.studies.items() if study.default]
 CONDITION_FIGURES = ["single_seed", "all_seeds", *["diagnostics"] * configuration.diagnostics]
+# What the page shows.
 FIGURES = [
     *["overview", "states", "claims", "mechanics", "inference", "initialization/growth"],
     *expand("initialization/{start}_{kind}", start=INITIALIZATIONS, kind=["layers", "histograms", "growth"]),
-    *expand("{condition}/{kind}", condition=CONDITIONS, kind=CONDITION_FIGURES),
+    *expand("{condition}/{kind}", condition=EXAMINED, kind=CONDITION_FIGURES),
     *[f"studies/{name}" for name in DEFAULT_STUDIES],
 ]
 
@@ -191,6 +192,15 @@ def condition_records(wildcards):
     return [record(STACKS[wildcards.condition, arm, chunk]) for arm in ARMS for chunk in CHUNKS]
 
 
+def condition_figures(wildcards):
+    names = expand("{condition}/{kind}", condition=CONDITIONS, kind=CONDITION_FIGURES)
+    return [results(f"figures/{name}.{format}") for name in names for format in ("svg", "png")]
+
+
+def all_records(wildcards):
+    return [record(stack) for stack in STACKS.values()]
+
+
 def stack_settings(wildcards):
     stack = known_stack(wildcards)
     return plain_settings(configuration.conditions[stack.condition], stack.arm)
@@ -200,7 +210,7 @@ def examined_settings():
     return {name: {arm: plain_settings(configuration.conditions[name], arm) for arm in ARMS} for name in EXAMINED}
 
 
-def condition_settings():
+def condition_settings(wildcards):
     return {
         name: condition.model_dump(mode="json", exclude_defaults=True)
         for name, condition in configuration.conditions.items()
@@ -221,9 +231,14 @@ def study_of(wildcards):
     return configuration.studies[wildcards.study]
 
 
+@cache  # and no sooner than it is asked for: every job of a cluster reads this file anew
+def stacks_of(study):
+    return {stack.name: stack for stack in study_stacks(configuration, study)}
+
+
 def study_records(wildcards):
     study_of(wildcards)
-    return [study_record(stack) for stack in STUDIES[wildcards.study]]
+    return [study_record(stack) for stack in stacks_of(wildcards.study).values()]
 
 
 def swept(wildcards):
@@ -246,17 +261,18 @@ def pair_settings(wildcards):
 
 def known_study_stack(wildcards):
     study_of(wildcards)
-    if (wildcards.study, wildcards.stack) not in STUDY_STACKS:
+    if wildcards.stack not in stacks_of(wildcards.study):
         raise WorkflowError(f"study {wildcards.study}: has no stack {wildcards.stack}; ask for its figure instead")
-    return STUDY_STACKS[wildcards.study, wildcards.stack]
+    return stacks_of(wildcards.study)[wildcards.stack]
 
 
 def study_settings(wildcards):
-    return [asdict(settings) for settings in known_study_stack(wildcards).settings]
+    stack = known_study_stack(wildcards)
+    return {**asdict(stack.settings), "learning_rate": stack.learning_rates, "init_std": stack.init_stds}
 
 
 def study_steps(wildcards):
-    return known_study_stack(wildcards).settings[0].steps
+    return known_study_stack(wildcards).settings.steps
 
 
 def study_seeds(wildcards):

@@ -164,7 +164,7 @@ use rule claims as all_claims with:
     params:
         code=code_digest("claims"),
         tables=list(ALL_CLAIM_TABLES),
-        conditions=condition_settings(),
+        conditions=condition_settings,
         smallest_effects=configuration.smallest_effects.model_dump(),
 
 

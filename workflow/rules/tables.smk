@@ -1,7 +1,7 @@
 rule tables:
     """Collect the records of all runs into tidy tables."""
     input:
-        records=[record(stack) for stack in STACKS.values()],
+        records=all_records,
     output:
         accuracy=table("accuracy"),
         layers=table("layers"),
