@@ -29,13 +29,13 @@ def autopsies(curves: Curves) -> list[Finding]:
     healthy     none of these
     Without diagnostics only overflow is known, and its step; the state is else "unknown".
     """
-    return [_examine(curves, run) for run in range(len(curves.seeds))]
+    return [_examine(curves, run, int(step)) for run, step in enumerate(curves.first_nonfinite_step)]
 
 
-def _examine(curves: Curves, run: int) -> Finding:
-    if curves.first_nonfinite_step[run] >= 0:
+def _examine(curves: Curves, run: int, first_nonfinite_step: int) -> Finding:
+    if first_nonfinite_step >= 0:
         if curves.failure is None:
-            return Finding("overflow", int(curves.first_nonfinite_step[run]))
+            return Finding("overflow", first_nonfinite_step)
         step, layer, place = map(int, curves.failure[run])
         return Finding("overflow", step, layer + 1, OVERFLOW_PLACES[place])
     if not curves.diagnostics:

@@ -47,6 +47,7 @@ def make_report(
     template: Path,
     tutorial: Path,
     configuration: Mapping[str, Any],
+    conditions: Sequence[str],
     studies: Sequence[str],
     dataset: str,
     dataset_name: str,
@@ -57,14 +58,14 @@ def make_report(
     """Render the page from the CSV and SVG files in the folder of results.
 
     template: Jinja2. tutorial: YAML, what the tutorial reports of which settings. configuration: plain values, as
-    shown on the page. studies: names of those to show. dataset: its title; dataset_name: as in paths. Raises
-    InputError where a file is missing or damaged.
+    shown on the page. conditions, studies: names of those to show. dataset: its title; dataset_name: as in paths.
+    Raises InputError where a file is missing or damaged.
     """
     names = ("runs", "summary", "comparison", "origins", "mechanics_summary")
     data = {name: read_table(results / f"tables/{name}.csv") for name in names}
     claims = read_table(results / "tables/claims.csv")
     reported = yaml.safe_load(_read(tutorial))
-    conditions: Mapping[str, Mapping[str, Any]] = configuration["conditions"]
+    settings_of: Mapping[str, Mapping[str, Any]] = configuration["conditions"]
     _render(
         template,
         output,
@@ -82,14 +83,16 @@ def make_report(
             "arms": configuration["arms"],
             "diagnostics": configuration["diagnostics"],
             "configuration": yaml.safe_dump(dict(configuration), sort_keys=False, default_flow_style=None, width=100),
+            "conditions": len(settings_of),
+            "shown_runs": data["runs"][data["runs"]["condition"].isin(conditions)],
             "sections": [
                 Section(
                     name=name,
-                    settings=settings,
-                    tutorial=_tutorial_text(reported, settings) if is_mnist else None,
+                    settings=settings_of[name],
+                    tutorial=_tutorial_text(reported, settings_of[name]) if is_mnist else None,
                     findings=findings(name, data["summary"], data["comparison"], data["runs"]),
                 )
-                for name, settings in conditions.items()
+                for name in conditions
             ],
         },
     )

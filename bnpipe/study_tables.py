@@ -5,7 +5,7 @@ runs        one row a run
 summary     one row a combination of swept values and arm: accuracies and states of its runs in short
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,10 @@ def make_study_tables(
     swept: names of the settings that differ between its conditions; they become columns, the first ones.
     Raises InputError, naming the records, where these cannot be read or were trained on different data.
     """
-    read = [(read_record(path), path.relative_to(relative_to).as_posix()) for path in records]
-    check_one_dataset(pd.concat([origin_of(record, name) for record, name in read]))
-    all_runs = pd.concat([_with_swept(runs_of(record, name), record, swept) for record, name in read])
-    evaluations = pd.concat([_with_swept(evaluations_of(record), record, swept) for record, _ in read])
+    origins, all_runs, evaluations = (
+        pd.concat(tables) for tables in zip(*_tables_of(records, swept, relative_to), strict=True)
+    )
+    check_one_dataset(origins)
     # Records and the runs in them stand in the order of the configuration: by arm, by swept value, by seed.
     write_table(all_runs, runs)
     write_table(evaluations.dropna(axis="columns", how="all"), accuracy)
@@ -57,6 +57,14 @@ def summary_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
         first_bad = group["first_bad_step"].min(), group["first_bad_layer"].min()
         rows.append((*values, len(group), diverged.sum(), *estimate, *states, *first_bad))
     return pd.DataFrame(rows, columns=[*keys, *SUMMARY_COLUMNS])
+
+
+def _tables_of(records: Sequence[Path], swept: Sequence[str], relative_to: Path) -> Iterator[tuple[pd.DataFrame, ...]]:
+    """Go through the records, one in memory at a time: the origin of each, its runs and their evaluations."""
+    for path in records:
+        record, name = read_record(path), path.relative_to(relative_to).as_posix()
+        runs, evaluations = runs_of(record, name), evaluations_of(record)
+        yield origin_of(record, name), _with_swept(runs, record, swept), _with_swept(evaluations, record, swept)
 
 
 def _with_swept(rows: pd.DataFrame, record: Record, swept: Sequence[str]) -> pd.DataFrame:

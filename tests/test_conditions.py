@@ -175,8 +175,8 @@ def test_a_study_stacks_what_has_equal_shapes_and_takes_the_first_seeds() -> Non
     ]
     for stack in found:
         assert stack.seeds == (7, 7, 8, 8)
-        assert stack.learning_rates == (0.1, 1, 0.1, 1)
-        assert stack.init_stds == (0.1,) * 4
+        assert list(stack.learning_rates) == [0.1, 1, 0.1, 1]
+        assert set(stack.init_stds) == {0.1}
         assert (stack.settings.learning_rate, stack.settings.init_std) == (0.1, 0.1)
 
 

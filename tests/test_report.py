@@ -74,6 +74,7 @@ def render(made: Path, **changes: Any) -> str:
         "template": PAGE / "report.html.j2",
         "tutorial": PAGE / "tutorial.yaml",
         "configuration": CONFIGURATION,
+        "conditions": ["tanh"],
         "studies": ["precision"],
         "dataset": "MNIST",
         "dataset_name": "mnist",
@@ -172,6 +173,19 @@ def test_other_data_is_said_and_not_compared_with_the_tutorial(made: Path) -> No
 def test_other_settings_are_not_compared_with_the_tutorial(made: Path) -> None:
     tanh = {**CONFIGURATION["conditions"]["tanh"], "learning_rate": 0.02}
     assert TUTORIAL not in render(made, configuration={**CONFIGURATION, "conditions": {"tanh": tanh}})
+
+
+def test_of_many_conditions_the_first_are_shown_and_the_page_says_so(made: Path) -> None:
+    tanh = CONFIGURATION["conditions"]["tanh"]
+    of_both = pd.concat([read_table(made / "tables/runs.csv").assign(condition=name) for name in ("tanh", "more")])
+    write_table(of_both, made / "tables/runs.csv")
+    page = render(made, configuration={**CONFIGURATION, "conditions": {"tanh": tanh, "more": tanh}})
+    assert "Shown below are the first 1 of the 2 conditions" in page
+    assert "2 conditions, vanilla against batchnorm, 2 seeds each: 8 networks trained" in page
+    assert "Table of 4 runs" in page
+    assert 'id="condition-tanh"' in page
+    assert 'id="condition-more"' not in page
+    assert "Shown below" not in render(made)
 
 
 def test_text_is_escaped(made: Path) -> None:

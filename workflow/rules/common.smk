@@ -42,6 +42,9 @@ CHUNKS = list(dict.fromkeys(chunk for _, _, chunk in STACKS))
 # The condition that is looked into more closely, with batch normalization whatever the arms.
 FIRST = CONDITIONS[0]
 EXAMINED = CONDITIONS[:20]  # as many as fit into a figure
+EXAMINED_NOTE = (
+    source.title if EXAMINED == CONDITIONS else f"{source.title}, first {len(EXAMINED)} of {len(CONDITIONS)} conditions"
+)
 FIRST_SETTINGS = plain_settings(configuration.conditions[FIRST], "batchnorm")
 STUDIES = list(configuration.studies)
 # The seed that is shown alone: the tutorial's own where it was run.

@@ -44,14 +44,14 @@ rule states_figure:
     params:
         code=code_digest("figures.diagnostics"),
         conditions=EXAMINED,
-        note=source.title,
+        note=EXAMINED_NOTE,
         arms=ARMS,
     script:
         "../scripts/states_figure.py"
 
 
 rule overview_figure:
-    """Draw all conditions side by side."""
+    """Draw the conditions side by side."""
     input:
         tables=[TABLES["accuracy"], TABLES["runs"]],
     output:
@@ -65,8 +65,8 @@ rule overview_figure:
         runtime=growing(30),
     params:
         code=code_digest("figures.curves"),
-        conditions=CONDITIONS,
-        note=source.title,
+        conditions=EXAMINED,
+        note=EXAMINED_NOTE,
         arms=ARMS,
     script:
         "../scripts/overview_figure.py"

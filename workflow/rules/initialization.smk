@@ -83,7 +83,7 @@ rule growth_figure:
     params:
         code=code_digest("figures.initialization"),
         conditions=EXAMINED,
-        note=source.title,
+        note=EXAMINED_NOTE,
         arms=ARMS,
     script:
         "../scripts/growth_figure.py"

@@ -18,6 +18,7 @@ rule report:
     params:
         code=code_digest("report"),
         configuration=shareable(configuration, source.name),
+        conditions=EXAMINED,
         studies=DEFAULT_STUDIES,
         dataset=source.title,
         dataset_name=source.name,

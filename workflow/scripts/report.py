@@ -16,6 +16,7 @@ if __name__ == "__main__":
             template=Path(snakemake.input.templates[0]),
             tutorial=Path(snakemake.input.tutorial),
             configuration=snakemake.params.configuration,
+            conditions=snakemake.params.conditions,
             studies=snakemake.params.studies,
             dataset=snakemake.params.dataset,
             dataset_name=snakemake.params.dataset_name,
