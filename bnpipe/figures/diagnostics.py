@@ -76,6 +76,7 @@ def draw_states(runs: pd.DataFrame, conditions: Sequence[str], note: str, arms: 
 
     runs: the table of this name. conditions, arms: in the order to draw. note: what stands above the axes.
     """
+    runs = runs[runs["condition"].isin(conditions)]
     of_bars = runs.groupby(["condition", "arm"])
     lines = of_bars["state"].nunique().max()  # of text beside a bar, at most
     height = 1.2 + len(conditions) * (0.4 + len(arms) * (0.12 + 0.14 * lines))

@@ -10,7 +10,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -23,11 +24,14 @@ from bnpipe.tables import alike
 MAP = {"learning_rate", "init_std"}  # the swept settings of which maps are drawn
 COLOUR_MAP = matplotlib.colormaps["cividis"]  # reads the same to the colour-blind
 MOST_CURVES = 8  # in one panel
+MOST_PLACES, MOST_VARIATIONS = 20, 8  # drawn side by side, of the first swept setting and of the others
+MOST_WRITTEN = 12  # values along an axis of a map, if its cells are to be read
 IN_A_ROW = 3  # panels
 WIDTH = 3.4  # of a panel, in inches
 DIVERGED = "\N{MULTIPLICATION SIGN}: diverged"
 EXPLANATION = f"every seed, mean and its 95% interval; {DIVERGED}, never averaged with others"
 MAP_EXPLANATION = f"every seed, mean of those that stayed finite, and how many are not healthy; {DIVERGED}"
+LARGE_MAP_EXPLANATION = "mean of the runs that stayed finite"
 
 
 class Look(NamedTuple):
@@ -55,30 +59,40 @@ def draw_study(accuracy: pd.DataFrame, runs: pd.DataFrame, swept: Sequence[str],
     runs = runs.assign(diverged=runs["first_nonfinite_step"].notna())
     if set(swept) == MAP and pd.api.types.is_numeric_dtype(runs["init_std"]):
         return draw_maps(runs, about, note)
+    labelled = with_labels(runs, swept)
+    shown = labelled[first_cells(labelled)]
+    if len(shown) < len(labelled):
+        cells, of = (table.drop_duplicates(["variant", "place"]) for table in (shown, labelled))
+        note = f"{note}; the first {len(cells)} of {len(of)} cells, all are in summary.csv"
     keys = [*swept, "arm", "seed"]
-    curves = accuracy.merge(runs[[*keys, "diverged"]], on=keys)
-    return draw_cells(with_labels(curves, swept), with_labels(runs, swept), _spoken(swept[0]), about, note)
+    curves = accuracy.merge(shown[[*keys, "diverged"]], on=keys)
+    return draw_cells(with_labels(curves, swept), shown, _spoken(swept[0]), about, note)
 
 
 def draw_maps(runs: pd.DataFrame, about: str, note: str) -> Figure:
     """Draw final accuracy over learning rate and init std, and against the effective learning rate; an arm a row.
 
     runs: the table of this name, with a column `diverged`. Where nothing but learning rate / init std^2 matters, the
-    lines of all init stds are one.
+    lines of all init stds are one. Of large maps no cell is written in and no run is drawn; a scale of colours stands
+    beside them.
     """
     arms = _unique(runs["arm"])
+    is_large = max(runs["learning_rate"].nunique(), runs["init_std"].nunique()) > MOST_WRITTEN
     figure = Figure(figsize=(3 * WIDTH, 2.8 * len(arms) + 1.2), layout="constrained")
     grid = figure.subplots(len(arms), 2, squeeze=False, sharex="col", sharey="col", width_ratios=(1.2, 1))
     for row, arm in zip(grid, arms, strict=True):
-        _draw_map(row[0], runs[runs["arm"] == arm])
-        _draw_effective_rates(row[1], runs[runs["arm"] == arm])
+        _draw_map(row[0], runs[runs["arm"] == arm], is_large)
+        _draw_effective_rates(row[1], runs[runs["arm"] == arm], is_large)
         for axes in row:
             axes.set_title(arm)
+    if is_large:
+        scale = ScalarMappable(Normalize(0, 1), COLOUR_MAP)
+        figure.colorbar(scale, ax=grid[:, 0].tolist(), label="final accuracy; grey: all runs diverged")
     grid[-1, 0].set_xlabel("learning rate")
     grid[-1, 1].set_xlabel("effective learning rate: learning rate / init std²")
     handles, labels = grid[0, 1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    _entitle(figure, about, note, runs, MAP_EXPLANATION)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
+    _entitle(figure, about, note, runs, MAP_EXPLANATION if not is_large else LARGE_MAP_EXPLANATION)
     return figure
 
 
@@ -112,6 +126,15 @@ def with_labels(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     for name, ticks in zip(swept[1:], others, strict=True):
         variation = variation + f", {_spoken(name)}: " + ticks
     return table.assign(place=place, variation=variation, variant=table["arm"] + variation)
+
+
+def first_cells(runs: pd.DataFrame) -> pd.Series:
+    """Choose the rows that a figure of cells holds: of the first MOST_PLACES places, and MOST_VARIATIONS variations.
+
+    runs: with the columns of `with_labels`.
+    """
+    places, variations = _unique(runs["place"])[:MOST_PLACES], _unique(runs["variation"])[:MOST_VARIATIONS]
+    return runs["place"].isin(places) & runs["variation"].isin(variations)
 
 
 def looks_of(runs: pd.DataFrame) -> dict[str, Look]:
@@ -194,23 +217,32 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, looks: dict[str, Look]) -> No
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
 
 
-def _draw_map(axes: Axes, runs: pd.DataFrame) -> None:
-    """Colour every cell by the mean of its finite runs, and write it in."""
+def _draw_map(axes: Axes, runs: pd.DataFrame, is_large: bool) -> None:
+    """Colour every cell by the mean of its finite runs; where the map is not large, write it in."""
     rates, stds = _unique(runs["learning_rate"]), _unique(runs["init_std"])
     axes.set_facecolor("#BBBBBB")  # of a cell without a finite run
     finite = runs[~runs["diverged"]]
     means = finite.pivot_table(index="init_std", columns="learning_rate", values="final_accuracy")
     means = means.reindex(index=stds, columns=rates)
-    axes.pcolormesh(np.ma.masked_invalid(means), cmap=COLOUR_MAP, vmin=0, vmax=1, edgecolors="white")
-    for (row, std), (column, rate) in product(enumerate(stds), enumerate(rates)):
+    look: dict[str, Any] = {"rasterized": True} if is_large else {"edgecolors": "white"}
+    axes.pcolormesh(np.ma.masked_invalid(means), cmap=COLOUR_MAP, vmin=0, vmax=1, **look)
+    if not is_large:
+        _write_cells(axes, means, runs)
+    for axis, values in ((axes.xaxis, rates), (axes.yaxis, stds)):
+        named = np.arange(0, len(values), -(-len(values) // MOST_WRITTEN))
+        axis.set_ticks(named + 0.5, [_tick(values[number]) for number in named])
+    axes.tick_params(axis="x", rotation=90 if is_large else 0)
+    axes.set_ylabel("init std")
+    axes.grid(visible=False)
+
+
+def _write_cells(axes: Axes, means: pd.DataFrame, runs: pd.DataFrame) -> None:
+    """Write into each cell what stands in it; means: init stds x learning rates."""
+    for (row, std), (column, rate) in product(enumerate(means.index), enumerate(means.columns)):
         cell = runs[(runs["init_std"] == std) & (runs["learning_rate"] == rate)]
         mean = means.loc[std, rate]
         colour = "white" if mean < 0.5 else "black"
         axes.text(column + 0.5, row + 0.5, _written(mean, cell), color=colour, ha="center", va="center", fontsize=7)
-    axes.set_xticks(np.arange(len(rates)) + 0.5, [_tick(rate) for rate in rates])
-    axes.set_yticks(np.arange(len(stds)) + 0.5, [_tick(std) for std in stds])
-    axes.set_ylabel("init std")
-    axes.grid(visible=False)
 
 
 def _written(mean: float, runs: pd.DataFrame) -> str:
@@ -220,18 +252,21 @@ def _written(mean: float, runs: pd.DataFrame) -> str:
     return "\n".join([*shown, *(f"{count} {state}" for state, count in states.items())])
 
 
-def _draw_effective_rates(axes: Axes, runs: pd.DataFrame) -> None:
-    """Draw final accuracy against learning rate / init std^2, the cells of an init std a line."""
+def _draw_effective_rates(axes: Axes, runs: pd.DataFrame, is_large: bool) -> None:
+    """Draw final accuracy against learning rate / init std^2, the cells of an init std a line; some lines are named."""
     runs = runs.assign(rate=runs["learning_rate"] / runs["init_std"] ** 2)
     stds = _unique(runs["init_std"])
+    named = stds[:: -(-len(stds) // MOST_WRITTEN)]
     for std, shade, marker in zip(stds, np.linspace(0, 0.9, len(stds)), cycle(MARKERS.values()), strict=False):
         colour = to_hex(COLOUR_MAP(shade))
         of_std = runs[runs["init_std"] == std]
         finite, diverged = (of_std[of_std["diverged"] == state] for state in (False, True))
-        axes.plot(finite["rate"], finite["final_accuracy"], marker, color=colour, markersize=3, alpha=0.3)
-        axes.plot(diverged["rate"], diverged["final_accuracy"], "x", color=colour, markersize=5)
+        if not is_large:
+            axes.plot(finite["rate"], finite["final_accuracy"], marker, color=colour, markersize=3, alpha=0.3)
+            axes.plot(diverged["rate"], diverged["final_accuracy"], "x", color=colour, markersize=5)
         means = finite.groupby("rate")["final_accuracy"].mean()
-        axes.plot(means.index, means, marker=marker, markersize=5, color=colour, label=f"init std {std:g}")
+        look: dict[str, Any] = {"linewidth": 0.8} if is_large else {"marker": marker, "markersize": 5}
+        axes.plot(means.index, means, color=colour, label=f"init std {std:g}" if std in named else None, **look)
     axes.set_xscale("log")
     axes.set_ylim(0, 1)
     axes.set_ylabel("final validation accuracy")

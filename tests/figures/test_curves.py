@@ -74,6 +74,11 @@ def test_diverged_runs_are_counted_and_not_averaged_with_others(accuracy: pd.Dat
     assert heights(means["vanilla (n = 3, 1 diverged)"]) == pytest.approx([0.105, 0.165, 0.225])
 
 
+def test_the_overview_shows_the_named_conditions_alone(accuracy: pd.DataFrame) -> None:
+    figure = draw_overview(accuracy, ["third", "relu"], "MNIST, first 2 of 4 conditions", ARMS)
+    assert [axes.get_title() for axes in figure.axes] == ["third", "relu"]
+
+
 def test_the_overview_shows_every_condition_on_one_scale(accuracy: pd.DataFrame) -> None:
     with style():
         figure = draw_overview(accuracy, ["relu", "tanh", "third", LONG_NAME], "MNIST", ARMS)

@@ -177,9 +177,11 @@ def test_a_bar_has_a_part_for_each_state_with_its_number_of_runs() -> None:
         *[("tanh", "batchnorm", "unknown", None, None, None)] * 6,
         *[("tanh", "vanilla", "overflow", 3, None, None)] * 6,
     )
+    more = states_table(*[("not shown", "vanilla", "saturated", 0, 1, None)] * 9)
     with style():
-        figure = draw_states(runs, ["tanh", "relu"], "MNIST", ARMS)
+        figure = draw_states(pd.concat([runs, more]), ["tanh", "relu"], "MNIST", ARMS)
     tanh, relu = figure.axes
+    assert relu.get_xlim() == (0, 6)
     assert [axes.get_title(loc="left") for axes in (tanh, relu)] == ["tanh", "relu"]
     assert [label.get_text() for label in relu.get_yticklabels()] == ARMS
     assert relu.yaxis_inverted()  # the first arm on top

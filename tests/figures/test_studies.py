@@ -188,6 +188,31 @@ def test_where_only_the_effective_rate_matters_lines_of_all_init_stds_are_one(ma
     ]  # meets the other at 1
 
 
+def test_a_large_map_is_coloured_and_not_written_in() -> None:
+    values = [round(0.01 * 1.2**number, 5) for number in range(25)]
+    accuracy, runs = make_tables({"learning_rate": values, "init_std": [0.1, 1]}, ["batchnorm"])
+    figure = drawn((accuracy, runs), ["learning_rate", "init_std"])
+    grid, lines, scale = figure.axes
+    (mesh,) = (child for child in grid.collections if isinstance(child, QuadMesh))
+    assert np.asarray(mesh.get_array()).shape == (2, 25)
+    assert texts(grid) == []
+    assert [tick.get_text() for tick in grid.get_xticklabels()] == [f"{value:g}" for value in values[::3]]
+    assert grid.get_xticks().tolist() == [number + 0.5 for number in range(0, 25, 3)]
+    assert {len(heights(line)) for line in lines.get_lines()} == {25}  # means alone
+    assert "final accuracy" in scale.get_ylabel()
+
+
+def test_of_many_cells_the_first_are_drawn_and_the_figure_says_so() -> None:
+    sweep: dict[str, list[Any]] = {"batch_size": list(range(2, 24)), "hidden_sizes": [f"{n} x 9" for n in range(1, 10)]}
+    figure = drawn(make_tables(sweep, ["vanilla"]), list(sweep))
+    final, *_ = figure.axes
+    assert [tick.get_text() for tick in final.get_xticklabels()] == [str(size) for size in range(2, 22)]
+    assert len(figure.legends[0].get_texts()) == 8
+    said = " ".join(figure.get_suptitle().split())
+    assert "the first 160 of 198 cells, all are in summary.csv" in said
+    assert "first" not in drawn(make_tables({"batch_size": [2, 3]}), ["batch_size"]).get_suptitle()
+
+
 def test_initializations_by_name_have_no_map() -> None:
     sweep: dict[str, list[Any]] = {"learning_rate": [0.01, 1.0], "init_std": ["0.1", "xavier"]}
     figure = drawn(make_tables(sweep), list(sweep))
