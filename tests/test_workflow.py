@@ -193,6 +193,27 @@ def test_more_seeds_of_a_study_train_the_new_ones_and_another_question_none(work
     assert (planned["train"], planned["train_study"]) == (0, 2)
 
 
+def test_a_study_made_in_batches_has_the_same_bytes(workplace: Workplace, tmp_path: Path) -> None:
+    workplace.run("study_learning_rate_and_init")
+    other, made = Workplace(tmp_path), Path("studies/learning_rate_and_init")
+    for number, trained in ((1, 2), (2, 4)):  # of four jobs
+        other.run("study_learning_rate_and_init", "--batch", f"study_tables={number}/2")
+        assert len(list((other.results / made).rglob("*.safetensors"))) == trained
+    for path in (other.results / made).rglob("*"):
+        assert path.is_dir() or path.read_bytes() == (workplace.results / path.relative_to(other.results)).read_bytes()
+    assert (other.results / made / "summary.csv").is_file()
+    assert other.planned("study_learning_rate_and_init") == {}
+
+
+def test_of_many_conditions_all_are_trained_and_the_first_are_shown(workplace: Workplace) -> None:
+    conditions = {f"c{number}": CONFIGURATION["conditions"]["tanh"] for number in range(30)}
+    workplace.configure(conditions=conditions)
+    planned = workplace.planned()
+    assert (planned["train"], planned["condition_figures"]) == (30 * 2 * 2, 30)
+    reported = workplace.planned(f"{workplace.results.relative_to(workplace.folder)}/report.html")
+    assert reported["condition_figures"] == 20
+
+
 def test_a_second_run_has_nothing_to_do(workplace: Workplace) -> None:
     assert workplace.planned() == {}
 
