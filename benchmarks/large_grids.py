@@ -32,7 +32,7 @@ ARMS = 2
 NAMED = (100, 1000, 10_000)  # conditions
 CELLS = (100, 1000, 10_000)  # of a study
 MILLION = 50_000  # cells, of 10 seeds and 2 arms
-RUNS_PER_JOB = (10, 30, 100, 300)
+RUNS_PER_JOB = (300, 100, 30, 10)
 BATCHES = (1, 10, 100)
 MOST_JOBS = 50_000  # planned at once
 FILES_OF_A_JOB = 4  # record, log, benchmark, and what Snakemake keeps on the record
@@ -93,8 +93,8 @@ def named(conditions: int) -> dict[str, Any]:
 
 
 def study(cells: int, runs_per_job: int) -> dict[str, Any]:
-    """Return a configuration with a study of so many cells, an almost square map."""
-    rates = math.isqrt(cells)
+    """Return a configuration with a study of so many cells, a map as square as they allow."""
+    rates = next(side for side in range(math.isqrt(cells), 0, -1) if cells % side == 0)
     sweep = {
         "learning_rate": [1e-3 * 1.02**number for number in range(rates)],
         "init_std": [1e-2 * 1.02**number for number in range(cells // rates)],

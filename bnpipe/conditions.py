@@ -1,6 +1,6 @@
 """From a configuration to the grid of work: which stacks of runs there are, and what each is trained with."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -64,17 +64,26 @@ def study_stacks(configuration: Configuration, name: str) -> Iterator[StudyStack
     study = configuration.studies[name]
     seeds = configuration.seeds[: study.seeds]
     for arm in study.arms or configuration.arms:
-        alike: dict[TrainingSettings, list[Condition]] = {}
-        for condition in study.cells:
-            settings = training_settings(configuration, condition, arm)
-            alike.setdefault(replace(settings, learning_rate=0, init_std=0), []).append(condition)
-        for common, group in alike.items():
-            runs = [(each.learning_rate, each.init_std, seed) for seed in seeds for each in group]
-            size = configuration.runs_per_job or (STUDY_RUNS if configuration.device == "cpu" else len(runs))
-            for first in range(0, len(runs), size):
-                rates, stds, own_seeds = zip(*runs[first : first + size], strict=True)
-                settings = replace(common, learning_rate=rates[0], init_std=stds[0])
-                yield StudyStack(name, arm, settings, rates, stds, own_seeds)
+        for group in _alike(study.cells):
+            shared = training_settings(configuration, group[0], arm)
+            # Of each run, seed by seed.
+            rates = [cell.learning_rate for cell in group] * len(seeds)
+            stds = [cell.init_std for cell in group] * len(seeds)
+            own_seeds = [seed for seed in seeds for _ in group]
+            size = configuration.runs_per_job or (STUDY_RUNS if configuration.device == "cpu" else len(own_seeds))
+            for first in range(0, len(own_seeds), size):
+                job = slice(first, first + size)
+                settings = replace(shared, learning_rate=rates[first], init_std=stds[first])
+                yield StudyStack(name, arm, settings, tuple(rates[job]), tuple(stds[job]), tuple(own_seeds[job]))
+
+
+def _alike(cells: Iterable[Condition]) -> Iterable[list[Condition]]:
+    """Group the conditions that differ in what may differ within a stack alone, in the order of the first of each."""
+    groups: dict[tuple[Any, ...], list[Condition]] = {}
+    for cell in cells:
+        shared = tuple(value for name, value in cell if name not in ("learning_rate", "init_std"))
+        groups.setdefault(shared, []).append(cell)
+    return groups.values()
 
 
 def training_settings(configuration: Configuration, condition: Condition, arm: Arm) -> TrainingSettings:
