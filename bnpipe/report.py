@@ -19,6 +19,7 @@ from bnpipe.provenance import versions
 from bnpipe.verdicts import FEWEST_PAIRS
 
 MINUS = "\N{MINUS SIGN}"
+MOST_ROWS = 200  # of a study's summary on a page
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _render(template: Path, output: Path, results: Path, values: Mapping[str, An
     made_with = {"bnpipe": __version__, **versions("matplotlib", "pandas", "scipy")}
     try:
         page = _environment(template.parent, results / "figures").get_template(template.name)
-        text = page.render(**values, made_with=made_with, fewest_pairs=FEWEST_PAIRS)
+        text = page.render(**values, made_with=made_with, fewest_pairs=FEWEST_PAIRS, most_rows=MOST_ROWS)
     except (TemplateError, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{template}: {error}") from error
     write_text_whole(output, text)

@@ -163,6 +163,17 @@ def test_the_page_on_studies_shows_each_of_them(made: Path) -> None:
         assert text in page
 
 
+def test_of_a_large_study_the_page_holds_the_first_rows(made: Path) -> None:
+    path = made / "studies/precision/summary.csv"
+    summary = read_table(path)
+    write_table(pd.concat([summary.assign(precision=f"p{number}") for number in range(150)]), path)
+    page = render(made)
+    assert "The first 200 of 300 rows." in page
+    assert page.count("<td>p") == 200  # of two arms each
+    assert "p99<" in page
+    assert "p100<" not in page
+
+
 def test_other_data_is_said_and_not_compared_with_the_tutorial(made: Path) -> None:
     page = render(made, dataset="scikit-learn's digits (not MNIST)", dataset_name="digits", is_mnist=False)
     assert "This is not MNIST" in page
