@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-from bnpipe.files import written_whole
+from bnpipe.files import write_bytes_whole
 
 Arrays = Mapping[str, NDArray[Any]]
 STOPPED = 128 + signal.SIGTERM  # exit status of a job that was told to stop, as a shell has it
@@ -58,8 +58,7 @@ class Checkpoints:
     def write(self, runs: slice, state: Arrays) -> None:
         """Write the state of a stack as a safetensors file."""
         arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
-        with written_whole(self.path(runs)) as partial:
-            save_file(arrays, partial, metadata={"work": self._work, "content": _digest(arrays)})
+        write_bytes_whole(self.path(runs), save(arrays, {"work": self._work, "content": _digest(arrays)}))
 
     def read(self, runs: slice) -> Arrays | None:
         """Return the state of a stack, or None where there is none.
