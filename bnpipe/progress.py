@@ -2,6 +2,7 @@
 
 import logging
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,6 +66,9 @@ def job(log_file: Path) -> Iterator[None]:
     except InputError as error:
         log.error("%s", error.for_terminal())
         sys.exit(1)
+    except KeyboardInterrupt:
+        log.error("ended by Ctrl-C")
+        sys.exit(128 + signal.SIGINT)
     except BaseException as error:
         log.error("ended by %r", error)
         raise
