@@ -14,11 +14,12 @@ from tests.workplace import REPOSITORY, Workplace
 
 RUN_LIMIT = 240  # seconds, as all limits here; a quiet machine takes a tenth
 WAIT_LIMIT = 120
+CONDITIONS = ("relu", "tanh")
 CONFIGURATION: dict[str, object] = {
     "seeds": 2,
+    "arms": ["batchnorm"],
     "conditions": {
-        "relu": {"activation": "relu", "learning_rate": 0.01, "init_std": 0.1, "steps": 101},
-        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 3001},
+        name: {"activation": name, "learning_rate": 0.01, "init_std": 0.1, "steps": 3001} for name in CONDITIONS
     },
     "studies": {},
     "paper": None,
@@ -99,15 +100,16 @@ class Grid(Workplace):
     def tables(self) -> dict[str, bytes]:
         return {name: content for name, content in self.contents().items() if name.startswith("tables/")}
 
-    def log(self, arm: str) -> str:
-        """Return the log of a training job of the long condition; empty where there is none."""
-        path = self.folder / f"logs/digits/train/tanh/{arm}/seeds-42-43.log"
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+    @property
+    def logs(self) -> list[str]:
+        """Return the logs of both training jobs, empty where they have not begun."""
+        paths = [self.folder / f"logs/digits/train/{name}/batchnorm/seeds-42-43.log" for name in CONDITIONS]
+        return [path.read_text(encoding="utf-8") if path.exists() else "" for path in paths]
 
+    @property
     def first_steps(self) -> list[int]:
-        """Return the first step of the last jobs of the long condition: 0, but where they resumed."""
-        found = [re.search(r": step (\d+) of", self.log(arm)) for arm in ("vanilla", "batchnorm")]
-        return [int(line[1]) for line in found if line]
+        """Return the first step that each training job evaluated after: 0, but where it resumed."""
+        return [int(found[1]) for log in self.logs if (found := re.search(r": step (\d+) of", log))]
 
     def jobs(self) -> list[int]:
         """Return the processes of the jobs that run now, those too that lost their main process."""

@@ -8,7 +8,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,6 @@ if not os.environ.get("BNPIPE_TEST_FAULTS"):
     pytest.skip("`make test-faults` kills jobs and fills disks", allow_module_level=True)
 
 KILLS = 10  # of jobs, and as many of the main process
-ARMS = ("vanilla", "batchnorm")
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,12 @@ def kill_a_job(grid: Grid, seconds: float) -> bool:
     """Kill a job that runs after so many seconds, or the next to run; return whether that disturbed the run."""
     with grid.running() as process:
         time.sleep(seconds)
-        while not (jobs := grid.jobs()) and process.poll() is None:
+        while not (jobs := grid.jobs()):
+            if process.poll() is not None:
+                return False
             time.sleep(0.02)
-        for job in jobs[-1:]:
-            os.kill(job, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(jobs[-1], signal.SIGKILL)
         return process.wait(RUN_LIMIT) == 1
 
 
@@ -116,13 +117,13 @@ def test_jobs_that_outlive_the_main_process_are_waited_for_and_their_records_kep
     assert "cannot be locked" in grid.output
     grid.unlock()
     with grid.running() as process:
-        wait_until(lambda: all("waiting for process" in grid.log(arm) for arm in ARMS), "the new jobs to wait")
+        wait_until(lambda: all("waiting for process" in log for log in grid.logs), "the new jobs to wait")
         for orphan in orphans:
             os.kill(orphan, signal.SIGCONT)
         assert process.wait(RUN_LIMIT) == 0, grid.output
-    waited_for = {int(found[1]) for arm in ARMS if (found := re.search(r"waiting for process (\d+) ", grid.log(arm)))}
-    assert waited_for == set(orphans)
-    assert all("it is kept" in grid.log(arm) for arm in ARMS)
+    waited_for = [int(number) for log in grid.logs for number in re.findall(r"waiting for process (\d+) ", log)]
+    assert sorted(waited_for) == orphans
+    assert all("it is kept" in log for log in grid.logs)
     assert grid.tables() == undisturbed.tables
     assert grid.left_behind == []
 
@@ -139,11 +140,11 @@ def test_jobs_that_are_told_to_stop_keep_their_state(
     grid: Grid, undisturbed: Undisturbed, stop: Callable[[Grid, int], object]
 ) -> None:
     with grid.running() as process:
-        wait_until(lambda: all(map(grid.log, ARMS)), "two jobs to train")
+        wait_until(lambda: all(grid.logs), "two jobs to train")
         stop(grid, process.pid)
         assert process.wait(RUN_LIMIT) == 1
     assert "Traceback" not in grid.output
-    assert all("told to stop: all is kept" in grid.log(arm) for arm in ARMS)
+    assert all("told to stop: all is kept" in log for log in grid.logs)
     assert len(grid.checkpoints) == 2
     assert grid.tables() == {}
     grid.finish()
@@ -153,12 +154,13 @@ def test_jobs_that_are_told_to_stop_keep_their_state(
 
 def test_a_main_process_that_is_told_to_stop_waits_for_its_jobs(grid: Grid, undisturbed: Undisturbed) -> None:
     with grid.running() as process:
-        wait_until(lambda: all(map(grid.log, ARMS)), "two jobs to train")
+        wait_until(lambda: all(grid.logs), "two jobs to train")
         process.terminate()
         assert process.wait(RUN_LIMIT) == 1
     assert "Traceback" not in grid.output
     assert grid.jobs() == []
-    assert {path.parents[1].name for path in grid.results.rglob("*.safetensors")} == {"tanh"}
+    assert len(list(grid.results.rglob("*.safetensors"))) == 2
+    assert grid.tables() == {}
     grid.finish()
     assert grid.tables() == undisturbed.tables
     assert grid.left_behind == []
@@ -196,20 +198,20 @@ def test_a_full_disk_costs_no_checkpoint(grid: Grid, disk: Disk, undisturbed: Un
     disk.fill()
     assert grid.attempt() == 1
     assert "Traceback" not in grid.output
-    assert len(grid.errors) == 4
+    assert len(grid.errors) == 2
     assert all("cannot be written (No space left on device)" in line for line in grid.errors)
     assert {path: path.read_bytes() for path in grid.checkpoints} == kept
     assert grid.tables() == {}
     disk.free()
     grid.finish()
-    assert all(step > 0 for step in grid.first_steps())
+    assert all(step > 0 for step in grid.first_steps)
     assert grid.tables() == undisturbed.tables
     assert grid.left_behind == []
 
 
 def test_a_disk_that_is_full_from_the_first_checkpoint_on(grid: Grid, disk: Disk, undisturbed: Undisturbed) -> None:
     with grid.running() as process:
-        wait_until(lambda: any(map(grid.log, ARMS)), "a job to train")
+        wait_until(lambda: any(grid.logs), "a job to train")
         disk.fill()
         assert process.wait(RUN_LIMIT) == 1
     assert "Traceback" not in grid.output
