@@ -15,8 +15,9 @@ from bnpipe.progress import Evaluation, job, training_progress
 @pytest.fixture(autouse=True)
 def _loggers_as_they_were() -> object:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
     yield
+    logging.raiseExceptions = raises
     for handler in set(root.handlers) - set(handlers):
         with suppress(OSError):  # a log on a full disk
             handler.close()
