@@ -16,7 +16,7 @@ SETTINGS := $(if $(SEEDS),seeds='$(SEEDS)') $(if $(MIRROR),mirrors='["$(MIRROR)"
 WANTED := $(or $(DATASET),$(if $(MIRROR),mnist))
 
 .DEFAULT_GOAL := report
-.PHONY: report studies watch install test test-slurm lint format bench bench-workflow lock schema help
+.PHONY: report studies watch install test test-slurm test-faults lint format bench bench-workflow lock schema help
 
 # Shell: set $$dataset to the data set to run on, and $$name to the name its files stand under.
 CHOOSE = set -e; dataset='$(WANTED)'; \
@@ -49,6 +49,9 @@ test: $(INSTALLED) ## set up and run the tests
 
 test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, some 10 minutes
 	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --signal INT --kill-after 60 3000 $(BIN)/python -m pytest --durations=0 tests/slurm
+
+test-faults: $(INSTALLED) ## kill jobs and the command at random moments, fill the disk, and so on; some 6 minutes, root for disks
+	OMP_NUM_THREADS=1 BNPIPE_TEST_FAULTS=1 timeout --signal INT --kill-after 60 1800 $(BIN)/python -m pytest --numprocesses auto --verbose --durations=0 tests/faults
 
 lint: $(INSTALLED) ## check format, style, types and the workflow
 	$(BIN)/ruff format --check .

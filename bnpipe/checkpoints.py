@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
-from bnpipe.files import written_whole
+from bnpipe.files import write_bytes_whole
 
 Arrays = Mapping[str, NDArray[Any]]
 STOPPED = 128 + signal.SIGTERM  # exit status of a job that was told to stop, as a shell has it
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,7 @@ class Checkpoints:
     def write(self, runs: slice, state: Arrays) -> None:
         """Write the state of a stack as a safetensors file."""
         arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
-        with written_whole(self.path(runs)) as partial:
-            save_file(arrays, partial, metadata={"work": self._work, "content": _digest(arrays)})
+        write_bytes_whole(self.path(runs), save(arrays, {"work": self._work, "content": _digest(arrays)}))
 
     def read(self, runs: slice) -> Arrays | None:
         """Return the state of a stack, or None where there is none.
@@ -92,17 +92,19 @@ class Checkpoints:
 def keeping_checkpoints(record: Path, work: Mapping[str, Any], seconds: float) -> Iterator[Checkpoints | None]:
     """Yield the checkpoints of a job, or None where the interval is 0; arguments: see `Checkpoints`.
 
-    Within the block SIGTERM, which announces that a job is preempted or its time over, lets it keep its state and exit.
+    Within the block SIGTERM, which announces that a job is preempted or its time over, and Ctrl-C let it keep its state
+    and exit.
     """
     if not seconds:
         yield None
         return
     checkpoints = Checkpoints(record, work, seconds)
-    before = signal.signal(signal.SIGTERM, lambda *_: checkpoints.stop())
+    before = {number: signal.signal(number, lambda *_: checkpoints.stop()) for number in _STOPS}
     try:
         yield checkpoints
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def remove_checkpoints(record: Path) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from bnpipe.errors import InputError
+from bnpipe.files import explaining
 
 FINISHED = "finished"  # the last line of a job that has made its outputs
 _EVALUATION = re.compile(
@@ -50,24 +52,37 @@ class Evaluation:
 def job(log_file: Path) -> Iterator[None]:
     """Send log lines to a file, warnings and errors to the terminal too; end on bad input with one line each.
 
-    The last line of the log says how the job ended, unless it was killed.
+    The last line of the log says how the job ended, unless it was killed. A job that outlived the command that started
+    it may still write the same log: lines are appended, so that none of either is lost.
     """
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(log_file, mode="w", encoding="utf-8")
-    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     to_terminal = logging.StreamHandler()
     to_terminal.setLevel(logging.WARNING)
     to_terminal.setFormatter(logging.Formatter("%(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[to_file, to_terminal], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[to_terminal], force=True)
+    logging.raiseExceptions = False  # a line that finds no room on the disk is lost, without a traceback
     try:
+        logging.getLogger().addHandler(_to_file(log_file))
         yield
     except InputError as error:
         log.error("%s", error.for_terminal())
         sys.exit(1)
+    except KeyboardInterrupt:
+        log.error("ended by Ctrl-C")
+        sys.exit(128 + signal.SIGINT)
     except BaseException as error:
         log.error("ended by %r", error)
         raise
     log.info(FINISHED)
+
+
+def _to_file(log_file: Path) -> logging.Handler:
+    """Open a job's log, empty."""
+    with explaining(log_file):
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        log_file.write_bytes(b"")
+        to_file = logging.FileHandler(log_file, mode="a", encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    return to_file
 
 
 @contextmanager

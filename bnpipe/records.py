@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from bnpipe.errors import InputError
-from bnpipe.files import written_whole
+from bnpipe.files import write_bytes_whole
 from bnpipe.settings import Arm, TrainingSettings
 
 TRAINING_SET = ("training_set_accuracy", "training_set_loss")
@@ -100,8 +100,7 @@ def write_record(record: Record, path: Path) -> None:
     """Write a record as a safetensors file: the curves as arrays, all else as JSON in its header."""
     settings = [asdict(run) for run in record.settings]
     about = {"condition": record.condition, "settings": settings, "origin": asdict(record.origin)}
-    with written_whole(path) as partial:
-        save_file(_to_arrays(record.curves), partial, metadata={_HEADER: json.dumps(about, sort_keys=True)})
+    write_bytes_whole(path, save(_to_arrays(record.curves), {_HEADER: json.dumps(about, sort_keys=True)}))
 
 
 def read_record(path: Path) -> Record:

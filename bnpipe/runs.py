@@ -1,5 +1,6 @@
 """Train a stack of runs on a packed data set and keep its record: the work of the workflow's rule ``train``."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,13 +11,16 @@ from torch import Tensor
 from bnpipe.checkpoints import keeping_checkpoints, remove_checkpoints
 from bnpipe.data.packed import open_dataset
 from bnpipe.devices import describe_device
+from bnpipe.errors import InputError
 from bnpipe.failures import locate_failures
 from bnpipe.files import sole_writer
 from bnpipe.gpus import granted_device
 from bnpipe.provenance import code_digest, versions
-from bnpipe.records import Origin, Record, write_record
+from bnpipe.records import Origin, Record, read_record, write_record
 from bnpipe.settings import CHECKPOINT_SECONDS, Device, TrainingSettings
 from bnpipe.train import train_stack
+
+log = logging.getLogger(__name__)
 
 
 def train_and_record(
@@ -34,10 +38,13 @@ def train_and_record(
 ) -> None:
     """Train one network for each seed and write the record; go on from a checkpoint where an earlier job left one.
 
+    Where another job writes the same record, as one does that outlived the command that started it, wait for it. A
+    record of the same condition, settings, seeds and origin is kept: nothing is trained.
+
     settings: see `bnpipe.settings.TrainingSettings.of_each`. dataset: its name; packed: the file.
     tf32: whether a GPU multiplies in TF32. gpus: how many the job was granted, 0 or 1. checkpoint_seconds: see
     `bnpipe.checkpoints.keeping_checkpoints`. on_evaluation: see `bnpipe.train.train_stack`. Raises InputError where
-    the packed file or the device cannot be used, or where another process writes the record.
+    the packed file or the device cannot be used, the record cannot be written, or another job writes it for too long.
     """
     data = open_dataset(packed)
     trained_with = TrainingSettings.of_each(settings, len(seeds))
@@ -49,10 +56,25 @@ def train_and_record(
             device=describe_device(trained_on),
             versions=versions("numpy", "torch"),
         )
-        work = {"condition": condition, "settings": settings, "seeds": seeds, "origin": asdict(origin)}
-        with keeping_checkpoints(record, work, checkpoint_seconds) as checkpoints:
-            curves = train_stack(trained_with, seeds, data, on_evaluation, trained_on, checkpoints)
-        if trained_with[0].diagnostics:
-            curves = replace(curves, failure=locate_failures(trained_with, curves, data.train))
-        write_record(Record(condition, trained_with, origin, curves), record)
+        if _stands(record, condition, trained_with, seeds, origin):
+            log.info("%s: made by another job meanwhile, from the same data, code and settings; it is kept", record)
+        else:
+            work = {"condition": condition, "settings": settings, "seeds": seeds, "origin": asdict(origin)}
+            with keeping_checkpoints(record, work, checkpoint_seconds) as checkpoints:
+                curves = train_stack(trained_with, seeds, data, on_evaluation, trained_on, checkpoints)
+            if trained_with[0].diagnostics:
+                curves = replace(curves, failure=locate_failures(trained_with, curves, data.train))
+            write_record(Record(condition, trained_with, origin, curves), record)
         remove_checkpoints(record)
+
+
+def _stands(
+    path: Path, condition: str, settings: tuple[TrainingSettings, ...], seeds: Sequence[int], origin: Origin
+) -> bool:
+    """Say whether a record of exactly this work is there."""
+    try:
+        found = read_record(path)
+    except InputError:
+        return False
+    made = (found.condition, found.settings, found.curves.seeds.tolist(), found.origin)
+    return made == (condition, settings, list(seeds), origin)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bnpipe.checkpoints import STOPPED, Arrays, Checkpoints, keeping_checkpoints, remove_checkpoints
+from bnpipe.errors import InputError
 
 WORK = {"condition": "tanh", "seeds": [42, 43], "settings": {"steps": 130}}
 RUNS = slice(0, 2)
@@ -41,6 +42,17 @@ def test_where_nothing_was_kept_there_is_nothing_and_no_warning(
     checkpoints(tmp_path).write(RUNS, STATE)
     assert checkpoints(tmp_path).read(slice(2, 4)) is None
     assert caplog.records == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_one_for_which_there_is_no_room_leaves_the_one_before(tmp_path: Path) -> None:
+    kept = checkpoints(tmp_path)
+    kept.write(RUNS, STATE)
+    before = kept.path(RUNS).read_bytes()
+    (tmp_path / f".{kept.path(RUNS).name}.partial").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"checkpoint: cannot be written \(No space left on device\)"):
+        kept.write(RUNS, {**STATE, "loss": np.zeros(1)})
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
@@ -89,18 +101,21 @@ def test_a_state_is_written_when_the_interval_is_over_and_not_before(
     assert asked == [1060, 1125]  # the next interval begins when a state is written
 
 
-def test_a_job_that_is_told_to_stop_keeps_its_state_and_exits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_job_that_is_told_to_stop_keeps_its_state_and_exits(
+    tmp_path: Path, stop: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = signal.getsignal(stop)
     record = tmp_path / "seeds-42-43.safetensors"
     with pytest.raises(SystemExit) as end, keeping_checkpoints(record, WORK, NEVER) as kept:  # noqa: PT012
         assert kept is not None
         kept.keep(RUNS, lambda: STATE)
         assert not kept.path(RUNS).exists()
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), stop)
         kept.keep(RUNS, lambda: STATE)
     assert end.value.code == STOPPED == 143
     assert checkpoints(tmp_path).read(RUNS) is not None
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(stop) is before
     assert "told to stop" in caplog.text
 
 

@@ -5,6 +5,8 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -63,13 +65,6 @@ def test_text_is_utf8(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_the_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
-    with written_whole(tmp_path / "private") as partial:
-        partial.touch(mode=0o600)
-    (tmp_path / "other").touch()
-    assert (tmp_path / "private").stat().st_mode == (tmp_path / "other").stat().st_mode
-
-
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -92,18 +87,36 @@ def other_writer(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
         process.kill()
 
 
-def test_a_second_writer_is_stopped_and_told_who_holds_the_file(
-    tmp_path: Path, other_writer: "subprocess.Popen[str]"
+def test_a_second_writer_waits_and_then_ends_and_is_told_who_holds_the_file(
+    tmp_path: Path, other_writer: "subprocess.Popen[str]", caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "file.txt"
-    with pytest.raises(InputError) as error:
-        write_text_whole(path, "second")
-    who = f"process {other_writer.pid} on {socket.gethostname()}"
-    line = re.escape(f"{path}: is being written by {who}") + r" since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00; wait .*"
+    with pytest.raises(InputError) as error, sole_writer(path, limit=0.5):
+        pass
+    who = re.escape(f"process {other_writer.pid} on {socket.gethostname()}")
+    since = r" since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00"
+    line = re.escape(f"{path}: ") + f"is being written by {who}{since}, waited for 0.5 s; .*"
     assert re.fullmatch(line, str(error.value))
+    (warning,) = [record.getMessage() for record in caplog.records]  # one, however often it looked
+    assert re.fullmatch(f"waiting for {who}{since}, which writes {re.escape(str(path))}, for up to 0.5 s", warning)
     assert other_writer.poll() is None
     assert not path.exists()
     write_text_whole(tmp_path / "other.txt", "another file is free")
+
+
+def test_a_second_writer_goes_on_when_the_first_has_ended(
+    tmp_path: Path, other_writer: "subprocess.Popen[str]", caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "file.txt"
+    killing = threading.Timer(0.5, other_writer.kill)
+    killing.start()
+    started = time.monotonic()
+    write_text_whole(path, "second")
+    assert 0.4 < time.monotonic() - started < 10
+    killing.join()
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["second"]
+    assert f"waiting for process {other_writer.pid} on" in caplog.text
+    assert "for up to 7200 s" in caplog.text
 
 
 def test_a_lock_ends_with_its_holder_and_its_leftovers_with_the_next(
@@ -134,7 +147,7 @@ path = Path(sys.argv[1])
 done = 0
 while done < 100:
     try:
-        with sole_writer(path):
+        with sole_writer(path, limit=0):
             path.write_text(str(int(path.read_text()) + 1))
         done += 1
     except InputError:
@@ -187,6 +200,34 @@ def test_a_folder_that_cannot_be_synchronized_is_no_fault_of_a_file(
             raise OSError(fault, os.strerror(fault))
 
     monkeypatch.setattr("os.fsync", no_sync)
-    with pytest.raises(OSError, match=os.strerror(fault)) if is_raised else nullcontext():
+    with pytest.raises(InputError, match=os.strerror(fault)) if is_raised else nullcontext():
         write_text_whole(tmp_path / "file.txt", "content")
     assert (tmp_path / "file.txt").read_text() == "content"
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES], ids=errno.errorcode.get)
+@pytest.mark.parametrize("old", ["old", None])
+def test_a_disk_that_takes_no_file_is_one_line_and_changes_nothing(tmp_path: Path, fault: int, old: str | None) -> None:
+    path = tmp_path / "file.txt"
+    if old is not None:
+        path.write_text(old)
+    with pytest.raises(InputError) as error, written_whole(path) as partial:  # noqa: PT012
+        partial.write_text("half")
+        raise OSError(fault, os.strerror(fault))  # as `write` has it: without a name
+    assert str(error.value).startswith(f"{path}: cannot be written ({os.strerror(fault)}); ")
+    assert len(str(error.value).splitlines()) == 1
+    assert [file.read_text() for file in tmp_path.iterdir()] == ([] if old is None else [old])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".file.txt.partial").symlink_to("/dev/full")  # every write there finds a full disk
+    with pytest.raises(InputError) as error:
+        write_text_whole(tmp_path / "file.txt", "content")
+    assert str(error.value).startswith(f"{tmp_path / 'file.txt'}: cannot be written (No space left on device); ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_fault_is_not_taken_for_one_of_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(TimeoutError), written_whole(tmp_path / "file.txt"):
+        raise TimeoutError("a mirror that is silent")

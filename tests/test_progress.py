@@ -1,5 +1,8 @@
+import errno
 import logging
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +15,12 @@ from bnpipe.progress import Evaluation, job, training_progress
 @pytest.fixture(autouse=True)
 def _loggers_as_they_were() -> object:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
     yield
+    logging.raiseExceptions = raises
     for handler in set(root.handlers) - set(handlers):
-        handler.close()
+        with suppress(OSError):  # a log on a full disk
+            handler.close()
     root.handlers[:], root.level = handlers, level
 
 
@@ -27,6 +32,49 @@ def test_bad_input_ends_a_job_with_a_line_on_terminal_and_log(
     assert end.value.code == 1
     assert capsys.readouterr().err == "error: file.gz: truncated\nerror: other.gz: empty\n"
     assert "error: file.gz: truncated" in (tmp_path / "logs/a.log").read_text()
+
+
+def test_ctrl_c_ends_a_job_without_a_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end, job(tmp_path / "a.log"):
+        raise KeyboardInterrupt
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "ended by Ctrl-C\n"
+    assert (tmp_path / "a.log").read_text().endswith(" ERROR ended by Ctrl-C\n")
+
+
+def test_a_job_writes_on_below_one_that_began_the_same_log_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("of a run before\n")
+    with job(path):
+        logging.info("lost with what stood there")
+        path.write_text("of the other\n")
+        logging.info("of the first")
+    lines = [line.split(" INFO ")[-1] for line in path.read_text().splitlines()]
+    assert lines == ["of the other", "of the first", "finished"]
+
+
+def test_a_log_that_cannot_be_written_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("logging.FileHandler", read_only)
+    with pytest.raises(SystemExit), job(tmp_path / "a.log"):
+        raise AssertionError("the job began")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path}/a.log: cannot be written (Read-only file system); ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_a_line_that_finds_no_room_on_the_disk_is_lost_and_no_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.log").symlink_to("/dev/full")
+    with job(tmp_path / "a.log"):
+        logging.info("lost")
+        logging.warning("seen on the terminal")
+    assert capsys.readouterr().err == "seen on the terminal\n"
 
 
 def test_a_defect_is_not_dressed_up_as_bad_input(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,6 @@ from bnpipe.checkpoints import STOPPED
 from bnpipe.data.packed import Dataset
 from bnpipe.data.prepare import prepare
 from bnpipe.errors import InputError
-from bnpipe.files import sole_writer
 from bnpipe.gpus import granted_device
 from bnpipe.records import read_record
 from bnpipe.runs import train_and_record
@@ -102,14 +102,77 @@ def test_a_job_of_other_work_begins_anew(packed: Path, tmp_path: Path, changes: 
     assert (tmp_path / "record.runs-0-2.checkpoint.unusable").is_file()
 
 
-def test_a_second_job_on_the_same_record_ends_before_it_trains(packed: Path, tmp_path: Path) -> None:
+def second_job(packed: Path, record: Path, on_evaluation: str = "print(step)") -> "subprocess.Popen[str]":
+    """Start a job in another process, which logs to stderr; on_evaluation: an expression."""
+    program = (
+        "import logging; from tests.test_runs import *; logging.basicConfig(level=logging.INFO);"
+        f"job(Path({str(packed)!r}), Path({str(record)!r}), on_evaluation=lambda step, _: {on_evaluation})"
+    )
+    command = [sys.executable, "-c", program]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_job_waits_for_another_that_makes_the_same_record_and_keeps_it(
+    packed: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
     record = tmp_path / "record.safetensors"
-    program = f"from tests.test_runs import *; job(Path({str(packed)!r}), Path({str(record)!r}), on_evaluation=print)"
-    with sole_writer(record):
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.splitlines()[-1].startswith(f"{InputError.__module__}.InputError: {record}: is being written by")
+    others: list[subprocess.Popen[str]] = []
+
+    def start_another() -> None:
+        other = second_job(packed, record)
+        others.append(other)
+        assert other.stderr is not None
+        assert other.stderr.readline().startswith("WARNING:bnpipe.files:waiting for process ")
+
+    job(packed, record, on_evaluation=at(75, start_another))
+    inode = record.stat().st_ino
+    printed, logged = others[0].communicate(timeout=60)
+    assert (others[0].returncode, printed) == (0, "")
+    assert f"{record}: made by another job meanwhile" in logged
+    assert (record.read_bytes(), record.stat().st_ino) == (undisturbed, inode)
+    assert list(tmp_path.iterdir()) == [record]
+
+
+def test_a_job_that_waited_for_one_that_died_goes_on_where_that_was(
+    packed: Path, undisturbed: bytes, tmp_path: Path
+) -> None:
+    record = tmp_path / "record.safetensors"
+    seen: list[int] = []
+    with second_job(packed, record, "step == 75 and (print(step, flush=True), signal.pause())") as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "75\n"
+        killing = threading.Timer(0.5, first.kill)
+        killing.start()
+        job(packed, record, on_evaluation=lambda step, _: seen.append(step))
+        killing.join()
+    assert seen == [75, 100, 125]
+    assert record.read_bytes() == undisturbed
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": [42, 44]},
+        {"settings": {**SETTINGS, "learning_rate": 0.02}},
+        {"dataset": "other"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_record_of_other_work_is_made_anew(
+    packed: Path, undisturbed: bytes, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    record, seen = tmp_path / "record.safetensors", []
+    record.write_bytes(undisturbed)
+    job(packed, record, **changes, on_evaluation=lambda step, _: seen.append(step))
+    assert seen == [0, 25, 50, 75, 100, 125]
+    assert record.read_bytes() != undisturbed
+
+
+def test_a_damaged_record_is_made_anew(packed: Path, undisturbed: bytes, tmp_path: Path) -> None:
+    record = tmp_path / "record.safetensors"
+    record.write_bytes(undisturbed[:100])
+    job(packed, record)
+    assert record.read_bytes() == undisturbed
 
 
 @pytest.fixture

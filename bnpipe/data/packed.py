@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch import Tensor
 
 from bnpipe.errors import InputError
-from bnpipe.files import written_whole
+from bnpipe.files import write_bytes_whole
 from bnpipe.settings import PIXELS
 
 SPLITS = ("train", "validation", "test")
@@ -93,8 +93,7 @@ def pack(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes], validation_image
         tensors[f"{split}_labels"] = np.ascontiguousarray(labels)
         digest.update(tensors[f"{split}_images"].tobytes())
         digest.update(tensors[f"{split}_labels"].tobytes())
-    with written_whole(path) as partial:
-        save_file(tensors, partial, metadata={_HEADER: json.dumps({"sha256": digest.hexdigest()})})
+    write_bytes_whole(path, save(tensors, {_HEADER: json.dumps({"sha256": digest.hexdigest()})}))
 
 
 def open_dataset(path: Path) -> Dataset:

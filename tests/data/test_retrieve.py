@@ -1,14 +1,11 @@
 import gzip
 import hashlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,129 +13,28 @@ from bnpipe.data.retrieve import retrieve, torchvision_dataset
 from bnpipe.data.sources import FILES
 from bnpipe.errors import InputError
 from tests.idx_files import REAL_MNIST, needs_real_mnist, small_payloads
+from tests.mirrors import (
+    Answer,
+    Files,
+    Mirror,
+    broken,
+    cut_off,
+    cut_off_without_length,
+    empty,
+    flood,
+    good,
+    good_without_length,
+    hang,
+    hang_in_the_middle,
+    hang_up,
+    length_that_is_no_number,
+    login_page,
+    not_found,
+    trickle,
+)
 
 NAMES = [f"{name}.gz" for name in FILES]
 CLOSED = "http://127.0.0.1:1"  # nothing listens there: the connection is refused
-
-Files = dict[str, bytes]  # gzip files by name
-Answer = Callable[["_Handler", bytes], None]
-
-
-# A mirror on this machine
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # closing the server waits for all of its threads
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing where a client hangs up: some tests make it do so."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    mirror: "Mirror"
-
-    def do_GET(self) -> None:
-        name = self.path.removeprefix("/")
-        self.mirror.requests.append(name)
-        self.mirror.answer(self, self.mirror.files[name])
-
-    def log_message(self, *_: Any) -> None:
-        """Keep the terminal clean."""
-
-
-class Mirror(AbstractContextManager["Mirror"]):
-    """A mirror that answers every request in one way, and remembers what was asked for."""
-
-    def __init__(self, files: Files, answer: Answer) -> None:
-        self.files, self.answer = files, answer
-        self.requests: list[str] = []
-        self.closing = threading.Event()
-        handler = type("_OwnHandler", (_Handler,), {"mirror": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def send(handler: _Handler, content: bytes, announced: object = None, status: int = 200) -> None:
-    """Answer with some content; announced: its length where it is announced."""
-    handler.send_response(status)
-    if announced is not None:
-        handler.send_header("Content-Length", str(announced))
-    handler.end_headers()
-    handler.wfile.write(content)
-
-
-def good(handler: _Handler, content: bytes) -> None:
-    send(handler, content, announced=len(content))
-
-
-def good_without_length(handler: _Handler, content: bytes) -> None:
-    send(handler, content)
-
-
-def not_found(handler: _Handler, _content: bytes) -> None:
-    send(handler, b"<html>no such file</html>", status=404)
-
-
-def broken(handler: _Handler, _content: bytes) -> None:
-    send(handler, b"", announced=0, status=500)
-
-
-def login_page(handler: _Handler, _content: bytes) -> None:
-    send(handler, b"<html>who are you?</html>", announced=25)
-
-
-def empty(handler: _Handler, _content: bytes) -> None:
-    send(handler, b"", announced=0)
-
-
-def cut_off(handler: _Handler, content: bytes) -> None:
-    send(handler, content[:-10], announced=len(content))
-
-
-def cut_off_without_length(handler: _Handler, content: bytes) -> None:
-    send(handler, content[:-10])
-
-
-def length_that_is_no_number(handler: _Handler, content: bytes) -> None:
-    send(handler, content[:-10], announced="many")
-
-
-def hang_up(handler: _Handler, _content: bytes) -> None:
-    """End the connection without a word."""
-
-
-def hang(handler: _Handler, _content: bytes) -> None:
-    handler.mirror.closing.wait(20)
-
-
-def hang_in_the_middle(handler: _Handler, content: bytes) -> None:
-    send(handler, content[:20], announced=len(content))
-    handler.mirror.closing.wait(20)
-
-
-def trickle(handler: _Handler, content: bytes) -> None:
-    send(handler, b"", announced=len(content))
-    for byte in content:
-        handler.wfile.write(bytes([byte]))
-        if handler.mirror.closing.wait(0.05):
-            break
-
-
-def flood(handler: _Handler, _content: bytes) -> None:
-    send(handler, bytes(1 << 20))
 
 
 FAULTS: list[tuple[Answer, str]] = [

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.slurm.cluster import COMMAND_LIMIT, Cluster, Unavailable, cluster, run, wait_until
-from tests.test_workflow import REPOSITORY, Workplace
+from tests.workplace import REPOSITORY, Workplace
 
 if not os.environ.get("BNPIPE_TEST_SLURM"):
     pytest.skip("`make test-slurm` asks for a Slurm cluster", allow_module_level=True)

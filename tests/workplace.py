@@ -1,0 +1,103 @@
+"""A copy of the project with a small configuration, on the embedded digits: where tests run the workflow."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PARTS = ("Snakefile", "bnpipe", "profiles", "workflow")
+CONFIGURATION: dict[str, Any] = {
+    "dataset": "digits",
+    "seeds": 3,
+    "conditions": {
+        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 25},
+        "relu_bad_init": {"activation": "relu", "learning_rate": 0.01, "init_std": 1, "steps": 25},
+    },
+    "studies": {
+        "precision": {
+            "about": "In single and in double precision?",
+            "default": True,
+            "arms": ["vanilla"],
+            "condition": {"activation": "relu", "learning_rate": 0.01, "init_std": 1, "steps": 9},
+            "sweep": {"precision": ["float32", "float64"]},
+        },
+        "learning_rate_and_init": {
+            "about": "Which learning rates?",
+            "condition": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 9},
+            "sweep": {"learning_rate": [0.01, 0.1], "init_std": [0.1, 1]},
+        },
+        "regularization": {
+            "about": "Does it regularize?",
+            "condition": {
+                **{"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 17},
+                "evaluate_training": True,
+            },
+            "sweep": {"training_images": [200, None], "normalize_logits": [True, False]},
+        },
+    },
+    "paper": {
+        "seeds": 2,
+        "condition": {
+            **{"activation": "sigmoid", "learning_rate": 0.1, "init_std": 0.1, "steps": 17, "hidden_sizes": "3 x 10"},
+            **{"binarize": True, "normalize_logits": False},
+        },
+    },
+    "hidden_sizes": [20] * 9,
+    "evaluation_interval": 8,
+    "chunk_size": 2,
+    "runs_per_job": 6,
+}
+
+
+class Workplace:
+    """A copy of the project with a small configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for part in PARTS:
+            source = REPOSITORY / part
+            if source.is_dir():
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / part)
+        self.configure()
+
+    def configure(self, **changes: object) -> None:
+        text = yaml.safe_dump({**CONFIGURATION, **changes}, sort_keys=False)
+        (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+
+    def snakemake(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(self.folder)}
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+        )
+
+    def run(self, *arguments: str) -> None:
+        done = self.snakemake(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def planned(self, target: str = "all") -> Counter[str]:
+        """Return how many jobs of each rule would run now."""
+        done = self.snakemake("--dry-run", "--quiet", "host", "--", target)
+        assert done.returncode == 0, done.stdout + done.stderr
+        jobs = re.findall(r"^(?:local)?rule (\w+):", done.stdout + done.stderr, re.MULTILINE)
+        return Counter(job for job in jobs if job != target)
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results/digits"
+
+    def contents(self) -> dict[str, bytes]:
+        return {
+            path.relative_to(self.results).as_posix(): path.read_bytes()
+            for path in sorted(self.results.rglob("*"))
+            if path.is_file() and path.suffix != ".safetensors"
+        }
