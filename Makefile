@@ -47,8 +47,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 test: $(INSTALLED) ## set up and run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, some 10 minutes
-	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --signal INT --kill-after 60 3000 $(BIN)/python -m pytest --durations=0 tests/slurm
+test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, some 7 minutes
+	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --signal INT --kill-after 60 1200 $(BIN)/python -m pytest --durations=0 tests/slurm
 
 lint: $(INSTALLED) ## check format, style, types and the workflow
 	$(BIN)/ruff format --check .
