@@ -245,8 +245,8 @@ def test_a_node_the_controller_and_the_accounting_are_lost_in_training_and_the_r
         for name in (lost.node, "slurmctld", "slurmdbd"):
             slurm.kill(name)
         time.sleep(30)  # the queries of that time fail
-        slurm.start_controller()
         slurm.start_accounting()
+        slurm.start_controller()
         try:
             finish(prepared, process)
             jobs = {job.number: job for job in all_jobs(prepared.folder)}
