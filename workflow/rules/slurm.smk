@@ -18,7 +18,7 @@ def jobs_waited_for():
 
 def limit_waiting():
     reason = wait_in_vain(Path.cwd(), jobs_waited_for, logger.warning)
-    logger.error(f"error: {reason}; run the same command again once Slurm answers")
+    logger.error(f"error: {reason}; run the same command again")
     os.kill(os.getpid(), signal.SIGINT)
     sleep(GRACE)
     os._exit(1)  # the plugin still asks
