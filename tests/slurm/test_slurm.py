@@ -30,7 +30,7 @@ TABLES_OF_EXPERIMENTS = [
     f"results/digits/tables/{name}.csv" for name in ("claims", "histograms", "initialization", "inference", "mechanics")
 ]
 README_LIMIT = 240  # seconds, as all limits here
-RUN_LIMIT = 300
+RUN_LIMIT = 600
 TRAINING_LIMIT = 120
 CONFIGURATION: dict[str, object] = {
     "conditions": {
@@ -209,13 +209,15 @@ def test_readme_followed_runs_two_conditions_on_both_nodes_and_gives_the_bytes_o
     workplace: Workplace, undisturbed: Workplace
 ) -> None:
     start = time.monotonic()
-    follow_readme(workplace, ".venv/bin/snakemake --workflow-profile profiles/slurm ", README_LIMIT)
-    print(f"README's section on clusters, followed: {time.monotonic() - start:.0f} s")
+    follow_readme(workplace, ".venv/bin/snakemake --workflow-profile profiles/slurm ", RUN_LIMIT)
+    duration = time.monotonic() - start
+    print(f"README's section on clusters, followed: {duration:.0f} s")
     jobs = all_jobs(workplace.folder)
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert {job.node for job in jobs} == set(NODES)
     assert len(training(workplace.folder)) == 2 * 2  # conditions, arms
     assert tables(workplace) == tables(undisturbed)
+    assert duration < README_LIMIT
 
 
 def test_jobs_that_fail_or_are_cancelled_are_tried_again_with_more_memory(
