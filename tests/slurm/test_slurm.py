@@ -246,7 +246,7 @@ def test_a_node_the_controller_and_the_accounting_are_lost_in_training_and_the_r
         lost = wait_for_training(prepared)
         for name in (lost.node, "slurmctld", "slurmdbd"):
             slurm.kill(name)
-        time.sleep(30)  # the queries of that time fail
+        time.sleep(15)  # the queries of that time fail
         slurm.start_accounting()
         slurm.start_controller()
         try:
