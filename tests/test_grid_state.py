@@ -112,5 +112,7 @@ def test_looks_at_files_alone_and_reads_the_log_of_a_done_job_once() -> None:
 
 def test_starts_without_torch_pandas_or_snakemake() -> None:
     code = "import sys, bnpipe.watch; print({'torch', 'pandas', 'snakemake', 'scipy'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout == "set()\n"

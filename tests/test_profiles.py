@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.test_workflow import REPOSITORY, Workplace
+from tests.workplace import REPOSITORY, Workplace
 
 PROFILES = sorted(path.parent.name for path in REPOSITORY.glob("profiles/*/config.yaml"))
 OTHERS = [name for name in PROFILES if name != "default"]
@@ -59,15 +59,34 @@ def test_the_workflow_is_planned_with_a_profile(profile: str, tmp_path: Path) ->
         ("echo NODE_FAIL", "failed"),
         ("echo CANCELLED", "failed"),
         ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", "failed"),
-        ("echo 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2; exit 1", "running"),
         ("exit 0", "failed"),  # nothing listed: forgotten
     ],
 )
 def test_the_status_of_a_job_is_one_word_whatever_squeue_answers(squeue: str, status: str, tmp_path: Path) -> None:
-    pretended = tmp_path / "squeue"
-    pretended.write_text(f"#!/bin/sh\n{squeue}\n", encoding="utf-8")
-    pretended.chmod(0o755)
-    command = [str(REPOSITORY / "profiles/cluster-generic/status"), "7"]
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=10, check=True)
+    done = ask_for_status(squeue, tmp_path)
     assert done.stdout == f"{status}\n"
+
+
+def test_a_slurm_that_does_not_answer_is_asked_again_every_minute_for_four_hours(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    silent = f"echo asked >> {asked}; echo 'Unable to contact slurm controller' >&2; exit 1"
+    done = ask_for_status(silent, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr == "error: asked Slurm for the state of job 7 for four hours: Unable to contact slurm controller\n"
+    )
+    assert len(asked.read_text().splitlines()) == 240
+    done = ask_for_status(f"[ $(wc -l < {asked}) -ge 250 ] && echo COMPLETED || {{ {silent}; }}", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "success\n")
+    assert set((tmp_path / "slept").read_text().splitlines()) == {"60"}
+
+
+def ask_for_status(squeue: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the status script with a pretended squeue and a sleep that takes no time."""
+    for name, script in (("squeue", squeue), ("sleep", f"echo $1 >> {folder}/slept")):
+        pretended = folder / name
+        pretended.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        pretended.chmod(0o755)
+    command = [str(REPOSITORY / "profiles/cluster-generic/status"), "7"]
+    environment = {"PATH": f"{folder}:/usr/bin:/bin"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)

@@ -75,7 +75,7 @@ def test_versions_are_the_installed_ones() -> None:
 def test_what_the_snakefile_imports_leaves_torch_and_pandas_alone() -> None:
     modules = "bnpipe.conditions, bnpipe.config, bnpipe.data.sources, bnpipe.provenance"
     program = f"import {modules}, sys; print({{'torch', 'torchvision', 'pandas', 'matplotlib'}} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "set()"
 
 

@@ -14,11 +14,15 @@ from pathlib import Path
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # the inner srun of Snakemake's plugin loses SLURM_CONF
 GENERIC_RESOURCES = CONFIGURATION.with_name("gres.conf")
+ACCOUNTING = CONFIGURATION.with_name("slurmdbd.conf")
 STATE = Path("/run/bnpipe-slurm")
 OURS = "# Written by bnpipe's tests.\n"
-PACKAGES = ("slurm-wlm", "munge")
+PACKAGES = ("slurm-wlm", "munge", "slurmdbd", "mariadb-server-core")
+DAEMONS = ("slurmctld", "slurmd", "munged", "slurmdbd", "mariadbd")
+CLUSTER = "bnpipe"
 NODES = ("bnpipe1", "bnpipe2")
 FIRST_PORT = 26817
+ACCOUNTING_PORT = 26820
 INSTALLATION_LIMIT = 300  # seconds, as all limits here
 START_LIMIT = 60
 COMMAND_LIMIT = 60
@@ -29,7 +33,7 @@ class Unavailable(Exception):  # noqa: N818 - no error: a machine that cannot ho
 
 
 class Cluster:
-    """The running cluster: its processes by name, which are `munged`, `slurmctld` and the nodes."""
+    """The running cluster: its processes by name, which are those of `DAEMONS` and the nodes."""
 
     def __init__(self) -> None:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -38,20 +42,33 @@ class Cluster:
         """Start all daemons and wait until both nodes are idle. Raises TimeoutError."""
         self._launch("munged", munged())
         wait_until(lambda: succeeds("munge", "-n", "-S", str(STATE / "munge.socket")), START_LIMIT, "munged to answer")
-        self._launch("slurmctld", ["slurmctld", "-D", "-c"])
-        wait_until(lambda: succeeds("scontrol", "ping"), START_LIMIT, "slurmctld to answer")
+        self._launch("mariadbd", mariadbd())
+        wait_until((STATE / "mariadb.socket").exists, START_LIMIT, "mariadbd to answer")
+        self.start_accounting()
+        run("sacctmgr", "--immediate", "add", "cluster", CLUSTER)
+        self.start_controller("-c")
         for node in NODES:
             self.start_node(node)
+
+    def start_accounting(self) -> None:
+        """Start the daemon that `sacct` asks, and wait until it answers. Raises TimeoutError."""
+        self._launch("slurmdbd", ["env", f"MYSQL_UNIX_PORT={STATE}/mariadb.socket", "slurmdbd", "-D"])
+        wait_until(lambda: succeeds("sacctmgr", "--noheader", "list", "cluster"), START_LIMIT, "slurmdbd to answer")
+
+    def start_controller(self, *options: str) -> None:
+        """Start the controller, with `-c` one that knows of no job, and wait until it answers. Raises TimeoutError."""
+        self._launch("slurmctld", ["slurmctld", "-D", *options])
+        wait_until(lambda: succeeds("scontrol", "ping"), START_LIMIT, "slurmctld to answer")
 
     def start_node(self, node: str) -> None:
         """Start a node, lost ones again, and wait until it is idle. Raises TimeoutError."""
         self._launch(node, slurmd(node))
         wait_until(lambda: state_of(node) == "idle", START_LIMIT, f"node {node} to be idle, not {state_of(node)}")
 
-    def kill_node(self, node: str) -> None:
-        """Kill a node's daemon and all processes of its jobs at once."""
-        self.processes[node].kill()
-        self.processes.pop(node).wait(START_LIMIT)
+    def kill(self, name: str) -> None:
+        """Kill a daemon; with a node all processes of its jobs at once."""
+        self.processes[name].kill()
+        self.processes.pop(name).wait(START_LIMIT)
 
     def stop(self) -> None:
         """Stop what was started, last first."""
@@ -78,8 +95,8 @@ def cluster() -> Iterator[Cluster]:
         yield running
     finally:
         running.stop()
-        CONFIGURATION.unlink()
-        GENERIC_RESOURCES.unlink()
+        for path in (CONFIGURATION, GENERIC_RESOURCES, ACCOUNTING):
+            path.unlink()
         shutil.rmtree(STATE)
 
 
@@ -87,7 +104,7 @@ def install() -> None:
     """Install the packages where they are missing. Raises Unavailable."""
     if os.geteuid() != 0:
         raise Unavailable("the test cluster needs root, to install and to start Slurm")
-    if all(shutil.which(daemon) for daemon in ("slurmctld", "slurmd", "munged")):
+    if all(map(shutil.which, DAEMONS)):
         return
     if not shutil.which("apt-get"):
         raise Unavailable("the test cluster needs Slurm and munge, or apt-get to install them")
@@ -105,11 +122,11 @@ def apt_get(*arguments: str) -> None:
 
 def configure() -> None:
     """Write the configuration and munge's key. Raises Unavailable where the machine has a Slurm of its own."""
-    for path in (CONFIGURATION, GENERIC_RESOURCES):
+    for path in (CONFIGURATION, GENERIC_RESOURCES, ACCOUNTING):
         if path.exists() and not path.read_text(encoding="utf-8").startswith(OURS):
             raise Unavailable(f"{path} belongs to another Slurm")
     shutil.rmtree(STATE, ignore_errors=True)
-    for folder in (STATE, STATE / "controller", *(STATE / node for node in NODES)):
+    for folder in (STATE, STATE / "controller", STATE / "mariadb", *(STATE / node for node in NODES)):
         folder.mkdir(mode=0o755)
     key = STATE / "munge.key"
     key.touch(mode=0o600)
@@ -117,6 +134,8 @@ def configure() -> None:
     CONFIGURATION.parent.mkdir(exist_ok=True)
     CONFIGURATION.write_text(configuration(), encoding="utf-8")
     GENERIC_RESOURCES.write_text(f"{OURS}NodeName={','.join(NODES)} Name=gpu File=/dev/null\n", encoding="utf-8")
+    ACCOUNTING.touch(mode=0o600)
+    ACCOUNTING.write_text(accounting(), encoding="utf-8")
 
 
 def configuration() -> str:
@@ -126,12 +145,12 @@ def configuration() -> str:
         " CPUs=2 RealMemory=8000 Gres=gpu:1\n"
         for index, node in enumerate(NODES)
     )
-    return f"""{OURS}ClusterName=bnpipe
+    return f"""{OURS}ClusterName={CLUSTER}
 SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort={FIRST_PORT}
 SlurmUser=root
 AuthType=auth/munge
-AuthInfo=socket={STATE}/munge.socket
+AuthInfo=socket={STATE}/munge.socket,cred_expire=15
 StateSaveLocation={STATE}/controller
 SlurmdSpoolDir={STATE}/%n
 SlurmctldPidFile={STATE}/slurmctld.pid
@@ -140,7 +159,9 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-AccountingStorageType=accounting_storage/none
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStoragePort={ACCOUNTING_PORT}
+AccountingStoragePass={STATE}/munge.socket
 GresTypes=gpu
 ReturnToService=2
 SlurmdTimeout=10
@@ -148,6 +169,26 @@ MinJobAge=300
 SchedulerParameters=sched_interval=2
 {nodes}PartitionName=all Nodes={",".join(NODES)} Default=YES State=UP
 """
+
+
+def accounting() -> str:
+    """Return slurmdbd.conf."""
+    return f"""{OURS}DbdHost=localhost
+DbdPort={ACCOUNTING_PORT}
+SlurmUser=root
+AuthType=auth/munge
+AuthInfo=socket={STATE}/munge.socket
+PidFile={STATE}/slurmdbd.pid
+StorageType=accounting_storage/mysql
+StorageUser=root
+"""
+
+
+def mariadbd() -> list[str]:
+    """Return the command of the accounting's database, without users of its own: it listens to no network."""
+    places = {"datadir": "mariadb", "socket": "mariadb.socket", "pid-file": "mariadb.pid"}
+    given = ["--no-defaults", "--user=root", "--skip-networking", "--skip-grant-tables"]
+    return ["mariadbd", *given, *(f"--{option}={STATE / name}" for option, name in places.items())]
 
 
 def munged() -> list[str]:

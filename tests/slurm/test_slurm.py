@@ -1,6 +1,8 @@
 """The workflow on a real Slurm cluster of two nodes, which `make test-slurm` installs and starts."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -12,23 +14,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.cluster import COMMAND_LIMIT, Cluster, Unavailable, cluster, run, wait_until
+from tests.slurm.cluster import COMMAND_LIMIT, NODES, Cluster, Unavailable, cluster, run, wait_until
 from tests.workplace import REPOSITORY, Workplace
 
 if not os.environ.get("BNPIPE_TEST_SLURM"):
     pytest.skip("`make test-slurm` asks for a Slurm cluster", allow_module_level=True)
 
-PROFILE = "profiles/slurm-squeue"
+ACCOUNTING, SQUEUE = "profiles/slurm", "profiles/slurm-squeue"
 TABLES = "results/digits/tables/accuracy.csv"
+SHORT, LONG = (
+    [f"results/digits/runs/{condition}/{arm}/seeds-42-44.safetensors" for arm in ("vanilla", "batchnorm")]
+    for condition in ("relu", "tanh")
+)
 TABLES_OF_EXPERIMENTS = [
     f"results/digits/tables/{name}.csv" for name in ("claims", "histograms", "initialization", "inference", "mechanics")
 ]
-RUN_LIMIT = 600  # seconds, as all limits here; a quiet machine takes a third
-TRAINING_LIMIT = 300
+README_LIMIT = 240  # seconds, as all limits here
+RUN_LIMIT = 600
+TRAINING_LIMIT = 120
 CONFIGURATION: dict[str, object] = {
     "conditions": {
         "relu": {"activation": "relu", "learning_rate": 0.01, "init_std": 0.1, "steps": 501},
-        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 15001},
+        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 6001},
     },
     "studies": {},
     "hidden_sizes": [20, 20, 20],
@@ -40,6 +47,22 @@ FAILS_ONCE = """import os
 if os.path.exists("fails-once"):
     os.remove("fails-once")
     raise SystemExit(1)
+"""
+NOTES_TRAININGS = """import time
+
+import bnpipe.runs
+
+
+def noted(*arguments, train=bnpipe.runs.train_stack):
+    with open("trainings", "a", buffering=1) as notes:
+        print("begin", snakemake.output.record, file=notes)
+        time.sleep(10)  # for another job to come
+        curves = train(*arguments)
+        print("end", snakemake.output.record, file=notes)
+    return curves
+
+
+bnpipe.runs.train_stack = noted
 """
 
 
@@ -90,32 +113,62 @@ def copy_of_the_project(folder: Path) -> Workplace:
     return workplace
 
 
+def prepend(text: str, script: Path) -> None:
+    script.write_text(text + script.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def environment_of(workplace: Workplace) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(workplace.folder)}
+
+
 @contextmanager
-def running(workplace: Workplace, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start the workflow on the cluster; in the end it is killed if it still runs, and so are its jobs."""
-    command = [sys.executable, "-m", "snakemake", "--workflow-profile", PROFILE, *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(workplace.folder)}
+def running(workplace: Workplace, *arguments: str, profile: str = SQUEUE) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start the workflow on the cluster; in the end it is killed if it still runs."""
+    command = [sys.executable, "-m", "snakemake", "--workflow-profile", profile, *arguments]
     with (workplace.folder / "snakemake.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=workplace.folder, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=workplace.folder, env=environment_of(workplace), stdout=log, stderr=log)
     try:
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.wait(COMMAND_LIMIT)
+
+
+def said_by(workplace: Workplace) -> str:
+    return (workplace.folder / "snakemake.log").read_text(encoding="utf-8")
 
 
 def finish(workplace: Workplace, process: "subprocess.Popen[bytes]") -> None:
-    assert process.wait(RUN_LIMIT) == 0, (workplace.folder / "snakemake.log").read_text(encoding="utf-8")[-5000:]
+    assert process.wait(RUN_LIMIT) == 0, said_by(workplace)[-5000:]
 
 
-def cancelling_in_readme() -> str:
-    """Return the command of README.md that cancels jobs whose main process is gone."""
-    lines = (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
-    return next(line.strip() for line in lines if line.strip().startswith("scancel "))
+def wait_for_training(workplace: Workplace) -> Job:
+    """Wait until a long job trains, and return it."""
+    wait_until(lambda: len(long_training(workplace.folder)) > 0, TRAINING_LIMIT, "a job to train")
+    return long_training(workplace.folder)[0]
+
+
+def command_of_readme(beginning: str) -> str:
+    """Return the first command of README.md's section on clusters that begins so."""
+    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("## Clusters")[1]
+    return next(line.strip() for line in section.splitlines() if line.strip().startswith(beginning))
+
+
+def follow_readme(workplace: Workplace, beginning: str, limit: float = COMMAND_LIMIT) -> None:
+    """Do in a workplace what README.md says; `make install` has been done."""
+    environment = workplace.folder / ".venv"
+    if not environment.exists():
+        environment.symlink_to(sys.prefix)
+    command = ["bash", "-euc", command_of_readme(beginning)]
+    subprocess.run(command, cwd=workplace.folder, env=environment_of(workplace), timeout=limit, check=True)
 
 
 def tables(workplace: Workplace) -> dict[str, bytes]:
     return {name: content for name, content in workplace.contents().items() if name.startswith("tables/")}
+
+
+def records(workplace: Workplace, names: list[str]) -> list[bytes]:
+    return [(workplace.folder / name).read_bytes() for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +181,11 @@ def slurm() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Return the tables of a local run."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """Return the workplace of a local run."""
     workplace = copy_of_the_project(tmp_path_factory.mktemp("local"))
     workplace.run(TABLES, *TABLES_OF_EXPERIMENTS)
-    return tables(workplace)
+    return workplace
 
 
 @pytest.fixture
@@ -144,79 +197,138 @@ def workplace(tmp_path: Path, slurm: Cluster) -> Iterator[Workplace]:  # noqa: A
             run("scancel", job.number)
 
 
-def test_a_small_grid_runs_on_both_nodes_and_gives_the_bytes_of_a_local_run(
-    workplace: Workplace, undisturbed: dict[str, bytes]
+@pytest.fixture
+def prepared(workplace: Workplace, undisturbed: Workplace) -> Workplace:
+    """Return a workplace where the data is ready, by the local run."""
+    for part in ("resources", ".snakemake/metadata"):
+        shutil.copytree(undisturbed.folder / part, workplace.folder / part)
+    return workplace
+
+
+def test_readme_followed_runs_two_conditions_on_both_nodes_and_gives_the_bytes_of_a_local_run(
+    workplace: Workplace, undisturbed: Workplace
 ) -> None:
     start = time.monotonic()
-    with running(workplace) as process:
-        finish(workplace, process)
-    print(f"small grid: {time.monotonic() - start:.0f} s")
+    follow_readme(workplace, ".venv/bin/snakemake --workflow-profile profiles/slurm ", RUN_LIMIT)
+    duration = time.monotonic() - start
+    print(f"README's section on clusters, followed: {duration:.0f} s")
     jobs = all_jobs(workplace.folder)
     assert {job.state for job in jobs} == {"COMPLETED"}
-    assert {job.node for job in jobs} == {"bnpipe1", "bnpipe2"}
+    assert {job.node for job in jobs} == set(NODES)
     assert len(training(workplace.folder)) == 2 * 2  # conditions, arms
-    assert tables(workplace) == undisturbed
+    assert tables(workplace) == tables(undisturbed)
+    assert duration < README_LIMIT
 
 
-def test_a_job_that_fails_is_tried_again_with_more_memory(workplace: Workplace, undisturbed: dict[str, bytes]) -> None:
-    script = workplace.folder / "workflow/scripts/tables.py"
-    script.write_text(FAILS_ONCE + script.read_text(encoding="utf-8"), encoding="utf-8")
-    (workplace.folder / "fails-once").touch()
-    with running(workplace, TABLES) as process:
-        finish(workplace, process)
-    tried = [job for job in all_jobs(workplace.folder) if job.purpose == "rule_tables"]
-    assert [(job.state, job.memory) for job in tried] == [("FAILED", "2000M"), ("COMPLETED", "4000M")]
-    assert tables(workplace).items() <= undisturbed.items()
-
-
-def test_a_job_that_is_cancelled_is_submitted_again(workplace: Workplace, undisturbed: dict[str, bytes]) -> None:
-    with running(workplace, TABLES) as process:
-        wait_until(lambda: len(long_training(workplace.folder)) > 0, TRAINING_LIMIT, "a job to train")
-        cancelled = long_training(workplace.folder)[0]
-        run("scancel", cancelled.number)
-        finish(workplace, process)
-    tried = [job for job in all_jobs(workplace.folder) if job.purpose == cancelled.purpose]
-    assert [job.state for job in tried] == ["CANCELLED", "COMPLETED"]
-    assert never_two_at_once(tried)
-    assert tables(workplace).items() <= undisturbed.items()
-
-
-def test_a_node_that_is_lost_in_training_costs_its_jobs_and_no_more(
-    workplace: Workplace, slurm: Cluster, undisturbed: dict[str, bytes]
+def test_jobs_that_fail_or_are_cancelled_are_tried_again_with_more_memory(
+    prepared: Workplace, undisturbed: Workplace
 ) -> None:
-    with running(workplace, TABLES) as process:
-        wait_until(lambda: len(long_training(workplace.folder)) > 0, TRAINING_LIMIT, "a job to train")
-        lost = long_training(workplace.folder)[0]
-        slurm.kill_node(lost.node)
+    prepend(FAILS_ONCE, prepared.folder / "workflow/scripts/tables.py")
+    (prepared.folder / "fails-once").touch()
+    with running(prepared, TABLES) as process:
+        cancelled = wait_for_training(prepared)
+        run("scancel", cancelled.number)
+        finish(prepared, process)
+    for purpose, tried in (
+        ("rule_tables", [("FAILED", "2000M"), ("COMPLETED", "4000M")]),
+        (cancelled.purpose, [("CANCELLED", "1500M"), ("COMPLETED", "3000M")]),
+    ):
+        jobs = [job for job in all_jobs(prepared.folder) if job.purpose == purpose]
+        assert [(job.state, job.memory) for job in jobs] == tried
+        assert never_two_at_once(jobs)
+    assert tables(prepared).items() <= tables(undisturbed).items()
+
+
+def test_a_node_the_controller_and_the_accounting_are_lost_in_training_and_the_run_completes(
+    prepared: Workplace, slurm: Cluster, undisturbed: Workplace
+) -> None:
+    with running(prepared, TABLES, profile=ACCOUNTING) as process:
+        lost = wait_for_training(prepared)
+        for name in (lost.node, "slurmctld", "slurmdbd"):
+            slurm.kill(name)
+        time.sleep(15)  # the queries of that time fail
+        slurm.start_accounting()
+        slurm.start_controller()
         try:
-            finish(workplace, process)
-            jobs = {job.number: job for job in all_jobs(workplace.folder)}
+            finish(prepared, process)
+            jobs = {job.number: job for job in all_jobs(prepared.folder)}
         finally:
             slurm.start_node(lost.node)
     assert jobs[lost.number].node != lost.node  # requeued, and completed on the other
     assert {job.state for job in jobs.values()} == {"COMPLETED"}
-    assert tables(workplace).items() <= undisturbed.items()
+    assert tables(prepared).items() <= tables(undisturbed).items()
 
 
-def test_killed_and_started_again_while_its_jobs_run_as_readme_says_no_job_is_there_twice(
-    workplace: Workplace, undisturbed: dict[str, bytes]
+def test_killed_and_started_again_as_readme_says_no_job_is_there_twice(
+    prepared: Workplace, undisturbed: Workplace
 ) -> None:
-    with running(workplace, TABLES) as process:
-        wait_until(lambda: len(long_training(workplace.folder)) > 0, TRAINING_LIMIT, "a job to train")
+    with running(prepared, *LONG) as process:
+        wait_for_training(prepared)
         process.kill()
-    assert long_training(workplace.folder)  # it outlives the main process
-    subprocess.run(["bash", "-euc", cancelling_in_readme()], cwd=workplace.folder, timeout=COMMAND_LIMIT, check=True)
-    with running(workplace, "--unlock") as process:
-        finish(workplace, process)
-    with running(workplace, TABLES) as process:
-        finish(workplace, process)
-    assert never_two_at_once(all_jobs(workplace.folder))
-    assert tables(workplace).items() <= undisturbed.items()
+    assert long_training(prepared.folder)  # they outlive the main process
+    follow_readme(prepared, "scancel ")
+    follow_readme(prepared, ".venv/bin/snakemake --unlock")
+    with running(prepared, *LONG) as process:
+        finish(prepared, process)
+    assert [job.state for job in all_jobs(prepared.folder)] == ["CANCELLED"] * 2 + ["COMPLETED"] * 2
+    assert never_two_at_once(all_jobs(prepared.folder))
+    assert records(prepared, LONG) == records(undisturbed, LONG)
 
 
-def test_only_training_on_a_gpu_is_granted_one(workplace: Workplace) -> None:
-    workplace.configure(**CONFIGURATION, device="cuda")
-    with running(workplace, TABLES):
-        wait_until(lambda: len(training(workplace.folder)) > 0, TRAINING_LIMIT, "a training job to be submitted")
-        granted = {job.purpose.split("_")[1]: gpus_of(job) for job in all_jobs(workplace.folder)}
-    assert granted == {"data": [], "train": ["TresPerJob=gres:gpu:1"]}
+def test_killed_and_started_again_while_its_jobs_run_no_record_has_two_writers(
+    prepared: Workplace, undisturbed: Workplace
+) -> None:
+    prepend(NOTES_TRAININGS, prepared.folder / "workflow/scripts/train.py")
+    with running(prepared, *LONG) as process:
+        wait_for_training(prepared)
+        process.kill()
+    follow_readme(prepared, ".venv/bin/snakemake --unlock")
+    with running(prepared, *LONG) as process:
+        finish(prepared, process)
+    assert not never_two_at_once(all_jobs(prepared.folder))  # or nothing was tried
+    notes = (prepared.folder / "trainings").read_text(encoding="utf-8").splitlines()
+    for record in LONG:
+        of_record = [line.split()[0] for line in notes if line.endswith(record)]
+        assert of_record == ["begin", "end"] * (len(of_record) // 2)
+    assert records(prepared, LONG) == records(undisturbed, LONG)
+
+
+def test_jobs_that_slurm_has_forgotten_are_not_waited_for_forever(
+    prepared: Workplace, slurm: Cluster, undisturbed: Workplace
+) -> None:
+    waiting = prepared.folder / "bnpipe/slurm.py"
+    text = waiting.read_text(encoding="utf-8")
+    limits = re.sub(r"(?m)^(LIMIT|PATIENCE|INTERVAL) = [^#]*", r"\1 = 3.0  ", text)
+    waiting.write_text(limits, encoding="utf-8")
+    with running(prepared, *LONG) as process:
+        wait_for_training(prepared)
+        slurm.kill("slurmctld")
+        slurm.start_controller("-c")
+        assert process.wait(RUN_LIMIT) != 0
+    assert re.search(rf"Slurm has no job of .*; waited for .*{re.escape(LONG[0])}", said_by(prepared))
+    waiting.write_text(text, encoding="utf-8")
+    follow_readme(prepared, ".venv/bin/snakemake --unlock")
+    with running(prepared, *LONG) as process:
+        finish(prepared, process)
+    assert records(prepared, LONG) == records(undisturbed, LONG)
+
+
+def test_the_lines_on_groups_in_a_profile_train_several_stacks_in_one_job(
+    prepared: Workplace, undisturbed: Workplace
+) -> None:
+    profile = prepared.folder / SQUEUE / "config.yaml"
+    text = profile.read_text(encoding="utf-8")
+    profile.write_text(re.sub(r"(?m)^# (?=groups:|group-components:|cores:)", "", text), encoding="utf-8")
+    with running(prepared, "--", *SHORT) as process:
+        finish(prepared, process)
+    (job,) = all_jobs(prepared.folder)
+    assert (job.state, job.memory) == ("COMPLETED", "1500M")  # one stack at a time
+    assert records(prepared, SHORT) == records(undisturbed, SHORT)
+
+
+def test_only_training_on_a_gpu_is_granted_one(prepared: Workplace) -> None:
+    prepared.configure(**CONFIGURATION, device="cuda")
+    with running(prepared, TABLES):
+        wait_until(lambda: len(training(prepared.folder)) > 0, TRAINING_LIMIT, "a training job to be submitted")
+        granted = {job.purpose.split("_")[1]: gpus_of(job) for job in all_jobs(prepared.folder)}
+    assert granted == {"train": ["TresPerJob=gres:gpu:1"]}
