@@ -1,15 +1,18 @@
 """The whole workflow on the embedded digits, small, as a user runs it: what it makes, and what makes it run again."""
 
 import filecmp
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from zipfile import ZipFile
 
 import pandas as pd
 import pytest
@@ -66,6 +69,7 @@ class Workplace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.made: set[str] = set()  # by the default target, below the results
         for part in PARTS:
             source = REPOSITORY / part
             if source.is_dir():
@@ -78,15 +82,17 @@ class Workplace:
         text = yaml.safe_dump({**CONFIGURATION, **changes}, sort_keys=False)
         (self.folder / "config.yaml").write_text(text, encoding="utf-8")
 
-    def snakemake(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def snakemake(
+        self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(self.folder)}
+        environment = {**os.environ, "PYTHONPATH": str(self.folder), **environment}
         return subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600, check=False
         )
 
-    def run(self, *arguments: str) -> None:
-        done = self.snakemake(*arguments)
+    def run(self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+        done = self.snakemake(*arguments, environment=environment)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def planned(self, target: str = "all") -> Counter[str]:
@@ -112,6 +118,7 @@ class Workplace:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     workplace = Workplace(tmp_path_factory.mktemp("finished"))
     workplace.run()
+    workplace.made = set(workplace.contents())
     return workplace
 
 
@@ -292,9 +299,53 @@ def test_the_shim_for_the_catalog_is_the_same_workflow(workplace: Workplace) -> 
     assert workplace.planned() == {}
 
 
-def test_snakemakes_own_report_is_built_offline(workplace: Workplace, tmp_path: Path) -> None:
+def report_data(page: str, name: str) -> Any:
+    """Return what a page of Snakemake's own report holds under a name."""
+    (text,) = re.findall(rf"^\s*var {name} = (\{{.*\}});?$", page, re.MULTILINE)
+    return json.loads(text)
+
+
+@pytest.fixture(scope="module")
+def own_report(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return Snakemake's own report as one page, built where there is no way to the network."""
+    page = tmp_path_factory.mktemp("report") / "report.html"
+    nowhere = {f"{scheme}_PROXY": "http://127.0.0.1:9" for scheme in ("HTTP", "HTTPS")}
+    finished.configure()
+    finished.run("--report", str(page), environment=nowhere)
+    return page.read_text(encoding="utf-8")
+
+
+def test_snakemakes_own_report_holds_every_figure_and_table_of_the_default_target(
+    finished: Workplace, own_report: str
+) -> None:
+    results, categories = report_data(own_report, "results"), report_data(own_report, "categories")
+    kinds = {".svg": "Figures", ".csv": "Tables", ".html": "Report"}
+    assert set(results) == {f"results/digits/{path}" for path in finished.made if Path(path).suffix in kinds}
+    placed = {path: (name, group) for name, groups in categories.items() for group in groups for path in groups[group]}
+    assert set(placed) == set(results)
+    for path, (category, group) in placed.items():
+        assert category == kinds[Path(path).suffix]
+        assert (group == "Other") == (category == "Report"), path
+
+
+def test_what_stands_in_snakemakes_own_report_is_told_apart_and_explained(own_report: str) -> None:
+    results = report_data(own_report, "results")
+    labels = [tuple(result["labels"].items()) for result in results.values()]
+    assert len(set(labels)) == len(labels)
+    assert all(value and "{" not in value for label in labels for _, value in label)
+    for path, result in results.items():
+        caption = re.sub(r"<[^>]*>", "", result["caption"]).strip()
+        assert len(caption) > 30, path
+        assert not re.search(r"[{}]|None|Undefined|  ", caption), caption
+        condition = Path(path).parent.name
+        assert condition not in CONFIGURATION["conditions"] or condition in caption
+
+
+def test_snakemakes_own_report_is_an_archive_too(workplace: Workplace, tmp_path: Path) -> None:
     workplace.run("--report", str(tmp_path / "report.zip"))
-    assert (tmp_path / "report.zip").stat().st_size > 100_000
+    with ZipFile(tmp_path / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"report.html", "overview.svg", "claims.csv"} <= names
 
 
 BAD: list[tuple[str, Callable[[str], str], str]] = [
