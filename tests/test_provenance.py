@@ -84,7 +84,7 @@ def test_the_conda_environments_have_the_bounds_of_pyproject(file: str) -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
     conda = yaml.safe_load((REPOSITORY / file).read_text())["dependencies"]
     other_names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-    bounds = dict(dependency.split(">=") for dependency in project)
+    bounds: dict[str, str] = dict(dependency.split(">=") for dependency in project)
     expected = {other_names.get(name, name): bound for name, bound in bounds.items()} | {"python": "3.11"}
     if file == "environment.yml":
         expected |= {"setuptools": "77"}
