@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from bnpipe import norms
 from bnpipe.claims import make_claims
@@ -141,6 +142,19 @@ def test_every_document_is_linked_from_the_readme() -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     for path in (REPOSITORY / "docs").iterdir():
         assert f"docs/{path.name}" in readme, path.name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_would_have_one_write_is_permitted(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    for block in blocks:
+        parse_configuration({**read_yaml(REPOSITORY / "config.yaml"), **block}, document.name)
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.MULTILINE)) <= targets
+    studies = {*CONFIGURATION.studies, *(name for block in blocks for name in block.get("studies", {}))}
+    assert set(re.findall(r"\bstudy_([a-z_]+)\b", text)) <= studies | {"tables"}  # a module
 
 
 @pytest.fixture
