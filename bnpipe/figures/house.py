@@ -52,7 +52,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "bnpipe",  # names inside an SVG are drawn from it: the same figure is the same bytes
 }
 
-SPARE_LOOKS = [("#56B4E9", (0, (3, 1)), "X"), ("#882255", (0, (7, 1.5, 2, 1.5)), "<"), ("#777777", (0, (1, 2)), ">")]
+SPARE_LOOKS = [("#882255", (0, (3, 1)), "X"), ("#777777", (0, (7, 1.5, 2, 1.5)), "<"), ("#56B4E9", (0, (1, 2)), ">")]
 for _arm, _look in zip([name for name in get_args(Arm) if name not in COLOURS], SPARE_LOOKS, strict=False):
     COLOURS[_arm], LINE_STYLES[_arm], MARKERS[_arm] = _look
 
