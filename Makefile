@@ -78,8 +78,9 @@ lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --quiet --upgrade --output-file requirements.lock
 
-schema: $(INSTALLED) ## write the JSON schema of config.yaml for editors
+schema: $(INSTALLED) ## write what follows from the types of config.yaml: its JSON schema for editors, its reference
 	$(BIN)/python -m bnpipe.config > docs/config.schema.json
+	$(BIN)/python -m bnpipe.config_reference > docs/configuration.md
 
 help: ## list the targets
 	@echo 'make [TARGET] [CORES=n] [DATASET=name-or-folder] [MIRROR=folder-or-URL] [SEEDS=n]'

@@ -106,7 +106,11 @@ InitStd = Annotated[
 HiddenSizes = Annotated[
     tuple[Annotated[int, Whole(1, 100_000)], ...],
     Field(min_length=1),
-    BeforeValidator(_read_layers, json_schema_input_type=list[int] | str),
+    BeforeValidator(
+        _read_layers,
+        json_schema_input_type=list[Annotated[int, Field(ge=1, le=100_000)]]
+        | Annotated[str, Field(pattern=r"^\d{1,4} ?x ?\d{1,6}$", examples=["9 x 100"])],
+    ),
 ]
 Weight = Annotated[
     float,
@@ -167,13 +171,23 @@ class Condition(_Section):
         description="Standard deviation of the normal distribution (mean 0) that the first weights are drawn from; "
         "xavier: 1 / sqrt(fan_in), he: sqrt(2 / fan_in)."
     )
-    steps: Annotated[int, Whole(1, 100_000_000)] = Field(description="Mini-batches to train on.")
-    hidden_sizes: HiddenSizes | None = Field(default=None, description="As above the conditions; null: the same.")
+    steps: Annotated[int, Whole(1, 100_000_000)] = Field(
+        description="Mini-batches to train on.", json_schema_extra={"unit": "mini-batches"}
+    )
+    hidden_sizes: HiddenSizes | None = Field(
+        default=None,
+        description="For this condition alone; null: that of the whole file.",
+        json_schema_extra={"unit": "units"},
+    )
     batch_size: Annotated[int, Whole(2, 1_000_000)] | None = Field(
-        default=None, description="As above the conditions; null: the same."
+        default=None,
+        description="For this condition alone; null: that of the whole file.",
+        json_schema_extra={"unit": "images"},
     )
     evaluation_interval: Annotated[int, Whole(1, 100_000_000)] | None = Field(
-        default=None, description="As above the conditions; null: the same."
+        default=None,
+        description="For this condition alone; null: that of the whole file.",
+        json_schema_extra={"unit": "steps"},
     )
     normalize_logits: Annotated[bool, Strict(), permitted("true or false")] = Field(
         default=True, description="Whether the logits are normalized, or only the hidden layers."
@@ -185,7 +199,9 @@ class Condition(_Section):
         default="all", description="What learns: all, or only the transforms' gamma and beta (vanilla: b)."
     )
     training_images: Annotated[int, Whole(2, 100_000_000)] | None = Field(
-        default=None, description="So many from the front of the training images; null: all."
+        default=None,
+        description="So many from the front of the training images; null: all.",
+        json_schema_extra={"unit": "images"},
     )
     binarize: Annotated[bool, Strict(), permitted("true or false")] = Field(
         default=False, description="Whether pixels are 1 where they are at least half of white, and else 0."
@@ -219,17 +235,31 @@ class SmallestEffects(_Section):
     """The smallest effects that would matter, set before the runs: verdicts are drawn against them."""
 
     steps_ratio: Factor = Field(default=1.2, description="Steps, or time, to 90%: one arm over the other.")
-    final_accuracy: Share = Field(default=0.05, description="Difference of final accuracies.")
-    learning_rate_decades: PositiveNumber = Field(default=0.5, description="Largest usable learning rates, in decades.")
-    accuracy_spread: Share = Field(default=0.05, description="Spread of final accuracies over initializations.")
+    final_accuracy: Share = Field(
+        default=0.05, description="Difference of final accuracies.", json_schema_extra={"unit": "share of images"}
+    )
+    learning_rate_decades: PositiveNumber = Field(
+        default=0.5, description="Largest usable learning rates.", json_schema_extra={"unit": "decades"}
+    )
+    accuracy_spread: Share = Field(
+        default=0.05,
+        description="Spread of final accuracies over initializations.",
+        json_schema_extra={"unit": "share of images"},
+    )
     generalization_gap: PositiveNumber = Field(
-        default=0.05, description="Validation minus training cross-entropy at equal training cross-entropy, nats."
+        default=0.05,
+        description="Validation minus training cross-entropy at equal training cross-entropy.",
+        json_schema_extra={"unit": "nats"},
     )
     volatility_ratio: Factor = Field(default=1.2, description="Standard deviations of second differences of a curve.")
     gradient_growth_ratio: Factor = Field(default=1.1, description="Growth of squared gradients per layer: off 1.")
     orthogonality: Share = Field(default=0.05, description="Orthogonality gaps, between 0 and 1.")
     covariate_shift_ratio: Factor = Field(default=1.2, description="Relative changes of a layer's gradient.")
-    inference_accuracy: Share = Field(default=0.01, description="Accuracy, moving averages or exact statistics.")
+    inference_accuracy: Share = Field(
+        default=0.01,
+        description="Accuracy, moving averages or exact statistics.",
+        json_schema_extra={"unit": "share of images"},
+    )
 
 
 class Study(_Section):
@@ -296,7 +326,9 @@ class Configuration(_Section):
         "empty: torchvision's mirrors.",
     )
     validation_images: Annotated[int, Whole(1, 10_000_000)] = Field(
-        default=5000, description="Images split off the front of the training file (digits: always 300)."
+        default=5000,
+        description="Images split off the front of the training file (digits: always 300).",
+        json_schema_extra={"unit": "images"},
     )
     seeds: Seeds = Field(
         default=tuple(range(FIRST_SEED, FIRST_SEED + 10)),
@@ -310,11 +342,17 @@ class Configuration(_Section):
         description="The experiments, by name.", json_schema_extra={"additionalProperties": False}
     )
     hidden_sizes: HiddenSizes = Field(
-        default=(100,) * 9, description="Units of each hidden layer, first layer first, or 9 x 100."
+        default=(100,) * 9,
+        description="Units of each hidden layer, first layer first, or 9 x 100.",
+        json_schema_extra={"unit": "units"},
     )
-    batch_size: Annotated[int, Whole(2, 1_000_000)] = Field(default=60, description="Images in a mini-batch.")
+    batch_size: Annotated[int, Whole(2, 1_000_000)] = Field(
+        default=60, description="Images in a mini-batch.", json_schema_extra={"unit": "images"}
+    )
     evaluation_interval: Annotated[int, Whole(1, 100_000_000)] = Field(
-        default=60, description="Steps between evaluations; the first follows step 0."
+        default=60,
+        description="Steps between evaluations; the first follows step 0.",
+        json_schema_extra={"unit": "steps"},
     )
     normalization: Normalization = Field(default=Normalization(), description="Settings of batch normalization.")
     diagnostics: Annotated[bool, Strict(), permitted("true or false")] = Field(
@@ -330,6 +368,7 @@ class Configuration(_Section):
     chunk_size: Annotated[int, Whole(1, MOST_SEEDS)] = Field(
         default=10,
         description="Seeds that one job trains side by side on a CPU; on a GPU, all. It does not change any result.",
+        json_schema_extra={"unit": "seeds"},
     )
     runs_per_job: Annotated[int, Whole(1, 1_000_000)] | None = Field(
         default=None,
@@ -340,6 +379,7 @@ class Configuration(_Section):
         default=CHECKPOINT_SECONDS,
         description="Seconds of training after which a job keeps its state, to go on from there if it is stopped; "
         "0: never. It does not change any result.",
+        json_schema_extra={"unit": "seconds"},
     )
     device: Annotated[Device, permitted(" or ".join(get_args(Device)))] = Field(
         default="cpu", description="Where networks are trained: cpu, or cuda, an NVIDIA GPU."

@@ -1,27 +1,41 @@
-"""The code of the documents runs as it stands there, and finds what the package found."""
+"""The code of the documents runs as it stands there, and finds what the package found; links lead somewhere."""
 
+import json
 import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+import yaml
 
+from bnpipe import norms
 from bnpipe.claims import make_claims
 from bnpipe.config import SmallestEffects, parse_configuration
 from bnpipe.csv_files import read_table
+from bnpipe.data.idx import read_images
+from bnpipe.data.packed import pack
 from bnpipe.records import Record, write_record
 from bnpipe.settings import Arm
 from bnpipe.tables import make_tables
 from bnpipe.yaml_files import read_yaml
 from tests.conftest import make_record, make_settings
+from tests.workplace import Workplace
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIGURATION = parse_configuration(read_yaml(REPOSITORY / "config.yaml"), "config.yaml")
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
 SEEDS = list(range(42, 52))
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+OWN_NORMALIZER = "A normalizer of your own"
 
 
 def made_up(rng: np.random.Generator, condition: str, arm: Arm) -> Record:
@@ -67,10 +81,17 @@ def tables(tmp_path: Path) -> Path:
     return folder
 
 
-def run_document(name: str) -> dict[str, Any]:
-    code = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / name).read_text(encoding="utf-8"), re.DOTALL)
+def code_of(name: str, heading: str = "") -> list[str]:
+    """Return the blocks of Python of a document, or of the section under a heading of it."""
+    text = (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
+    if heading:
+        text = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def run_document(name: str, heading: str = "") -> dict[str, Any]:
     names: dict[str, Any] = {}
-    exec("\n".join(code), names)
+    exec("\n".join(code_of(name, heading)), names)
     return names
 
 
@@ -100,3 +121,160 @@ def test_a_reader_with_pandas_finds_the_same_numbers(tables: Path, monkeypatch: 
 
 def test_the_made_up_claims_are_of_several_verdicts(tables: Path) -> None:
     assert {"supported", "refuted"} <= set(pd.read_csv(tables / "claims.csv")["verdict"])
+
+
+def anchors(document: Path) -> set[str]:
+    prose = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings_that_are_there(document: Path) -> None:
+    links = re.findall(r"\[[^]]*\]\(([^)\s]+)\)", document.read_text(encoding="utf-8"))
+    for target, _, anchor in (link.partition("#") for link in links if "://" not in link):
+        file = document.parent / target if target else document
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
+
+
+def test_every_document_is_linked_from_the_readme() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for path in (REPOSITORY / "docs").iterdir():
+        assert f"docs/{path.name}" in readme, path.name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_would_have_one_write_is_permitted(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    for block in blocks:
+        parse_configuration({**read_yaml(REPOSITORY / "config.yaml"), **block}, document.name)
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.MULTILINE)) <= targets
+    studies = {*CONFIGURATION.studies, *(name for block in blocks for name in block.get("studies", {}))}
+    assert set(re.findall(r"\bstudy_([a-z_]+)\b", text)) <= studies | {"tables"}  # a module
+
+
+@pytest.fixture
+def mean_only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return the class of a normalizer of one's own, as the how-to has it, made where it is to be appended."""
+    monkeypatch.setattr(norms, "ARMS", dict(norms.ARMS))
+    names = dict(vars(norms))
+    exec(code_of("how-to.md", OWN_NORMALIZER)[0], names)
+    made: Callable[..., Any] = names["MeanOnlyBatchNorm"]
+    assert norms.ARMS["meanonly"] is made  # type: ignore[index]
+    return made
+
+
+def test_a_normalizer_of_ones_own_takes_under_20_lines() -> None:
+    code, names = code_of("how-to.md", OWN_NORMALIZER)
+    assert len([line for line in (code + names).splitlines() if line.strip()]) < 20
+    assert names.startswith(f"Arm = Literal[{', '.join(map(json.dumps, get_args(Arm)))}, ")
+
+
+def test_the_normalizer_of_the_how_to_has_its_true_gradient(mean_only: Callable[..., Any]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    z, delta = (torch.randn(60, 3, 7, generator=generator, dtype=torch.float64) + 1 for _ in range(2))
+    norm = mean_only(torch.empty(3, 5, 7, dtype=torch.float64), make_settings())
+    x, bias = z.clone().requires_grad_(), torch.zeros(3, 7, dtype=torch.float64, requires_grad=True)
+    expected = x - x.mean(dim=0) + bias
+    slope_x, slope_bias = torch.autograd.grad(expected, (x, bias), delta)
+
+    torch.testing.assert_close(norm.forward(z.clone()), expected.detach())
+    torch.testing.assert_close(norm.backward(delta.clone()), slope_x)
+    torch.testing.assert_close(norm.bias, -slope_bias)
+    # the moving average of the mean went from 0 a hundredth of the way
+    torch.testing.assert_close(norm.infer(z.clone()), z - 0.01 * z.mean(dim=0) - slope_bias)
+
+
+def test_a_grid_runs_with_the_normalizer_of_the_how_to(tmp_path: Path) -> None:
+    code, names = code_of("how-to.md", OWN_NORMALIZER)
+    workplace = Workplace(tmp_path)
+    with (tmp_path / "bnpipe/norms.py").open("a", encoding="utf-8") as file:
+        file.write("\n\n" + code)
+    settings = tmp_path / "bnpipe/settings.py"
+    text, replaced = re.subn(r"^Arm = .*\n", names, settings.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert replaced == 1
+    settings.write_text(text, encoding="utf-8")
+    condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 25}
+    arms = ["vanilla", "batchnorm", "meanonly"]
+    workplace.configure(arms=arms, seeds=2, conditions={"tanh": condition}, studies={}, paper=None)
+    figures = [f"{name}.svg" for name in ("overview", "states", "tanh/all_seeds", "initialization/growth")]
+    workplace.run("results/digits/tables/runs.csv", *(f"results/digits/figures/{name}" for name in figures))
+    runs = pd.read_csv(tmp_path / "results/digits/tables/runs.csv")
+    losses = runs.pivot_table("final_training_loss", "seed", "arm")
+    assert set(losses) == set(arms)
+    assert losses.notna().all(axis=None)
+    assert (losses["meanonly"] != losses["vanilla"]).all()
+
+
+def test_results_are_read_from_python_as_the_how_to_says(
+    tables: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tables.parents[2]
+    write_record(make_record(arm="batchnorm"), folder / "results/mnist/runs/tanh/batchnorm/seeds-42-51.safetensors")
+    rng = np.random.default_rng(0)
+    files = [(rng.integers(0, 256, (n, 28, 28), np.uint8), rng.integers(0, 10, n, np.uint8)) for n in (400, 100)]
+    pack(files[0], files[1], validation_images=100, path=folder / "resources/mnist/packed.safetensors")
+    monkeypatch.chdir(folder)
+    found = run_document("how-to.md", "Results from Python")
+    assert found["curves"].accuracy.shape == (2, 2)  # steps 0 and 60
+    assert "(1, 130)" in capsys.readouterr().out
+
+
+def test_the_notebook_runs_and_comes_to_the_verdict_of_the_tables(
+    tables: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plt.switch_backend("agg")
+    monkeypatch.setattr(plt, "show", lambda: None)
+    (tables.parents[2] / "docs").mkdir()
+    monkeypatch.chdir(tables.parents[2] / "docs")
+    notebook = json.loads((REPOSITORY / "docs/tables.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
+    names: dict[str, Any] = {}
+    for cell in cells:
+        exec("".join(cell["source"]), names)
+    claim = read_table(tables / "claims.csv").set_index("claim").loc["3"]
+    assert names["verdict"] == claim["verdict"]
+    assert (names["low"], names["high"]) == pytest.approx((claim["low"], claim["high"]), rel=0.01)
+    assert f"in claims.csv: {claim['verdict']}" in capsys.readouterr().out
+    (axes,) = names["figure"].axes
+    assert len(axes.lines) == 2 * (len(SEEDS) + 1)
+    plt.close(names["figure"])
+
+
+def test_arrays_become_a_data_set_as_the_how_to_says(tmp_path: Path) -> None:
+    write_idx = run_document("how-to.md", "Data of your own")["write_idx"]
+    images = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28)
+    write_idx(tmp_path / "train-images-idx3-ubyte", images)
+    np.testing.assert_array_equal(read_images(tmp_path / "train-images-idx3-ubyte"), images)
+
+
+def test_another_workflow_takes_the_rules_as_the_how_to_says(tmp_path: Path) -> None:
+    (snakefile,) = code_of("how-to.md", "As a module of another workflow")
+    module = tmp_path / "modules/bnpipe"
+    module.mkdir(parents=True)
+    own = Workplace(module)
+    condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 9}
+    own.configure(seeds=2, conditions={"tanh": condition})
+    configuration = (module / "config.yaml").read_text(encoding="utf-8")
+    (module / "config.yaml").unlink()  # the module is handed its configuration
+    (tmp_path / "Snakefile").write_text(snakefile, encoding="utf-8")
+    # The other workflow's file is its own affair, a key that stands twice included.
+    text = f"colour: red\ncolour: blue\nbnpipe:\n{textwrap.indent(configuration, '  ')}"
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+
+    def snakemake(*arguments: str) -> str:
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    snakemake()
+    assert (tmp_path / "accuracies.csv").read_text(encoding="utf-8").startswith("condition,arm,n,diverged,mean\n")
+    for target, rule in (("bnpipe_all", "bnpipe_report"), ("bnpipe_studies", "bnpipe_studies_report")):
+        assert re.search(rf"^{rule} +1$", snakemake("--dry-run", target), re.MULTILINE)
+    assert sorted(path.name for path in (tmp_path / "normalization").iterdir()) == ["logs", "resources", "results"]

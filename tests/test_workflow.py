@@ -1,10 +1,14 @@
 """The whole workflow on the embedded digits, small, as a user runs it: what it makes, and what makes it run again."""
 
 import filecmp
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
 import pandas as pd
 import pytest
@@ -218,9 +222,61 @@ def test_the_shim_for_the_catalog_is_the_same_workflow(workplace: Workplace) -> 
     assert workplace.planned() == {}
 
 
-def test_snakemakes_own_report_is_built_offline(workplace: Workplace, tmp_path: Path) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def made(finished: Workplace) -> set[str]:
+    """Return what the default target makes: taken before a test asks for more."""
+    return {f"results/digits/{path}" for path in finished.contents()}
+
+
+def report_data(page: str, name: str) -> Any:
+    """Return what a page of Snakemake's own report holds under a name."""
+    (text,) = re.findall(rf"^\s*var {name} = (\{{.*\}});?$", page, re.MULTILINE)
+    return json.loads(text)
+
+
+@pytest.fixture(scope="module")
+def own_report(finished: Workplace, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return Snakemake's own report as one page, built where there is no way to the network."""
+    page = tmp_path_factory.mktemp("report") / "report.html"
+    finished.configure()
+    with pytest.MonkeyPatch.context() as patch:
+        for scheme in ("HTTP", "HTTPS"):
+            patch.setenv(f"{scheme}_PROXY", "http://127.0.0.1:9")
+        finished.run("--report", str(page))
+    return page.read_text(encoding="utf-8")
+
+
+def test_snakemakes_own_report_holds_every_figure_and_table_of_the_default_target(
+    made: set[str], own_report: str
+) -> None:
+    results, categories = report_data(own_report, "results"), report_data(own_report, "categories")
+    kinds = {".svg": "Figures", ".csv": "Tables", ".html": "Report"}
+    assert set(results) == {path for path in made if Path(path).suffix in kinds}
+    placed = {path: (name, group) for name, groups in categories.items() for group in groups for path in groups[group]}
+    assert set(placed) == set(results)
+    for path, (category, group) in placed.items():
+        assert category == kinds[Path(path).suffix]
+        assert (group == "Other") == (category == "Report"), path
+
+
+def test_what_stands_in_snakemakes_own_report_is_told_apart_and_explained(own_report: str) -> None:
+    results = report_data(own_report, "results")
+    labels = [tuple(result["labels"].items()) for result in results.values()]
+    assert len(set(labels)) == len(labels)
+    assert all(value and "{" not in value for label in labels for _, value in label)
+    for path, result in results.items():
+        caption = re.sub(r"<[^>]*>", "", result["caption"]).strip()
+        assert len(caption) > 30, path
+        assert not re.search(r"[{}]|None|Undefined|  ", caption), caption
+        condition = Path(path).parent.name
+        assert condition not in CONFIGURATION["conditions"] or condition in caption
+
+
+def test_snakemakes_own_report_is_an_archive_too(workplace: Workplace, tmp_path: Path) -> None:
     workplace.run("--report", str(tmp_path / "report.zip"))
-    assert (tmp_path / "report.zip").stat().st_size > 100_000
+    with ZipFile(tmp_path / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"report.html", "overview.svg", "claims.csv"} <= names
 
 
 BAD: list[tuple[str, Callable[[str], str], str]] = [

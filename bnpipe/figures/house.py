@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import matplotlib
 import numpy as np
@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnpipe.files import written_whole
+from bnpipe.settings import Arm
 from bnpipe.stats import estimate_mean
 
 # Of each arm: a colour of the palette of Okabe & Ito, and a line style and a marker that differ without colour.
+# An arm that is not named here takes a spare look, see below.
 COLOURS = {
     "vanilla": "#D55E00",
     "batchnorm": "#0072B2",
@@ -49,6 +51,10 @@ STYLE: dict[Any, Any] = {
     "savefig.dpi": 200,
     "svg.hashsalt": "bnpipe",  # names inside an SVG are drawn from it: the same figure is the same bytes
 }
+
+SPARE_LOOKS = [("#882255", (0, (3, 1)), "X"), ("#777777", (0, (7, 1.5, 2, 1.5)), "<"), ("#56B4E9", (0, (1, 2)), ">")]
+for _arm, _look in zip([name for name in get_args(Arm) if name not in COLOURS], SPARE_LOOKS, strict=False):
+    COLOURS[_arm], LINE_STYLES[_arm], MARKERS[_arm] = _look
 
 
 @contextmanager

@@ -26,7 +26,7 @@ rule claims_figure:
     input:
         claims=TABLES["claims"],
     output:
-        figure("claims", condition="all", shows="claims"),
+        figure("claims", shows="claims", group="All conditions"),
     log:
         logs("figures/claims.log"),
     conda:

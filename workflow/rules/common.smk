@@ -151,15 +151,30 @@ STUDY_FIGURES = ["all_claims", *[f"studies/{name}" for name in [*STUDIES, *EXPER
 
 
 def table(name):
-    caption = f"../report/table_{name.removeprefix('all_')}.rst"
-    return report(results(f"tables/{name}.csv"), caption=caption, category="Tables", labels={"table": name})
+    return _table(results(f"tables/{name}.csv"), name.removeprefix("all_"), TABLE_GROUPS[name], table=name)
 
 
-def figure(path, condition, shows):
+def study_table(study, name, caption=None):
+    return _table(study_file(study, name), caption or name, "Studies", study=study, table=name)
+
+
+def _table(path, caption, group, **labels):
+    caption = f"../report/table_{caption}.rst"
+    return report(path, caption=caption, category="Tables", subcategory=group, labels=labels)
+
+
+def figure(path, shows, group, **labels):
     caption = f"../report/figure_{shows.replace(' ', '_')}.rst"
-    labels = {"condition": condition, "shows": shows}
-    svg = report(results(f"figures/{path}.svg"), caption=caption, category="Figures", labels=labels)
+    labels = {**labels, "shows": shows}
+    svg = report(results(f"figures/{path}.svg"), caption=caption, category="Figures", subcategory=group, labels=labels)
     return [svg, results(f"figures/{path}.png")]
+
+
+TABLE_GROUPS = {
+    **dict.fromkeys(RUN_TABLES, "Runs"),
+    **dict.fromkeys(EXPERIMENT_TABLES, "Closer looks"),
+    **dict.fromkeys(["claims", "evidence", "all_claims", "all_evidence"], "Claims"),
+}
 
 
 # What a job is granted.

@@ -6,7 +6,7 @@ rule covariate_shift:
     input:
         packed=PACKED,
     output:
-        table=results("studies/covariate_shift/{condition}-{arm}.csv"),
+        table=study_table("covariate_shift", "{condition}-{arm}", caption="covariate_shift"),
     log:
         logs("studies/covariate_shift/{condition}-{arm}.log"),
     conda:
@@ -28,7 +28,7 @@ rule covariate_shift_figure:
     input:
         tables=SHIFT_TABLES,
     output:
-        figure("studies/covariate_shift", condition="covariate_shift", shows="study"),
+        figure("studies/covariate_shift", shows="covariate shift", group="Studies", study="covariate_shift"),
     log:
         logs("figures/studies_covariate_shift.log"),
     conda:
@@ -50,7 +50,7 @@ rule scale_equivalence:
     input:
         packed=PACKED,
     output:
-        table=results("studies/scale_equivalence/scale_equivalence.csv"),
+        table=study_table("scale_equivalence", "scale_equivalence"),
     log:
         logs("studies/scale_equivalence.log"),
     conda:
@@ -72,7 +72,7 @@ rule step_time:
     input:
         packed=PACKED,
     output:
-        table=results("studies/step_time/step_time.csv"),
+        table=study_table("step_time", "step_time"),
     log:
         logs("studies/step_time.log"),
     conda:
@@ -94,7 +94,7 @@ rule generalization:
     input:
         accuracy=study_file("regularization", "accuracy"),
     output:
-        table=results("studies/regularization/generalization.csv"),
+        table=study_table("regularization", "generalization"),
     log:
         logs("studies/generalization.log"),
     conda:
@@ -114,8 +114,8 @@ rule paper:
     input:
         packed=PACKED,
     output:
-        accuracy=results("studies/paper/accuracy-{arm}.csv"),
-        percentiles=results("studies/paper/percentiles-{arm}.csv"),
+        accuracy=study_table("paper", "accuracy-{arm}", caption="paper_accuracy"),
+        percentiles=study_table("paper", "percentiles-{arm}", caption="paper_percentiles"),
     log:
         logs("studies/paper-{arm}.log"),
     conda:
@@ -138,7 +138,7 @@ rule paper_figure:
         accuracy=expand(results("studies/paper/accuracy-{arm}.csv"), arm=PAIR),
         percentiles=expand(results("studies/paper/percentiles-{arm}.csv"), arm=PAIR),
     output:
-        figure("studies/paper", condition="paper", shows="study"),
+        figure("studies/paper", shows="paper", group="Studies", study="paper"),
     log:
         logs("figures/studies_paper.log"),
     conda:
@@ -172,7 +172,7 @@ use rule claims_figure as all_claims_figure with:
     input:
         claims=results("tables/all_claims.csv"),
     output:
-        figure("all_claims", condition="all", shows="claims"),
+        figure("all_claims", shows="claims", group="Studies", study="all"),
     log:
         logs("figures/all_claims.log"),
 

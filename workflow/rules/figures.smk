@@ -4,10 +4,10 @@ rule condition_figures:
         # Not the tables, which wait for all conditions and change with each.
         records=condition_records,
     output:
-        single_seed=figure("{condition}/single_seed", condition="{condition}", shows="single seed"),
-        all_seeds=figure("{condition}/all_seeds", condition="{condition}", shows="all seeds"),
+        single_seed=figure("{condition}/single_seed", shows="single seed", group="Conditions", condition="{condition}"),
+        all_seeds=figure("{condition}/all_seeds", shows="all seeds", group="Conditions", condition="{condition}"),
         diagnostics=(
-            figure("{condition}/diagnostics", condition="{condition}", shows="diagnostics")
+            figure("{condition}/diagnostics", shows="diagnostics", group="Conditions", condition="{condition}")
             if configuration.diagnostics
             else []
         ),
@@ -33,7 +33,7 @@ rule states_figure:
     input:
         runs=TABLES["runs"],
     output:
-        figure("states", condition="all", shows="states"),
+        figure("states", shows="states", group="All conditions"),
     log:
         logs("figures/states.log"),
     conda:
@@ -55,7 +55,7 @@ rule overview_figure:
     input:
         tables=[TABLES["accuracy"], TABLES["runs"]],
     output:
-        figure("overview", condition="all", shows="overview"),
+        figure("overview", shows="overview", group="All conditions"),
     log:
         logs("figures/overview.log"),
     conda:

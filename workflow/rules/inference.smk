@@ -26,7 +26,7 @@ rule inference_figure:
     input:
         table=TABLES["inference"],
     output:
-        figure("inference", condition=FIRST, shows="inference"),
+        figure("inference", shows="inference", group="The transform", condition=FIRST),
     log:
         logs("figures/inference.log"),
     conda:

@@ -26,9 +26,13 @@ rule activation_figures:
         activations=TABLES["activations"],
         histograms=TABLES["histograms"],
     output:
-        layers=figure("initialization/{start}_layers", condition="{start}", shows="layers"),
-        histograms=figure("initialization/{start}_histograms", condition="{start}", shows="histograms"),
-        growth=figure("initialization/{start}_growth", condition="{start}", shows="growth"),
+        layers=figure("initialization/{start}_layers", shows="layers", group="Initialization", networks="{start}"),
+        histograms=figure(
+            "initialization/{start}_histograms", shows="histograms", group="Initialization", networks="{start}"
+        ),
+        growth=figure(
+            "initialization/{start}_growth", shows="growth of noise", group="Initialization", networks="{start}"
+        ),
     log:
         logs("figures/initialization_{start}.log"),
     wildcard_constraints:
@@ -72,7 +76,7 @@ rule growth_figure:
     input:
         layers=TABLES["initial_layers"],
     output:
-        figure("initialization/growth", condition="all", shows="growth"),
+        figure("initialization/growth", shows="growth", group="Initialization", networks="those trained"),
     log:
         logs("figures/growth.log"),
     conda:

@@ -26,7 +26,7 @@ rule mechanics_figure:
         mechanics=TABLES["mechanics"],
         summary=TABLES["mechanics_summary"],
     output:
-        figure("mechanics", condition=FIRST, shows="mechanics"),
+        figure("mechanics", shows="mechanics", group="The transform", condition=FIRST),
     log:
         logs("figures/mechanics.log"),
     conda:

@@ -1,3 +1,7 @@
+# Stands above Snakemake's own report; each figure and table brings a caption of its own.
+report: "../report/workflow.rst"
+
+
 rule report:
     """Render the report, one self-contained page."""
     input:

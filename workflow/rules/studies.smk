@@ -3,9 +3,9 @@ rule study_tables:
     input:
         records=study_records,
     output:
-        accuracy=results("studies/{study}/accuracy.csv"),
-        runs=results("studies/{study}/runs.csv"),
-        summary=results("studies/{study}/summary.csv"),
+        accuracy=study_table("{study}", "accuracy"),
+        runs=study_table("{study}", "runs"),
+        summary=study_table("{study}", "summary"),
     log:
         logs("studies/{study}/tables.log"),
     conda:
@@ -26,7 +26,7 @@ rule study_figure:
         accuracy=results("studies/{study}/accuracy.csv"),
         runs=results("studies/{study}/runs.csv"),
     output:
-        figure("studies/{study}", condition="{study}", shows="study"),
+        figure("studies/{study}", shows="study", group="Studies", study="{study}"),
     log:
         logs("figures/studies_{study}.log"),
     conda:
