@@ -16,6 +16,7 @@ from bnpipe.figures.house import (
     canvas,
     draw_mean,
     draw_seeds,
+    number_text,
     save,
     scale_steps,
     style,
@@ -71,6 +72,6 @@ def _draw_arm(axes: Axes, curves: pd.DataFrame, measure: str, arm: str) -> None:
 def _scale(change: Axes, cosine: Axes) -> None:
     change.set_yscale("log")
     change.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    change.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    change.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
     change.yaxis.set_minor_locator(NullLocator())
     cosine.set_ylim(top=1)  # where Student's interval knows no bound

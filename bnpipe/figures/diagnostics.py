@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, SMALL, TWO_COLUMNS, canvas, count_text, save, scale_steps, style
+from bnpipe.figures.house import COLOURS, SMALL, TWO_COLUMNS, canvas, count_text, number_text, save, scale_steps, style
 
 QUANTITIES = {
     "z_rms": "RMS of z",
@@ -149,7 +149,7 @@ def _log_scale(axes: Axes) -> None:
     axes.set_ylim(min(low, middle / 10**0.5), max(high, middle * 10**0.5))
     if high < 50 * low:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 

@@ -41,7 +41,8 @@ MARKERS = {"vanilla": "s", "batchnorm": "o", "layernorm": "^", "groupnorm": "D",
 ONE_COLUMN, TWO_COLUMNS = 90 / 25.4, 180 / 25.4  # inches
 LINE = 0.13  # of text, in inches
 SMALL = 6.5  # points; no letter is smaller
-INVISIBLE = "\N{ZERO WIDTH SPACE}"
+INVISIBLE, MINUS, TIMES = "\N{ZERO WIDTH SPACE}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same shapes on every machine
     "font.size": 7,
@@ -101,6 +102,14 @@ def count_text(runs: int, diverged: int) -> str:
     return f"{diverged} of {runs} diverged" if diverged else f"n = {runs}"
 
 
+def number_text(value: float) -> str:
+    """Write a number with two digits that count; with one, and a power of ten, where zeros would be many."""
+    if value == 0 or 0.001 <= abs(value) < 1000:
+        return f"{float(f'{value:.2g}'):g}".replace("-", MINUS)
+    digit, _, power = f"{value:.0e}".partition("e")
+    return digit.replace("-", MINUS) + f"{TIMES}10" + str(int(power)).translate(SUPERSCRIPTS)
+
+
 def apart(places: Sequence[float], gap: float) -> list[float]:
     """Move places within 0 to 1 so that they keep a gap and their order, each no farther than it must.
 
@@ -117,11 +126,12 @@ def apart(places: Sequence[float], gap: float) -> list[float]:
 
 
 def label_ends(axes: Axes, labels: Mapping[Line2D, str]) -> None:
-    """Write beside the axes, whose scale stands, at the end of each line its label of two lines at most."""
+    """Write beside the axes, whose scale stands, at the end of each line its label."""
     low, high = axes.get_ylim()
     ends = [(float(np.asarray(line.get_ydata())[-1]) - low) / (high - low) for line in labels]
-    # Of two lines and what is between them, where axes fill over half of the figure.
-    gap = 2.6 * SMALL * axes.figure.dpi / 72 / (0.55 * axes.figure.bbox.height)
+    lines = max(len(label.splitlines()) for label in labels.values())
+    # Of as many lines and what is between them, where axes fill over half of the figure.
+    gap = 1.3 * lines * SMALL * axes.figure.dpi / 72 / (0.55 * axes.figure.bbox.height)
     for height, (line, label) in zip(apart(ends, gap), labels.items(), strict=True):
         axes.annotate(
             *(label, (1, height), (3, 0), "axes fraction", "offset points"),

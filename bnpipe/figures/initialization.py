@@ -20,6 +20,7 @@ from bnpipe.figures.house import (
     TWO_COLUMNS,
     canvas,
     draw_seeds,
+    number_text,
     save,
     style,
 )
@@ -35,8 +36,6 @@ MU, SIGMA = "\N{GREEK SMALL LETTER MU}", "\N{GREEK SMALL LETTER SIGMA}"
 HISTOGRAM = f"30 bins within ±1, as high as their axes; out: beyond; {MU}, {SIGMA}: mean and standard deviation"
 STATISTICS = {"mean": "mean of outputs", "standard_deviation": "standard deviation\nof outputs"}
 GROWTH = {"forward": "E[z²] over that\nof the layer below", "backward": "E‖δ‖² over that\nof the layer above"}
-MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 WIDE_RANGE = 100  # from which ratio of largest to smallest value an axis is logarithmic
 
 
@@ -101,8 +100,8 @@ def draw_histograms(
             mean, deviation = found[["mean", "standard_deviation"]].to_numpy()[0]
             numbers = [
                 *_share_outside(of_layer),
-                f"{MU} {_number(mean)}",
-                f"{SIGMA} {_number(deviation)}",
+                f"{MU} {number_text(mean)}",
+                f"{SIGMA} {number_text(deviation)}",
             ]
             axes.set_title("\n".join([*[f"layer {layer}"] * (axes in grid[0]), *numbers]), fontsize=SMALL)
             _draw_histogram(axes, of_layer, COLOURS[arm])
@@ -127,14 +126,6 @@ def _share_outside(counts: pd.DataFrame) -> list[str]:
 
 def _inside(counts: pd.DataFrame) -> pd.DataFrame:
     return counts.replace([-np.inf, np.inf], np.nan).dropna(subset=["low", "high"])
-
-
-def _number(value: float) -> str:
-    """Write a number with two digits that count; one, and a power of ten, where zeros would be many."""
-    if value == 0 or 0.001 <= abs(value) < 1000:
-        return f"{float(f'{value:.2g}'):g}".replace("-", MINUS)
-    digit, _, power = f"{value:.0e}".partition("e")
-    return digit.replace("-", MINUS) + f"{TIMES}10" + str(int(power)).translate(SUPERSCRIPTS)
 
 
 def make_activation_figures(
@@ -207,5 +198,5 @@ def _log_scale(axes: Axes) -> None:
     low, high = axes.get_ylim()
     few = high < 30 * low
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if few else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())

@@ -36,7 +36,7 @@ MOST_CURVES = 8  # in one panel
 IN_A_ROW = 3  # panels
 WIDTH = TWO_COLUMNS / IN_A_ROW  # of a panel, in inches
 DIVERGED = "\N{MULTIPLICATION SIGN}: diverged"
-EXPLANATION = f"every seed, mean and its 95% interval; {DIVERGED}, so many of all, never averaged with others"
+EXPLANATION = "every seed, mean and its 95% interval"
 LETTERS = {"saturated": "s", "dead": "d", "overflow": "o"}  # of the states that are not healthy
 MAP_EXPLANATION = f"every seed, mean of those that stayed finite, how many are {{states}}; {DIVERGED}"
 
@@ -102,8 +102,9 @@ def draw_cells(curves: pd.DataFrame, runs: pd.DataFrame, first: str, about: str,
     that setting in words. Too many curves for a panel are left out.
     """
     looks = looks_of(runs)
+    crosses = f"; {DIVERGED}, and how many of all, never averaged with others" if runs["diverged"].any() else ""
     places = _unique(runs["place"]) if len(looks) <= MOST_CURVES else []
-    figure, final, panels = _canvas(len(places), about, _drawn(note, runs, EXPLANATION))
+    figure, final, panels = _canvas(len(places), about, _drawn(note, runs, EXPLANATION + crosses))
     _draw_final(final, runs, looks)
     final.set_xlabel(first)
     for axes, place in zip(panels, places, strict=True):

@@ -9,12 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from bnpipe.csv_files import write_table
-from bnpipe.figures.house import COLOURS, MARKERS, style
+from bnpipe.figures.house import COLOURS, MARKERS, MINUS, TIMES, style
 from bnpipe.figures.initialization import (
-    MINUS,
     MU,
     SIGMA,
-    TIMES,
     TITLES,
     draw_growth,
     draw_histograms,
@@ -150,17 +148,6 @@ def test_texts_can_be_read_of_long_names_one_seed_and_many_arms(seeds: int, arms
 def test_texts_over_many_histograms_can_be_read() -> None:
     layers = layer_rows([42], ARMS, range(1, 11)).assign(mean=-1.23e-12, standard_deviation=4.56e19)
     check_figure(draw_histograms(histogram_rows(ARMS, range(1, 11)), layers, "title", NOTE, ARMS))
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.0, "0"), (-0.97, "-0.97"), (84.0, "84"), (524.0, "520"), (5.3e9, "5*10⁹"), (-7.1e-10, "-7*10⁻¹⁰")],
-)
-def test_numbers_are_short_and_without_many_zeros(histograms: pd.DataFrame, value: float, text: str) -> None:
-    of_one_seed = layer_rows([42]).assign(mean=value)
-    axes = draw_histograms(histograms, of_one_seed, "title", "note", ARMS).axes[0]
-    title = axes.get_title(loc="left").replace(MINUS, "-").replace(TIMES, "*")
-    assert title.splitlines()[2] == f"{MU} {text}"
 
 
 def test_every_initialization_has_a_title() -> None:
