@@ -73,19 +73,21 @@ def _shorten(element: Element, styles: dict[str, str | None]) -> None:
     for name in {"x", "y"} & attributes.keys():
         attributes[name] = _rounded(attributes[name])
     if "transform" in attributes:
-        _place(attributes)
+        _move(element)
 
 
-def _place(attributes: dict[str, str]) -> None:
-    """Round where something is moved to; a letter that is only moved along its line is placed by x."""
-    moved = AT.fullmatch(attributes["transform"])
-    if moved and moved[2] == "0":
-        del attributes["transform"]
-        attributes["x"] = _rounded(moved[1])
+def _move(element: Element) -> None:
+    """Round where an element is moved to; a letter that is only moved along its line is placed by x."""
+    transform = element.attrib.pop("transform")
+    moved = AT.fullmatch(transform)
+    if moved and moved[2] == "0" and element.tag == f"{SVG}use":
+        element.set("x", _rounded(moved[1]))
     else:
-        attributes["transform"] = AT.sub(
-            lambda found: f"translate({_rounded(found[1])} {_rounded(found[2])})", attributes["transform"]
-        )
+        element.set("transform", AT.sub(_rounded_move, transform))
+
+
+def _rounded_move(found: re.Match[str]) -> str:
+    return f"translate({_rounded(found[1])} {_rounded(found[2])})"
 
 
 def _parts(element: Element) -> Iterator[Element]:

@@ -22,6 +22,7 @@ from bnpipe.figures.house import (
 )
 
 PANELS = {"vanilla": "b  without normalization", "batchnorm": "c  with batch normalization"}
+INPUTS = "percentiles over many images of the input to one sigmoid of the last hidden layer"
 LOWEST_SHOWN = 0.7  # accuracy, as in the paper, where all runs end above it
 
 
@@ -41,11 +42,8 @@ def draw_paper(accuracy: pd.DataFrame, percentiles: pd.DataFrame, note: str) -> 
     percentiles the first seed is drawn, and the others faintly: each has a sigmoid of its own, which has no mean.
     """
     seeds = accuracy["seed"].unique()
-    figure = canvas(
-        *(TWO_COLUMNS, 2.3, note, f"a: every seed (n = {len(seeds)}), mean and its 95% interval"),
-        "b, c: percentiles over many images of the input to one sigmoid of the last hidden layer, "
-        f"seed {seeds[0]}; faint: the other seeds",
-    )
+    about_a = f"a: every seed (n = {len(seeds)}), mean and its 95% interval"
+    figure = canvas(TWO_COLUMNS, 2.3, note, about_a, f"b, c: {INPUTS}, seed {seeds[0]}; faint: the other seeds")
     first, *others = figure.subplots(1, 3)
     _draw_accuracy(first, accuracy)
     for axes, (arm, title) in zip(others, PANELS.items(), strict=True):

@@ -38,7 +38,8 @@ WIDTH = TWO_COLUMNS / IN_A_ROW  # of a panel, in inches
 DIVERGED = "\N{MULTIPLICATION SIGN}: diverged"
 EXPLANATION = "every seed, mean and its 95% interval"
 LETTERS = {"saturated": "s", "dead": "d", "overflow": "o"}  # of the states that are not healthy
-MAP_EXPLANATION = f"every seed, mean of those that stayed finite, how many are {{states}}; {DIVERGED}"
+_STATES = ", ".join(f"{state} ({letter})" for state, letter in LETTERS.items())
+MAP_EXPLANATION = f"every seed, mean of those that stayed finite, how many are {_STATES}; {DIVERGED}"
 
 
 class Look(NamedTuple):
@@ -78,10 +79,7 @@ def draw_maps(runs: pd.DataFrame, about: str, note: str) -> Figure:
     lines of all init stds are one.
     """
     arms = _unique(runs["arm"])
-    states = ", ".join(f"{state} ({letter})" for state, letter in LETTERS.items())
-    figure = canvas(
-        *(TWO_COLUMNS, 1.9 * len(arms) + 0.5, about), _drawn(note, runs, MAP_EXPLANATION.format(states=states))
-    )
+    figure = canvas(TWO_COLUMNS, 1.9 * len(arms) + 0.5, about, _drawn(note, runs, MAP_EXPLANATION))
     grid = figure.subplots(len(arms), 2, squeeze=False, sharex="col", sharey="col", width_ratios=(1.2, 1))
     for row, arm in zip(grid, arms, strict=True):
         _draw_map(row[0], runs[runs["arm"] == arm])

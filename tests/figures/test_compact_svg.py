@@ -98,6 +98,17 @@ def test_marks_share_their_style_where_it_is_inherited(written: str) -> None:
     assert "fill-opacity:0.4" in marks[0]
 
 
+def test_letters_are_placed_by_x_and_whole_texts_by_their_transform() -> None:
+    letters = '<use href="#m"/><use href="#m" transform="translate(63.625 0)"/><use href="#m" transform="scale(0.7)"/>'
+    groups = "".join(
+        f'<g transform="{to}">{letters}</g>' for to in ("translate(1.23456 0)", "translate(0.5 2) scale(0.09 -0.09)")
+    )
+    compacted = compact(f'<svg xmlns="{SVG[1:-1]}"><path id="m" d="M 0 0"/>{groups}</svg>')
+    placed = '<use href="#m"/><use href="#m" x="63.62"/><use href="#m" transform="scale(0.7)"/></g>'
+    assert f'<g transform="translate(1.23 0)">{placed}' in compacted
+    assert f'<g transform="translate(.5 2) scale(0.09 -0.09)">{placed}' in compacted
+
+
 def test_transparency_of_a_whole_is_left_to_each_mark() -> None:
     uses = '<use style="opacity: 0.3" x="1" y="1" href="#m"/>' * 2
     svg = f'<svg xmlns="{SVG[1:-1]}"><path id="m" d="M 0 0"/><g clip-path="url(#m)">{uses}</g></svg>'

@@ -194,6 +194,13 @@ def test_texts_beside_every_state_can_be_read() -> None:
     check_figure(figure)
 
 
+def test_texts_of_twenty_conditions_with_one_seed_can_be_read() -> None:
+    conditions = [f"{LONG_NAME[:-2]}{number:02}" for number in range(20)]
+    runs = states_table(*[(name, arm, "overflow", 1, 7, "z") for name in conditions for arm in ARMS])
+    with style():
+        check_figure(draw_states(runs, conditions, NOTE.splitlines()[1], ARMS))
+
+
 def test_states_are_drawn_from_the_table_of_runs_in_equal_bytes(tmp_path: Path) -> None:
     runs = [runs_of(make_record("tanh", arm, SEEDS, diverged=arm == "vanilla"), "") for arm in ARMS]
     write_table(pd.concat(runs), tmp_path / "runs.csv")
