@@ -1,6 +1,6 @@
 """The verdicts on all claims: effects with their intervals, against the smallest that would matter."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from matplotlib.transforms import Transform
 
 from bnpipe.claims import MINUS, condition_text, effect_text, verdict_text
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import save, style
+from bnpipe.figures.house import SMALL, TWO_COLUMNS, canvas, save, style
 
 # None of the colours of the arms; they differ in lightness too.
 COLOURS = {"supported": "#009E73", "refuted": "#AA4499", "inconclusive": "#666666"}
@@ -25,31 +25,26 @@ FARTHEST = 100.0  # multiples of the smallest effect that are drawn; an arrow st
 TICKS = {-10: f"{MINUS}10", -1: f"{MINUS}1", 0: "0", 1: "1", 10: "10"}
 
 
-class Column(NamedTuple):
-    """A column of text beside the axes."""
+class Place(NamedTuple):
+    """Where a text stands beside the axes."""
 
     side: int  # of the axes: 0 left, 1 right
     offset: float  # from that side, in points
+    line: int = 0  # of the two of a claim
 
 
-COLUMNS = {
-    "claim": Column(0, -256),
-    "": Column(0, -210),
-    "n": Column(1, 12),
-    "holds if": Column(1, 34),
-    "effect [95% interval]": Column(1, 112),
-    "verdict": Column(1, 258),
-}
+NUMBER, STATEMENT, CONDITION = Place(0, -208), Place(0, -168), Place(0, -168, 1)
+EFFECT, VERDICT = Place(1, 8), Place(1, 8, 1)
+HEADINGS = {NUMBER._replace(line=1): "claim", EFFECT: "effect [95% interval]", VERDICT: "verdict"}
 
 
 def draw_claims(claims: pd.DataFrame, note: str) -> Figure:
     """Draw the table `claims`, a row a claim, each in multiples of its smallest effect that would matter."""
     rows = max(1, len(claims))
-    figure = Figure(figsize=(11, 1.8 + 0.25 * rows), layout="constrained")
-    figure.suptitle(note, x=0.01, ha="left")
+    figure = canvas(TWO_COLUMNS, 1.2 + 0.28 * rows, note)
     axes = figure.subplots()
     axes.axvspan(-1, 1, color=BAND)
-    _write(axes, list(COLUMNS), y=1, of=axes.transAxes, lift=9, weight="bold")
+    _write(axes, HEADINGS, y=1, of=axes.transAxes, lift=14, weight="bold")
     for y, (_, row) in enumerate(claims.iterrows()):
         _draw_effect(axes, y, row["effect"], row["low"], row["high"], row["sesoi"], row["verdict"])
         _write(axes, _texts(row), y, of=axes.get_yaxis_transform())
@@ -69,26 +64,34 @@ def make_claims_figure(claims: Path, note: str, outputs: Sequence[Path]) -> None
 def _draw_effect(axes: Axes, y: float, effect: float, low: float, high: float, sesoi: float, verdict: str) -> None:
     colour, ends = COLOURS[verdict], np.array([low, high]) / abs(sesoi)
     axes.plot(np.clip(ends, -FARTHEST, FARTHEST), [y, y], color=colour)
-    axes.plot([np.sign(sesoi)], [y], marker=">", color="black", markersize=4)
-    axes.plot([effect / abs(sesoi)], [y], marker=MARKERS[verdict], color=colour, markersize=6)
+    axes.plot([np.sign(sesoi)], [y], marker=">", color="black", markersize=3.5)
+    axes.plot([effect / abs(sesoi)], [y], marker=MARKERS[verdict], color=colour, markersize=5)
     for end, marker in zip(ends * [-1, 1], "<>", strict=True):
         if end > FARTHEST:
             edge = FARTHEST if marker == ">" else -FARTHEST
-            axes.plot([edge], [y], marker=marker, color=colour, markersize=6, clip_on=False)
+            axes.plot([edge], [y], marker=marker, color=colour, markersize=5, clip_on=False)
 
 
-def _texts(row: "pd.Series[Any]") -> list[str]:
-    texts = (row["claim"], row["statement"], row["n"], condition_text(row), effect_text(row), verdict_text(row))
-    return [str(text) for text in texts]
+def _texts(row: "pd.Series[Any]") -> dict[Place, str]:
+    return {
+        NUMBER: str(row["claim"]),
+        STATEMENT: str(row["statement"]),
+        CONDITION: f"holds if {condition_text(row)}; n = {row['n']}",
+        EFFECT: effect_text(row),
+        VERDICT: verdict_text(row),
+    }
 
 
-def _write(axes: Axes, texts: Sequence[str], y: float, of: Transform, lift: float = 0, weight: str = "normal") -> None:
-    """Write a text into each column at a height y in the coordinates `of`, lifted by some points."""
-    for text, (side, offset) in zip(texts, COLUMNS.values(), strict=True):
+def _write(
+    axes: Axes, texts: Mapping[Place, str], y: float, of: Transform, lift: float = 0, weight: str = "normal"
+) -> None:
+    """Write texts at their places at a height y in the coordinates `of`, lifted by some points."""
+    for (side, offset, line), text in texts.items():
         axes.annotate(
-            *(text, (side, y), (offset, lift), of, "offset points"),
+            *(text, (side, y), (offset, lift + 4.5 - 9 * line), of, "offset points"),
             annotation_clip=False,
             verticalalignment="center",
+            fontsize=SMALL,
             fontweight=weight,
         )
 
@@ -105,6 +108,6 @@ def _scale(axes: Axes, rows: int) -> None:
 
 def _handles() -> list[Artist]:
     verdicts = [Line2D([], [], color=COLOURS[name], marker=MARKERS[name], label=name) for name in COLOURS]
-    from_here = Line2D([], [], color="black", marker=">", markersize=4, linestyle="none")
+    from_here = Line2D([], [], color="black", marker=">", markersize=3.5, linestyle="none")
     from_here.set_label("the claim holds from here on")
     return [*verdicts, from_here, Patch(color=BAND, label="too small to matter")]

@@ -6,10 +6,22 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, draw_mean, draw_seeds, save, style
+from bnpipe.figures.house import (
+    COLOURS,
+    LINE_STYLES,
+    TWO_COLUMNS,
+    canvas,
+    draw_mean,
+    draw_seeds,
+    number_text,
+    save,
+    scale_steps,
+    style,
+    wrapped,
+)
 
 MEASURES = {  # title and axis
     "relative_change": ("how much gradients change", r"$\|G' - G\| \;/\; \|G\|$"),
@@ -25,19 +37,20 @@ def draw_covariate_shift(shifts: pd.DataFrame, conditions: Sequence[str], note: 
     mean over the layers is faint under the mean of the seeds and its pointwise 95% interval.
     """
     of_runs = shifts.groupby(["condition", "arm", "seed", "step"], as_index=False)[list(MEASURES)].mean()
-    figure = Figure(figsize=(8, 2.7 * len(conditions) + 0.8), layout="constrained")
+    averaged = f"{note}, mean over layers; every seed, mean and its 95% interval"
+    figure = canvas(TWO_COLUMNS, 2 * len(conditions) + 0.2, averaged, EXPLANATION)
     grid = figure.subplots(len(conditions), len(MEASURES), sharex="row", squeeze=False)
     for row, condition in zip(grid, conditions, strict=True):
         for axes, (measure, (title, label)) in zip(row, MEASURES.items(), strict=True):
             for arm in arms:
                 curves = of_runs[(of_runs["condition"] == condition) & (of_runs["arm"] == arm)]
                 _draw_arm(axes, curves, measure, arm)
-            _finish(axes, f"{condition}: {title}", label)
+            axes.set_title(wrapped(f"{condition}: {title}", 0.4 * TWO_COLUMNS, size=8))
+            axes.set_ylabel(label)
+            scale_steps(axes)
         _scale(*row)
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(arms))
-    averaged = f"{note}, mean over layers; every seed, mean and its 95% interval"
-    figure.suptitle(f"{averaged}\n{EXPLANATION}", x=0.01, ha="left")
     return figure
 
 
@@ -56,17 +69,9 @@ def _draw_arm(axes: Axes, curves: pd.DataFrame, measure: str, arm: str) -> None:
     draw_mean(axes, curves, "step", measure, COLOURS[arm], linestyle=LINE_STYLES[arm], label=label)
 
 
-def _finish(axes: Axes, title: str, label: str) -> None:
-    axes.set_title(title)
-    axes.set_xlabel("training step")
-    axes.set_ylabel(label)
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
-
-
 def _scale(change: Axes, cosine: Axes) -> None:
     change.set_yscale("log")
     change.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    change.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    change.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
     change.yaxis.set_minor_locator(NullLocator())
     cosine.set_ylim(top=1)  # where Student's interval knows no bound

@@ -6,13 +6,28 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.lines import Line2D
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, draw_mean, draw_seeds, save, style
+from bnpipe.figures.house import (
+    COLOURS,
+    LINE_STYLES,
+    ONE_COLUMN,
+    TWO_COLUMNS,
+    canvas,
+    count_text,
+    draw_mean,
+    draw_seeds,
+    label_ends,
+    save,
+    scale_steps,
+    style,
+    wrapped,
+)
 from bnpipe.tables import alike, with_divergence
 
 ALL_SEEDS = ", every seed, mean and its 95% interval"  # what figures of all seeds add to their note
+IN_A_ROW = 3  # conditions
 
 
 def draw_single_seed(accuracy: pd.DataFrame, title: str, note: str, seed: int, arms: Sequence[str]) -> Figure:
@@ -21,10 +36,14 @@ def draw_single_seed(accuracy: pd.DataFrame, title: str, note: str, seed: int, a
     accuracy: rows of one condition of the table `accuracy`. title, note: what stands above the axes.
     """
     figure, axes = _canvas(title, note)
+    labels = {}
     for arm in arms:
         curve = accuracy[(accuracy["arm"] == arm) & (accuracy["seed"] == seed)]
-        axes.plot(curve["step"], curve["accuracy"], label=arm, color=COLOURS[arm], linestyle=LINE_STYLES[arm])
-    return _finished(figure, axes, arms)
+        (line,) = axes.plot(curve["step"], curve["accuracy"], color=COLOURS[arm], linestyle=LINE_STYLES[arm], label=arm)
+        labels[line] = arm
+    _scale(axes)
+    label_ends(axes, labels)
+    return figure
 
 
 def draw_all_seeds(accuracy: pd.DataFrame, title: str, note: str, arms: Sequence[str]) -> Figure:
@@ -33,8 +52,10 @@ def draw_all_seeds(accuracy: pd.DataFrame, title: str, note: str, arms: Sequence
     accuracy: rows of one condition of the table `accuracy`, with a column `diverged`.
     """
     figure, axes = _canvas(title, note)
-    _draw_arms(axes, accuracy, arms)
-    return _finished(figure, axes, arms)
+    lines = _draw_arms(axes, accuracy, arms)
+    _scale(axes)
+    label_ends(axes, {line: f"{arm}\n{_count(accuracy, arm)}" for arm, line in zip(arms, lines, strict=True)})
+    return figure
 
 
 def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, arms: Sequence[str]) -> Figure:
@@ -42,21 +63,19 @@ def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, 
 
     accuracy: the table `accuracy` with a column `diverged`. conditions: in the order to draw.
     """
-    columns = min(3, len(conditions))
+    columns = min(IN_A_ROW, len(conditions))
     rows = -(-len(conditions) // columns)
-    figure = Figure(figsize=(3.3 * columns, 2.5 * rows + 0.7), layout="constrained")
+    figure = canvas(TWO_COLUMNS, 1.9 * rows + 0.2, note)
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes, condition in zip(grid.flat, conditions, strict=False):
         _draw_arms(axes, accuracy[accuracy["condition"] == condition], arms)
-        axes.set_title(condition)
+        axes.set_title(wrapped(condition, 0.8 * TWO_COLUMNS / columns, size=8))
         _scale(axes)
-    for axes in grid[:, 0]:
-        axes.set_ylabel("validation accuracy")
+    for axes in grid[:, 1:].flat:
+        axes.set_ylabel("")
     for axes in grid.flat[len(conditions) :]:
         axes.set_axis_off()
-    handles, _ = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, list(arms), loc="outside lower center", ncols=len(arms))
-    figure.suptitle(note, x=0.01, ha="left")
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(arms))
     return figure
 
 
@@ -69,33 +88,29 @@ def make_overview(
         save(draw_overview(with_divergence(accuracy, runs), conditions, note + ALL_SEEDS, arms), outputs)
 
 
-def _draw_arms(axes: Axes, accuracy: pd.DataFrame, arms: Sequence[str]) -> None:
+def _draw_arms(axes: Axes, accuracy: pd.DataFrame, arms: Sequence[str]) -> list[Line2D]:
+    """Draw every seed and the mean of each arm; return the lines of the means."""
+    lines = []
     for arm in arms:
         curves = accuracy[accuracy["arm"] == arm]
-        n, diverged = (part["seed"].nunique() for part in (curves, curves[curves["diverged"]]))
-        label = f"{arm} (n = {n}" + (f", {diverged} diverged)" if diverged else ")")
         draw_seeds(axes, curves, "step", "accuracy", COLOURS[arm])
         averaged = curves[alike(curves["diverged"])]
-        draw_mean(axes, averaged, "step", "accuracy", COLOURS[arm], linestyle=LINE_STYLES[arm], label=label)
+        looks = {"linestyle": LINE_STYLES[arm], "label": arm}
+        lines.append(draw_mean(axes, averaged, "step", "accuracy", COLOURS[arm], **looks))
+    return lines
+
+
+def _count(accuracy: pd.DataFrame, arm: str) -> str:
+    runs = accuracy[accuracy["arm"] == arm].drop_duplicates("seed")
+    return count_text(len(runs), int(runs["diverged"].sum()))
 
 
 def _canvas(title: str, note: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.6, 4), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-    axes = figure.subplots()
-    axes.set_title(note, fontsize=8, color="#444444")
-    return figure, axes
-
-
-def _finished(figure: Figure, axes: Axes, arms: Sequence[str]) -> Figure:
-    axes.set_ylabel("validation accuracy")
-    _scale(axes)
-    figure.legend(loc="outside lower center", ncols=len(arms))
-    return figure
+    figure = canvas(ONE_COLUMN, 2.2, title, note)
+    return figure, figure.subplots()
 
 
 def _scale(axes: Axes) -> None:
-    axes.set_xlabel("training step")
+    scale_steps(axes)
+    axes.set_ylabel("validation accuracy")
     axes.set_ylim(0, 1)
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))

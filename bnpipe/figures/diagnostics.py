@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, save, style
+from bnpipe.figures.house import COLOURS, SMALL, TWO_COLUMNS, canvas, count_text, number_text, save, scale_steps, style
 
 QUANTITIES = {
     "z_rms": "RMS of z",
@@ -58,16 +58,17 @@ def draw_diagnostics(layers: pd.DataFrame, runs: pd.DataFrame, title: str, note:
     diverged are left out; where all of an arm did, its panels say so.
     """
     quantities = _quantities(layers)
-    figure = Figure(figsize=(max(5.6, 1.7 + 2.3 * len(arms)), 1.4 + 1.4 * len(quantities)), layout="constrained")
-    figure.suptitle(f"{title}\n{note}\n{EXPLANATION}", x=0.01, ha="left", fontsize=9)
+    figure = canvas(TWO_COLUMNS, 0.5 + 1.1 * len(quantities), title, note, EXPLANATION)
     grid = figure.subplots(len(quantities), len(arms), sharex=True, sharey="row", squeeze=False)
     colours = _colours(layers["layer"].max())
     for column, arm in zip(grid.T, arms, strict=True):
         of_arm = runs[runs["arm"] == arm]
-        column[0].set_title(f"{arm}\n{_count(of_arm)}", color=COLOURS[arm], fontsize=9)
+        count = count_text(len(of_arm), of_arm["first_nonfinite_step"].notna().sum())
+        column[0].set_title(f"{arm}\n{count}", color=COLOURS[arm], fontsize=7)
         _draw_arm(column, layers[layers["arm"] == arm], of_arm, quantities, colours)
     _scale(grid, quantities)
     _explain(figure, grid, colours)
+    figure.align_ylabels()
     return figure
 
 
@@ -79,12 +80,11 @@ def draw_states(runs: pd.DataFrame, conditions: Sequence[str], note: str, arms: 
     runs = runs[runs["condition"].isin(conditions)]
     of_bars = runs.groupby(["condition", "arm"])
     lines = of_bars["state"].nunique().max()  # of text beside a bar, at most
-    height = 1.2 + len(conditions) * (0.4 + len(arms) * (0.12 + 0.14 * lines))
-    figure = Figure(figsize=(8, height), layout="constrained")
-    figure.suptitle(f"{note}, state of every run, and where it first went wrong", x=0.01, ha="left", fontsize=9)
+    height = 0.9 + len(conditions) * (0.3 + len(arms) * (0.09 + 0.11 * lines))
+    figure = canvas(TWO_COLUMNS, height, f"{note}, state of every run, and where it first went wrong")
     panels = figure.subplots(len(conditions), 1, sharex=True, squeeze=False)[:, 0]
     for axes, condition in zip(panels, conditions, strict=True):
-        axes.set_title(condition, fontsize=9)
+        axes.set_title(condition)
         _draw_bars(axes, runs[runs["condition"] == condition], arms)
     panels[-1].set_xlim(0, of_bars.size().max())
     panels[-1].set_xlabel("runs")
@@ -116,16 +116,12 @@ def _draw_arm(
     medians = finite.groupby(["layer", "step"], as_index=False)[quantities].median()
     for colour, (_, curves) in zip(colours, medians.groupby("layer"), strict=False):
         for axes, quantity in zip(column, quantities, strict=True):
-            axes.plot(curves["step"], curves[quantity], color=colour, linewidth=1.2)
+            axes.plot(curves["step"], curves[quantity], color=colour, linewidth=0.8)
     if diverged.all():
         for axes in column:
-            text = f"all {len(runs)} runs diverged\nat {_span('step', runs['first_nonfinite_step'])}"
-            axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", backgroundcolor="white")
-
-
-def _count(runs: pd.DataFrame) -> str:
-    diverged = runs["first_nonfinite_step"].notna().sum()
-    return f"n = {len(runs)}" + (f", {diverged} diverged: left out" if 0 < diverged < len(runs) else "")
+            text = f"all {len(runs)} runs\ndiverged at\n{_span('step', runs['first_nonfinite_step'])}"
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # hides the grid
+            axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=SMALL, bbox=box)
 
 
 def _span(name: str, numbers: pd.Series) -> str:
@@ -139,12 +135,11 @@ def _scale(grid: NDArray[np.object_], quantities: list[str]) -> None:
         first.set_ylabel(QUANTITIES[quantity])
         if quantity in SHARES:
             first.set_ylim(-0.03, 1.03)
+            first.set_yticks([0, 0.5, 1])
         else:
             _log_scale(first)
     for axes in grid[-1]:
-        axes.set_xlabel("training step")
-        axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+        scale_steps(axes, most=5 if len(grid[-1]) < 4 else 2)
 
 
 def _log_scale(axes: Axes) -> None:
@@ -155,7 +150,7 @@ def _log_scale(axes: Axes) -> None:
     axes.set_ylim(min(low, middle / 10**0.5), max(high, middle * 10**0.5))
     if high < 50 * low:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
@@ -192,7 +187,7 @@ def _draw_bar(axes: Axes, place: int, runs: pd.DataFrame) -> None:
             axes.text(left + len(found) / 2, place, f"{len(found)}", color=look.text_colour, ha="center", va="center")
             left += len(found)
             places += [f"{state}: {_where(found)}"] if found["first_bad_step"].notna().any() else []
-    axes.text(1.01, place, "\n".join(places), transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    axes.text(1.01, place, "\n".join(places), transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)
 
 
 def _where(runs: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, draw_mean, draw_seeds, save, style
+from bnpipe.figures.house import COLOURS, TWO_COLUMNS, canvas, draw_mean, draw_seeds, save, style
 
 
 class Look(NamedTuple):
@@ -40,14 +40,13 @@ def draw_inference(inference: pd.DataFrame, note: str) -> Figure:
     inference = inference.assign(updates=inference["step"] + 1)  # a logarithmic axis has no place for step 0
     size = int(inference.loc[inference["statistics"] == "single_class", "batch_size"].iloc[0])
     comparable = inference[inference["batch_size"].isna() | (inference["batch_size"] == size)]
-    figure = Figure(figsize=(10.5, 4), layout="constrained")
+    seeds = inference["seed"].nunique()
+    figure = canvas(TWO_COLUMNS, 2.7, f"{note}, every seed (n = {seeds}), mean and its 95% interval")
     along, difference, by_size = figure.subplots(1, 3)
     _draw_along_training(along, comparable, size)
     _draw_difference(difference, comparable)
     _draw_by_size(by_size, inference[inference["step"] == inference["step"].max()])
     figure.legend(*along.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    seeds = inference["seed"].nunique()
-    figure.suptitle(f"{note}, every seed (n = {seeds}), mean and its 95% interval", x=0.01, ha="left")
     return figure
 
 
@@ -81,13 +80,13 @@ def _draw_by_size(axes: Axes, last: pd.DataFrame) -> None:
     axes.axhline(population["accuracy"].mean(), color=LOOKS["population"].colour)
     _draw_seeds(axes, batches, "batch_size", "accuracy", LOOKS["batch"])
     powers = [4**power for power in range(6)]
-    _finish(axes, "After the last update, by batch size", "images in the evaluation batch", powers)
+    _finish(axes, "At the end, by batch size", "images in the evaluation batch", powers)
     _scale_accuracy(axes)
 
 
 def _draw_seeds(axes: Axes, curves: pd.DataFrame, x: str, y: str, look: Look) -> None:
     draw_seeds(axes, curves.sort_values(x), x, y, look.colour)
-    drawn = {"linestyle": look.line_style, "marker": look.marker, "markersize": 4, "label": look.label}
+    drawn = {"linestyle": look.line_style, "marker": look.marker, "markersize": 3, "label": look.label}
     draw_mean(axes, curves.astype({x: int}), x, y, look.colour, **drawn)
 
 
@@ -95,7 +94,7 @@ def _finish(axes: Axes, title: str, label: str, ticks: Sequence[int]) -> None:
     axes.set_title(title)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(label)
 

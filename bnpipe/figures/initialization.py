@@ -12,7 +12,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, MARKERS, draw_seeds, save, style
+from bnpipe.figures.house import (
+    COLOURS,
+    LINE_STYLES,
+    MARKERS,
+    SMALL,
+    TWO_COLUMNS,
+    canvas,
+    draw_seeds,
+    number_text,
+    save,
+    style,
+)
 
 ACTIVATIONS = ("tanh", "relu")  # a row each
 TITLES = {
@@ -21,6 +32,8 @@ TITLES = {
     "unit": "Initialization C: weights N(0, 1), as in the conditions with a bad init",
 }
 NETWORK = "500 inputs of 200 features from N(0, 1), ten layers of 200 units, no bias"
+MU, SIGMA = "\N{GREEK SMALL LETTER MU}", "\N{GREEK SMALL LETTER SIGMA}"
+HISTOGRAM = f"30 bins within ±1, as high as their axes; out: beyond; {MU}, {SIGMA}: mean and standard deviation"
 STATISTICS = {"mean": "mean of outputs", "standard_deviation": "standard deviation\nof outputs"}
 GROWTH = {"forward": "E[z²] over that\nof the layer below", "backward": "E‖δ‖² over that\nof the layer above"}
 WIDE_RANGE = 100  # from which ratio of largest to smallest value an axis is logarithmic
@@ -60,7 +73,7 @@ def draw_growth(
                 measured = of_arm[f"{direction}_growth"]
                 theory = of_arm.groupby("layer")[f"{direction}_theory"].mean()
                 dots = axes.plot(of_arm["layer"], measured, MARKERS[arm], color=COLOURS[arm], label=f"{arm}, measured")
-                setp(dots, alpha=0.4, markersize=3.5, markeredgewidth=0)
+                setp(dots, alpha=0.4, markersize=3, markeredgewidth=0)
                 axes.plot(theory.index, theory, label=f"{arm}, theory", color=COLOURS[arm], linestyle=LINE_STYLES[arm])
             _log_scale(axes)
     return _with_legend(figure, grid)
@@ -72,10 +85,10 @@ def draw_histograms(
     """Draw the histograms of the layers' outputs: a layer a column, a nonlinearity and arm a row.
 
     histograms, activations: rows of one initialization and seed of these tables. A histogram fills its own axes; the
-    share of values outside of its range stands in it.
+    share of values outside of its range stands over it.
     """
     rows = [(activation, arm) for activation in ACTIVATIONS for arm in arms]
-    figure = _figure(title, note, width=12, height=1.5 * len(rows))
+    figure = canvas(TWO_COLUMNS, 1.05 * len(rows) + 0.3, title, note)
     grid = figure.subplots(len(rows), activations["layer"].nunique(), sharex=True, squeeze=False)
     for row, (activation, arm) in zip(grid, rows, strict=True):
         row[0].set_ylabel(f"{activation}\n{arm}", color=COLOURS[arm])
@@ -85,21 +98,34 @@ def draw_histograms(
         )
         for axes, (layer, found), (_, of_layer) in zip(row, statistics, counts, strict=True):
             mean, deviation = found[["mean", "standard_deviation"]].to_numpy()[0]
-            axes.set_title(f"layer {layer}\nmean {mean:.2g}\nstd {deviation:.2g}", fontsize=7)
+            numbers = [
+                *_share_outside(of_layer),
+                f"{MU} {number_text(mean)}",
+                f"{SIGMA} {number_text(deviation)}",
+            ]
+            axes.set_title("\n".join([*[f"layer {layer}"] * (axes in grid[0]), *numbers]), fontsize=SMALL)
             _draw_histogram(axes, of_layer, COLOURS[arm])
     return figure
 
 
 def _draw_histogram(axes: Axes, counts: pd.DataFrame, colour: str) -> None:
-    inside = counts[np.isfinite(counts["low"]) & np.isfinite(counts["high"])]
+    inside = _inside(counts)
     edges = [*inside["low"], inside["high"].iloc[-1]]
     axes.stairs(inside["count"], edges, fill=True, color=colour)
     axes.set_xticks([-1, 0, 1])
     axes.set_yticks([])
-    outside = 1 - inside["count"].sum() / counts["count"].sum()
-    if outside:
-        share = f"{outside:.0%}" if outside >= 0.01 else "< 1%"
-        axes.text(0.02, 0.97, f"{share}\noutside", transform=axes.transAxes, fontsize=7, va="top")
+
+
+def _share_outside(counts: pd.DataFrame) -> list[str]:
+    """Write the share of values outside of the histogram, where there are any."""
+    outside = 1 - _inside(counts)["count"].sum() / counts["count"].sum()
+    if not outside:
+        return []
+    return [f"{outside:.0%} out" if outside >= 0.01 else "< 1% out"]
+
+
+def _inside(counts: pd.DataFrame) -> pd.DataFrame:
+    return counts.replace([-np.inf, np.inf], np.nan).dropna(subset=["low", "high"])
 
 
 def make_activation_figures(
@@ -115,7 +141,7 @@ def make_activation_figures(
     layers, counts = (_rows_of(read_table(path), initialization) for path in (activations, histograms))
     (shown_seed,) = counts["seed"].unique()
     title, every_seed = TITLES[initialization], f"{NETWORK}; {layers['seed'].nunique()} seeds"
-    one_seed = f"{NETWORK}; seed {shown_seed}; 30 bins within ±1, each histogram as high as its axes"
+    one_seed = f"{NETWORK}; seed {shown_seed}; {HISTOGRAM}"
     with style():
         save(draw_layers(layers, title, every_seed, arms), layers_outputs)
         shown = layers[layers["seed"] == shown_seed]
@@ -137,18 +163,11 @@ def _rows_of(table: pd.DataFrame, initialization: str) -> pd.DataFrame:
     return table[table["initialization"] == initialization]
 
 
-def _figure(title: str, note: str, width: float, height: float) -> Figure:
-    """Return a figure of a size in inches, with two lines of text above it."""
-    figure = Figure(figsize=(width, height + 0.6), layout="constrained")
-    figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=9)
-    return figure
-
-
 def _canvas(
     title: str, note: str, cases: Sequence[str], quantities: Iterable[str]
 ) -> tuple[Figure, NDArray[np.object_]]:
     """Return a figure and its axes, a case a row and a quantity a column."""
-    figure = _figure(title, note, width=6.6, height=0.4 + 1.9 * len(cases))
+    figure = canvas(TWO_COLUMNS, 0.5 + 1.5 * len(cases), title, note)
     grid = figure.subplots(len(cases), 2, sharex=True, squeeze=False)
     for row, case in zip(grid, cases, strict=True):
         row[0].set_title(case)  # of the row: a condition's name may be longer than one axis
@@ -162,7 +181,8 @@ def _canvas(
 
 def _with_legend(figure: Figure, grid: NDArray[np.object_]) -> Figure:
     handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    figure.align_ylabels()
     return figure
 
 
@@ -178,5 +198,5 @@ def _log_scale(axes: Axes) -> None:
     low, high = axes.get_ylim()
     few = high < 30 * low
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if few else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())

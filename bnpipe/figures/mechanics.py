@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, save, style
+from bnpipe.figures.house import COLOURS, SMALL, TWO_COLUMNS, canvas, save, style
 
 TITLES = {
     "before": ("before", "$z = hW$"),
@@ -21,14 +21,15 @@ TITLES = {
 }
 BEFORE_COLOUR = "#777777"  # of what has not been normalized yet
 BINS = 12  # between a stage's smallest and largest value: what only shifts and scales keeps the height of every bar
-BARS = 0.66  # of the height of the axes; above them stands the text
+BARS = 0.6  # of the height of the axes; above them stands the text
 EXPLANATION = (
     "$h$: an image's pixels. $W$: the weights. "
     r"$\mu$, $\sigma^2$: mean and (biased) variance of a row's values before; "
     r"$\epsilon$ keeps the scaled ones a little short of std 1."
     "\n"
     r"$\gamma$ and $\beta$ are learned, from 1 and 0; the fourth column is an example. "
-    "Bars change place and width, never height. Dotted: the mean. Grey outline: the values before."
+    "Bars change place and width, never height."
+    "\nDotted: the mean. Grey outline: the values before."
 )
 
 
@@ -38,7 +39,8 @@ def draw_mechanics(mechanics: pd.DataFrame, summary: pd.DataFrame, note: str) ->
     mechanics, summary: the tables of these names. note: what stands above the axes, after the number of images.
     """
     units = list(dict.fromkeys(summary["unit"]))
-    figure = Figure(figsize=(10, 1.25 * len(units) + 1.4), layout="constrained")
+    images = mechanics["image"].nunique()
+    figure = canvas(TWO_COLUMNS, 1.2 * len(units) + 1.1, f"One mini-batch of {images} images, {note}")
     grid = figure.subplots(len(units), len(TITLES), sharex=True, sharey=True, squeeze=False)
     for row, unit in zip(grid, units, strict=True):
         values = mechanics[mechanics["unit"] == unit]
@@ -46,12 +48,11 @@ def draw_mechanics(mechanics: pd.DataFrame, summary: pd.DataFrame, note: str) ->
         for axes, stage in zip(row, TITLES, strict=True):
             _draw_values(axes, values, stage)
             _describe(axes, about.loc[stage])
-        row[0].set_ylabel(f"unit {unit}\n{_broken(about['chosen_for'].iloc[0])}\n\nimages", fontsize=8)
+        row[0].set_ylabel(f"unit {unit}\n{_broken(about['chosen_for'].iloc[0])}\n\nimages", fontsize=SMALL)
     for axes, title in zip(grid[0], TITLES.values(), strict=True):
         _entitle(axes, *title)
     _scale(figure.axes, mechanics)
-    figure.suptitle(f"One mini-batch of {mechanics['image'].nunique()} images, {note}", x=0.01, ha="left")
-    figure.supxlabel(f"value for an image\n{EXPLANATION}", fontsize=8)
+    figure.supxlabel(f"value for an image\n{EXPLANATION}", fontsize=SMALL)
     return figure
 
 
@@ -63,24 +64,25 @@ def make_mechanics_figure(mechanics: Path, summary: Path, note: str, outputs: Se
 
 def _draw_values(axes: Axes, values: pd.DataFrame, stage: str) -> None:
     colour = BEFORE_COLOUR if stage == "before" else COLOURS["batchnorm"]
-    axes.hist(values[stage], bins=BINS, color=colour, alpha=0.6)
+    counts, edges = np.histogram(values[stage], BINS)
+    axes.stairs(counts, edges, fill=True, color=colour, alpha=0.6)
     axes.axvline(values[stage].mean(), color="black", linestyle="dotted", linewidth=1, ymax=BARS)
     if stage == "identity":
-        axes.hist(values["before"], bins=BINS, histtype="step", color=BEFORE_COLOUR, linewidth=1.6)
+        axes.stairs(*np.histogram(values["before"], BINS), color=BEFORE_COLOUR, linewidth=1.2)
 
 
 def _describe(axes: Axes, about: pd.Series) -> None:
-    lines = [f"mean {_number(about['mean'])}, std {_number(about['standard_deviation'])}"]
+    lines = [f"mean {_number(about['mean'])}", f"std {_number(about['standard_deviation'])}"]
     if pd.notna(about["gamma"]):
         lines.append(rf"$\gamma$ = {_number(about['gamma'])}, $\beta$ = {_number(about['beta'])}")
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # hides the grid
-    axes.text(0.02, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=7.5, bbox=box)
+    axes.text(0.02, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=SMALL, bbox=box)
 
 
 def _entitle(axes: Axes, name: str, formula: str) -> None:
     """Write a stage's name over its formula; a title of two lines would stand higher where there is a root in it."""
-    axes.set_title(name, pad=22)
-    axes.annotate(formula, (0, 1), xytext=(0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=9)
+    axes.set_title(name, pad=17)
+    axes.annotate(formula, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points")
 
 
 def _number(value: float) -> str:

@@ -6,12 +6,23 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, draw_mean, draw_seeds, save, style
+from bnpipe.figures.house import (
+    COLOURS,
+    LINE_STYLES,
+    SMALL,
+    TWO_COLUMNS,
+    canvas,
+    draw_mean,
+    draw_seeds,
+    save,
+    scale_steps,
+    style,
+)
 
-PANELS = {"vanilla": "b  without batch normalization", "batchnorm": "c  with batch normalization"}
+PANELS = {"vanilla": "b  without normalization", "batchnorm": "c  with batch normalization"}
+INPUTS = "percentiles over many images of the input to one sigmoid of the last hidden layer"
 LOWEST_SHOWN = 0.7  # accuracy, as in the paper, where all runs end above it
 
 
@@ -30,7 +41,9 @@ def draw_paper(accuracy: pd.DataFrame, percentiles: pd.DataFrame, note: str) -> 
     accuracy, percentiles: the tables of `bnpipe.paper`, of both arms. note: what stands above the axes. Of the
     percentiles the first seed is drawn, and the others faintly: each has a sigmoid of its own, which has no mean.
     """
-    figure = Figure(figsize=(10.2, 3.8), layout="constrained")
+    seeds = accuracy["seed"].unique()
+    about_a = f"a: every seed (n = {len(seeds)}), mean and its 95% interval"
+    figure = canvas(TWO_COLUMNS, 2.3, note, about_a, f"b, c: {INPUTS}, seed {seeds[0]}; faint: the other seeds")
     first, *others = figure.subplots(1, 3)
     _draw_accuracy(first, accuracy)
     for axes, (arm, title) in zip(others, PANELS.items(), strict=True):
@@ -38,15 +51,8 @@ def draw_paper(accuracy: pd.DataFrame, percentiles: pd.DataFrame, note: str) -> 
         _draw_percentiles(axes, percentiles[percentiles["arm"] == arm], arm)
         axes.set_title(title)
     for axes in figure.axes:
-        _scale_steps(axes)
+        scale_steps(axes, most=3)
     figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    seeds = accuracy["seed"].unique()
-    drawn = (
-        f"a: every seed (n = {len(seeds)}), mean and its 95% interval\n"
-        f"b, c: percentiles over many images of the input to one sigmoid of the last hidden layer, seed {seeds[0]}; "
-        "faint: the other seeds"
-    )
-    figure.suptitle(f"{note}\n{drawn}", x=0.01, ha="left", fontsize=9)
     return figure
 
 
@@ -75,12 +81,5 @@ def _draw_percentiles(axes: Axes, percentiles: pd.DataFrame, arm: str) -> None:
     for percentile in shown:
         axes.plot(shown.index, shown[percentile], color=COLOURS[arm], linestyle=LINE_STYLES[arm])
         end = (shown.index[-1], shown[percentile].iloc[-1])
-        axes.annotate(f"{percentile}%", end, xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
+        axes.annotate(f"{percentile}%", end, xytext=(3, 0), textcoords="offset points", va="center", fontsize=SMALL)
     axes.set_ylabel("input to the sigmoid")
-
-
-def _scale_steps(axes: Axes) -> None:
-    axes.set_xlabel("training step")
-    axes.set_xlim(left=0)
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))

@@ -1,6 +1,5 @@
 """A study: final accuracies over its cells, and the curves behind them; of learning rate and init std, maps."""
 
-import textwrap
 from collections.abc import Sequence
 from itertools import cycle, product
 from pathlib import Path
@@ -14,10 +13,21 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, MARKERS, draw_mean, save, style
+from bnpipe.figures.house import (
+    COLOURS,
+    LINE_STYLES,
+    MARKERS,
+    SMALL,
+    TWO_COLUMNS,
+    canvas,
+    draw_mean,
+    save,
+    scale_steps,
+    style,
+    wrapped,
+)
 from bnpipe.stats import estimate_mean
 from bnpipe.tables import alike
 
@@ -25,12 +35,14 @@ MAP = {"learning_rate", "init_std"}  # the swept settings of which maps are draw
 COLOUR_MAP = matplotlib.colormaps["cividis"]  # reads the same to the colour-blind
 MOST_CURVES = 8  # in one panel
 MOST_PLACES, MOST_VARIATIONS = 20, 8  # drawn side by side, of the first swept setting and of the others
-MOST_WRITTEN = 12  # values along an axis of a map, if its cells are to be read
+MOST_WRITTEN = 10  # values along an axis of a map, if its cells are to be read
 IN_A_ROW = 3  # panels
-WIDTH = 3.4  # of a panel, in inches
+WIDTH = TWO_COLUMNS / IN_A_ROW  # of a panel, in inches
 DIVERGED = "\N{MULTIPLICATION SIGN}: diverged"
-EXPLANATION = f"every seed, mean and its 95% interval; {DIVERGED}, never averaged with others"
-MAP_EXPLANATION = f"every seed, mean of those that stayed finite, and how many are not healthy; {DIVERGED}"
+EXPLANATION = "every seed, mean and its 95% interval"
+LETTERS = {"saturated": "s", "dead": "d", "overflow": "o"}  # of the states that are not healthy
+_STATES = ", ".join(f"{state} ({letter})" for state, letter in LETTERS.items())
+MAP_EXPLANATION = f"every seed, mean of those that stayed finite, how many are {_STATES}; {DIVERGED}"
 LARGE_MAP_EXPLANATION = "mean of the runs that stayed finite"
 
 
@@ -78,7 +90,8 @@ def draw_maps(runs: pd.DataFrame, about: str, note: str) -> Figure:
     """
     arms = _unique(runs["arm"])
     is_large = max(runs["learning_rate"].nunique(), runs["init_std"].nunique()) > MOST_WRITTEN
-    figure = Figure(figsize=(3 * WIDTH, 2.8 * len(arms) + 1.2), layout="constrained")
+    explanation = LARGE_MAP_EXPLANATION if is_large else MAP_EXPLANATION
+    figure = canvas(TWO_COLUMNS, 1.9 * len(arms) + 0.5, about, _drawn(note, runs, explanation))
     grid = figure.subplots(len(arms), 2, squeeze=False, sharex="col", sharey="col", width_ratios=(1.2, 1))
     for row, arm in zip(grid, arms, strict=True):
         _draw_map(row[0], runs[runs["arm"] == arm], is_large)
@@ -92,7 +105,6 @@ def draw_maps(runs: pd.DataFrame, about: str, note: str) -> Figure:
     grid[-1, 1].set_xlabel("effective learning rate: learning rate / init std²")
     handles, labels = grid[0, 1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
-    _entitle(figure, about, note, runs, MAP_EXPLANATION if not is_large else LARGE_MAP_EXPLANATION)
     return figure
 
 
@@ -103,19 +115,21 @@ def draw_cells(curves: pd.DataFrame, runs: pd.DataFrame, first: str, about: str,
     that setting in words. Too many curves for a panel are left out.
     """
     looks = looks_of(runs)
+    crosses = f"; {DIVERGED}, and how many of all, never averaged with others" if runs["diverged"].any() else ""
     places = _unique(runs["place"]) if len(looks) <= MOST_CURVES else []
-    figure, final, panels = _canvas(len(places))
+    figure, final, panels = _canvas(len(places), about, _drawn(note, runs, EXPLANATION + crosses))
     _draw_final(final, runs, looks)
     final.set_xlabel(first)
     for axes, place in zip(panels, places, strict=True):
         _draw_curves(axes, curves[curves["place"] == place], looks)
-        axes.set_title(f"{first}: {place}")
+        axes.set_title(wrapped(f"{first}: {place}", 0.8 * WIDTH, size=8))
+    for axes in panels[::IN_A_ROW]:
+        axes.set_ylabel("validation accuracy")
     handles = [
         Line2D([], [], color=look.colour, linestyle=look.line_style, marker=look.marker, label=variant)
         for variant, look in looks.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=runs["arm"].nunique())
-    _entitle(figure, about, note, runs, EXPLANATION)
     return figure
 
 
@@ -157,11 +171,11 @@ def looks_of(runs: pd.DataFrame) -> dict[str, Look]:
     }
 
 
-def _canvas(panels: int) -> tuple[Figure, Axes, list[Axes]]:
+def _canvas(panels: int, *lines: str) -> tuple[Figure, Axes, list[Axes]]:
     """Return a figure, wide axes for final accuracies, and so many panels of one scale beside or below."""
     beside = panels < IN_A_ROW
     columns, rows = (1 + panels, 1) if beside else (IN_A_ROW, 1 - (-panels // IN_A_ROW))
-    figure = Figure(figsize=(WIDTH * max(columns, 2), 2.7 * rows + 1.1), layout="constrained")
+    figure = canvas(TWO_COLUMNS, 1.9 * rows + 0.3, *lines)
     grid = figure.add_gridspec(rows, columns)
     final = figure.add_subplot(grid[0, 0] if beside else grid[0, :])
     first = 1 if beside else IN_A_ROW
@@ -173,35 +187,47 @@ def _draw_final(axes: Axes, runs: pd.DataFrame, looks: dict[str, Look]) -> None:
     """Draw every final accuracy at its place, variants side by side, under the mean of the finite ones."""
     places = _unique(runs["place"])
     width = 0.8 / len(looks)  # of a variant, where places are 1 apart
-    for (number, (variant, look)), (x, place) in product(enumerate(looks.items()), enumerate(places)):
-        cell = runs[(runs["variant"] == variant) & (runs["place"] == place)]
-        _draw_cell(axes, x - 0.4 + width * number, width, cell, look)
+    cells = {
+        x - 0.4 + width * number: (runs[(runs["variant"] == variant) & (runs["place"] == place)], look)
+        for (number, (variant, look)), (x, place) in product(enumerate(looks.items()), enumerate(places))
+    }
+    for left, (cell, look) in cells.items():
+        _draw_cell(axes, left + 0.3 * width, left + 0.6 * width, cell, look)
     axes.set_title("final accuracy")
     axes.set_ylabel("validation accuracy")
     axes.set_xticks(range(len(places)), places)
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.set_ylim(max(axes.get_ylim()[0], 0), min(axes.get_ylim()[1], 1))
     axes.grid(axis="x", visible=False)
+    for left, (cell, _) in cells.items():
+        _count_diverged(axes, left + 0.3 * width, cell)
 
 
-def _draw_cell(axes: Axes, left: float, width: float, runs: pd.DataFrame, look: Look) -> None:
-    """Draw the final accuracies of a cell into a strip of the axes: seeds, mean and interval, and the diverged ones."""
-    seeds, mean_at = left + 0.3 * width, left + 0.6 * width
+def _draw_cell(axes: Axes, seeds_at: float, mean_at: float, runs: pd.DataFrame, look: Look) -> None:
+    """Draw the final accuracies of a cell: seeds, mean and interval, and the diverged ones."""
     finite, diverged = (runs.loc[runs["diverged"] == state, "final_accuracy"] for state in (False, True))
-    axes.plot([seeds] * len(finite), finite, look.marker, color=look.colour, markersize=3, alpha=0.4)
+    axes.plot([seeds_at] * len(finite), finite, look.marker, color=look.colour, markersize=2.5, alpha=0.4)
     mean, _, low, high = estimate_mean(finite)
     ends = [[mean - low], [high - mean]]
-    axes.errorbar(mean_at, mean, ends, fmt=look.marker, color=look.colour, markersize=5, capsize=2.5)
+    axes.errorbar(mean_at, mean, ends, fmt=look.marker, color=look.colour, markersize=4, capsize=2)
     if len(diverged):
-        axes.plot([seeds] * len(diverged), diverged, "x", color=look.colour, markersize=5)
+        axes.plot([seeds_at] * len(diverged), diverged, "x", color=look.colour, markersize=4)
+
+
+def _count_diverged(axes: Axes, x: float, runs: pd.DataFrame) -> None:
+    """Write how many of the runs diverged, where any did, upright over their marks, or under them where these are high.
+
+    The axes have their scale.
+    """
+    diverged = runs.loc[runs["diverged"], "final_accuracy"]
+    over = diverged.max() < np.mean(axes.get_ylim())
+    if len(diverged):
         axes.annotate(
-            f"{len(diverged)} of {len(runs)} diverged",
-            xy=(seeds, diverged.max()),
-            xytext=(0, 6),
-            textcoords="offset points",
+            *(f"{len(diverged)} of {len(runs)}", (x, diverged.max()), (0, 6 if over else -6), "data", "offset points"),
             rotation=90,
-            ha="center",
-            fontsize=7,
+            horizontalalignment="center",
+            verticalalignment="bottom" if over else "top",
+            fontsize=SMALL,
         )
 
 
@@ -210,11 +236,8 @@ def _draw_curves(axes: Axes, curves: pd.DataFrame, looks: dict[str, Look]) -> No
         of_variant = curves[curves["variant"] == variant]
         averaged = of_variant[alike(of_variant["diverged"])]
         draw_mean(axes, averaged, "step", "accuracy", look.colour, linestyle=look.line_style)
-    axes.set_xlabel("training step")
-    axes.set_ylabel("validation accuracy")
-    axes.set_xlim(left=0)
     axes.set_ylim(0, 1)
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+    scale_steps(axes, most=4)
 
 
 def _draw_map(axes: Axes, runs: pd.DataFrame, is_large: bool) -> None:
@@ -242,14 +265,14 @@ def _write_cells(axes: Axes, means: pd.DataFrame, runs: pd.DataFrame) -> None:
         cell = runs[(runs["init_std"] == std) & (runs["learning_rate"] == rate)]
         mean = means.loc[std, rate]
         colour = "white" if mean < 0.5 else "black"
-        axes.text(column + 0.5, row + 0.5, _written(mean, cell), color=colour, ha="center", va="center", fontsize=7)
+        axes.text(column + 0.5, row + 0.5, _written(mean, cell), color=colour, ha="center", va="center", fontsize=SMALL)
 
 
 def _written(mean: float, runs: pd.DataFrame) -> str:
     """Write a cell's mean, where it has one, and how many runs are in each state that is not healthy."""
-    states = runs["state"].value_counts().drop(["healthy", "unknown"], errors="ignore").sort_index()
     shown = [] if np.isnan(mean) else [f"{mean:.2f}"]
-    return "\n".join([*shown, *(f"{count} {state}" for state, count in states.items())])
+    counts = {letter: (runs["state"] == state).sum() for state, letter in LETTERS.items()}
+    return "\n".join([*shown, *(f"{count} {letter}" for letter, count in counts.items() if count)])
 
 
 def _draw_effective_rates(axes: Axes, runs: pd.DataFrame, is_large: bool) -> None:
@@ -262,22 +285,18 @@ def _draw_effective_rates(axes: Axes, runs: pd.DataFrame, is_large: bool) -> Non
         of_std = runs[runs["init_std"] == std]
         finite, diverged = (of_std[of_std["diverged"] == state] for state in (False, True))
         if not is_large:
-            axes.plot(finite["rate"], finite["final_accuracy"], marker, color=colour, markersize=3, alpha=0.3)
-            axes.plot(diverged["rate"], diverged["final_accuracy"], "x", color=colour, markersize=5)
+            axes.plot(finite["rate"], finite["final_accuracy"], marker, color=colour, markersize=2.5, alpha=0.3)
+            axes.plot(diverged["rate"], diverged["final_accuracy"], "x", color=colour, markersize=4)
         means = finite.groupby("rate")["final_accuracy"].mean()
-        look: dict[str, Any] = {"linewidth": 0.8} if is_large else {"marker": marker, "markersize": 5}
+        look: dict[str, Any] = {"linewidth": 0.8} if is_large else {"marker": marker, "markersize": 4}
         axes.plot(means.index, means, color=colour, label=f"init std {std:g}" if std in named else None, **look)
     axes.set_xscale("log")
     axes.set_ylim(0, 1)
     axes.set_ylabel("final validation accuracy")
 
 
-def _entitle(figure: Figure, about: str, note: str, runs: pd.DataFrame, explanation: str) -> None:
-    """Write above the axes what the study asks and what is drawn, broken into lines where the figure is narrow."""
-    width = int(12.5 * figure.get_figwidth())  # letters
-    drawn = f"{note}; n = {runs['seed'].nunique()} seeds, {explanation}"
-    lines = [*textwrap.wrap(about, width), *textwrap.wrap(drawn, width)]
-    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9)
+def _drawn(note: str, runs: pd.DataFrame, explanation: str) -> str:
+    return f"{note}; n = {runs['seed'].nunique()} seeds, {explanation}"
 
 
 def _lightened(colour: str, share: float) -> str:
@@ -289,7 +308,9 @@ def _lightened(colour: str, share: float) -> str:
 def _tick(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+    if not isinstance(value, int | float | np.number):
+        return str(value)
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
 
 
 def _spoken(name: str) -> str:

@@ -6,13 +6,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Text
 
 from bnpipe.claims import CLAIMS, EVIDENCE_COLUMNS, claims_table
 from bnpipe.config import SmallestEffects
 from bnpipe.csv_files import write_table
 from bnpipe.figures.claims import COLOURS, MARKERS, draw_claims, make_claims_figure
 from bnpipe.figures.house import style
+from tests.figures.checks import check_figure
 
 
 def table_of(seeds: int, claims: int) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def texts(axes: Axes) -> list[str]:
 
 
 def markers(axes: Axes, kind: str) -> list[Line2D]:
-    return [line for line in axes.get_lines() if line.get_marker() == kind and line.get_markersize() == 6]
+    return [line for line in axes.get_lines() if line.get_marker() == kind and line.get_color() != "black"]
 
 
 def test_each_claim_has_its_words_and_its_place_in_multiples_of_what_would_matter() -> None:
@@ -51,7 +51,7 @@ def test_each_claim_has_its_words_and_its_place_in_multiples_of_what_would_matte
         expected = claims[claims["verdict"] == word]
         placed = [float(np.asarray(line.get_xdata())[0]) for line in markers(axes, MARKERS[word])]
         assert placed == pytest.approx((expected["effect"] / expected["sesoi"].abs()).tolist())
-    assert written.count("11") == len(claims)
+    assert sum(text.endswith("; n = 11") for text in written) == len(claims)
     assert {*claims["statement"], *claims["claim"]} <= {*written}
 
 
@@ -74,15 +74,11 @@ def test_an_effect_far_outside_is_an_arrow_at_the_edge() -> None:
 
 
 @pytest.mark.parametrize("rows", [0, 1, 10, len(CLAIMS)])
-def test_no_text_is_cut_off_or_written_over_another(rows: int) -> None:
+def test_every_number_of_claims_can_be_read(rows: int) -> None:
     figure = drawn(table_of(seeds=10, claims=rows))
-    tight, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-    assert 0 <= tight.x0 < tight.x1 <= width
-    assert 0 <= tight.y0 < tight.y1 <= height
+    check_figure(figure)
     (axes,) = figure.axes
-    assert axes.get_position().width > 0.2
-    boxes = [text.get_window_extent() for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
-    assert not [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if a.overlaps(b)]
+    assert axes.get_position().width > 0.3
 
 
 def test_equal_tables_are_drawn_as_equal_bytes(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_a_condition_is_drawn_with_its_layers_where_these_were_looked_into(tmp_p
     one, all_seeds, layers = (tmp_path / f"{name}.svg" for name in ("one", "all", "layers"))
     make_condition(records, "tanh", "MNIST", 42, ARMS, [one], [all_seeds], [layers] if diagnostics else [])
     assert "MNIST, seed 42" in one.read_text()
-    assert "vanilla (n = 2)" in all_seeds.read_text()
+    assert all_seeds.read_text().count("<!-- n = 2 -->") == 2
     assert layers.exists() == diagnostics
 
 
@@ -30,7 +30,7 @@ def test_curves_are_drawn_from_the_records(tmp_path: Path) -> None:
         write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), paths[-1])
     make_condition(paths, "tanh", "MNIST", 42, ARMS, [tmp_path / "one.svg"], [tmp_path / "all.svg"], [])
     assert "MNIST, seed 42" in (tmp_path / "one.svg").read_text()  # as a comment beside its outlines
-    assert "vanilla (n = 2, 2 diverged)" in (tmp_path / "all.svg").read_text()
+    assert (tmp_path / "all.svg").read_text().count("<!-- 2 of 2 diverged -->") == 1
 
 
 def test_layers_are_drawn_from_the_records_in_equal_bytes(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_layers_are_drawn_from_the_records_in_equal_bytes(tmp_path: Path) -> Non
         make_condition(paths, "tanh", "MNIST", 42, ARMS, [], [], [tmp_path / f"{name}.svg"])
     svg = (tmp_path / "a.svg").read_text()
     assert svg == (tmp_path / "b.svg").read_text()
-    assert "all 2 runs diverged" in svg  # as a comment beside its outlines
+    assert "<!-- all 2 runs -->" in svg  # as a comment beside its outlines
     assert "MNIST" in svg
 
 

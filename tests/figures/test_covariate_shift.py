@@ -1,4 +1,3 @@
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from bnpipe.covariate_shift import SHIFT_COLUMNS
 from bnpipe.csv_files import write_table
 from bnpipe.figures.covariate_shift import draw_covariate_shift, make_covariate_shift_figure
 from bnpipe.figures.house import style
+from tests.figures.checks import LONG_NAME, check_figure
 
 ARMS = ["vanilla", "batchnorm"]
 CONDITIONS = ["tanh", "relu"]
@@ -54,14 +54,11 @@ def test_a_curve_is_the_mean_over_layers_and_seeds(shifts: pd.DataFrame) -> None
     assert np.asarray(faint.get_ydata())[0] == pytest.approx(1 - (0.14**2 + 0.16**2) / 4)
 
 
-def test_no_text_is_cut_off(shifts: pd.DataFrame) -> None:
+@pytest.mark.parametrize("seeds", [[42], [42, 43, 44]])
+def test_texts_can_be_read_of_long_names_and_of_one_seed(shifts: pd.DataFrame, seeds: list[int]) -> None:
+    renamed = shifts[shifts["seed"].isin(seeds)].replace({"condition": {"tanh": LONG_NAME}})
     with style():
-        figure = draw_covariate_shift(shifts, CONDITIONS, "scikit-learn digits (not MNIST)", ARMS)
-        figure.savefig(BytesIO())  # lays it out
-        drawn = figure.get_tightbbox()
-    width, height = figure.get_size_inches()
-    assert 0 <= drawn.x0 < drawn.x1 <= width
-    assert 0 <= drawn.y0 < drawn.y1 <= height
+        check_figure(draw_covariate_shift(renamed, [LONG_NAME, "relu"], "scikit-learn digits (not MNIST)", ARMS))
 
 
 def test_tables_of_several_jobs_are_one_figure_and_equal_bytes(shifts: pd.DataFrame, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-from io import BytesIO
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,9 +16,9 @@ from bnpipe.records import write_record
 from bnpipe.settings import Arm
 from bnpipe.tables import make_tables
 from tests.conftest import make_record
+from tests.figures.checks import ALL_ARMS, LONG_NAME, check_figure
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
-LONG_NAME = "a_condition_with_a_name_as_long_as_the_configuration_permits_64_"
 
 
 @pytest.fixture
@@ -60,8 +61,10 @@ def test_all_seeds_are_faint_under_their_mean(accuracy: pd.DataFrame) -> None:
     faint = [line for line in axes.get_lines() if line.get_alpha()]
     means = named_lines(axes)
     assert len(faint) == 6
-    assert list(means) == ["vanilla (n = 3)", "batchnorm (n = 3)"]
-    assert heights(means["vanilla (n = 3)"]) == pytest.approx([0.11, 0.17, 0.23])
+    assert list(means) == ARMS
+    assert [label.get_text() for label in axes.texts] == ["vanilla\nn = 3", "batchnorm\nn = 3"]
+    assert [to_hex(label.get_color()).upper() for label in axes.texts] == [COLOURS[arm] for arm in ARMS]
+    assert heights(means["vanilla"]) == pytest.approx([0.11, 0.17, 0.23])
     assert len(axes.collections) == 2  # the bands
 
 
@@ -70,8 +73,8 @@ def test_diverged_runs_are_counted_and_not_averaged_with_others(accuracy: pd.Dat
     curves.loc[(curves["arm"] == "vanilla") & (curves["seed"] == 44), "diverged"] = True
     (axes,) = draw_all_seeds(curves, "tanh", "MNIST", ARMS).axes
     means = named_lines(axes)
-    assert list(means) == ["vanilla (n = 3, 1 diverged)", "batchnorm (n = 3)"]
-    assert heights(means["vanilla (n = 3, 1 diverged)"]) == pytest.approx([0.105, 0.165, 0.225])
+    assert [label.get_text() for label in axes.texts] == ["vanilla\n1 of 3 diverged", "batchnorm\nn = 3"]
+    assert heights(means["vanilla"]) == pytest.approx([0.105, 0.165, 0.225])
 
 
 def test_the_overview_shows_the_named_conditions_alone(accuracy: pd.DataFrame) -> None:
@@ -83,24 +86,42 @@ def test_the_overview_shows_every_condition_on_one_scale(accuracy: pd.DataFrame)
     with style():
         figure = draw_overview(accuracy, ["relu", "tanh", "third", LONG_NAME], "MNIST", ARMS)
     shown = [axes for axes in figure.axes if axes.axison]
-    assert [axes.get_title(loc="left") for axes in shown] == ["relu", "tanh", "third", LONG_NAME]
+    titles = [axes.get_title(loc="left").replace("\n", "") for axes in shown]
+    assert titles == ["relu", "tanh", "third", LONG_NAME]
     assert {axes.get_ylim() for axes in shown} == {(0, 1)}
 
 
+NOTE = (
+    "tanh, learning rate 0.0001, init std 0.1\nscikit-learn digits (not MNIST), every seed, mean and its 95% interval"
+)
+
+
+def ended(arms: Sequence[str], conditions: Sequence[str], seeds: int, diverged: bool) -> pd.DataFrame:
+    """Return curves of which those of different arms end within 0.02."""
+    rows = [
+        (condition, arm, 42 + seed, step, 0.9 + 0.004 * number - 0.8 * (step == 0), diverged)
+        for condition in conditions
+        for (number, arm), seed in product(enumerate(arms), range(seeds))
+        for step in (0, 60, 120)
+    ]
+    return pd.DataFrame(rows, columns=["condition", "arm", "seed", "step", "accuracy", "diverged"])
+
+
 @pytest.mark.parametrize("name", ["tanh", LONG_NAME])
-def test_no_text_is_cut_off_and_the_axes_fill_the_figure(accuracy: pd.DataFrame, name: str) -> None:
-    note = (
-        f"tanh, learning rate 0.0001, init std 0.1\n{'scikit-learn digits (not MNIST)'}, every seed, mean and interval"
-    )
+@pytest.mark.parametrize(
+    ("arms", "seeds", "diverged"), [(ARMS[:1], 1, False), (ARMS, 10, True), (ALL_ARMS, 1, False), (ALL_ARMS, 10, True)]
+)
+def test_texts_of_a_condition_can_be_read(name: str, arms: Sequence[str], seeds: int, diverged: bool) -> None:
+    curves = ended(arms, [name], seeds, diverged)
     with style():
-        figure = draw_all_seeds(of(accuracy, name), name, note, ARMS)
-        figure.savefig(BytesIO())  # lays it out
-        drawn = figure.get_tightbbox()
-    width, height = figure.get_size_inches()
-    assert 0 <= drawn.x0 < drawn.x1 <= width
-    assert 0 <= drawn.y0 < drawn.y1 <= height
-    (axes,) = figure.axes
-    assert axes.get_position().width > 0.8
+        check_figure(draw_all_seeds(curves, name, NOTE, arms))
+        check_figure(draw_single_seed(curves, name, NOTE, 42, arms))
+
+
+@pytest.mark.parametrize("conditions", [["tanh"], [LONG_NAME, "tanh"], [f"{LONG_NAME[:-2]}{i:02}" for i in range(20)]])
+def test_texts_of_the_overview_can_be_read(conditions: Sequence[str]) -> None:
+    with style():
+        check_figure(draw_overview(ended(ALL_ARMS, conditions, 2, diverged=True), conditions, NOTE, ALL_ARMS))
 
 
 def test_equal_figures_are_equal_bytes_without_a_date(accuracy: pd.DataFrame, tmp_path: Path) -> None:

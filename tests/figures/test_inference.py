@@ -1,4 +1,3 @@
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from bnpipe.csv_files import read_table, write_table
 from bnpipe.figures.house import style
 from bnpipe.figures.inference import LOOKS, draw_inference, make_inference_figure
 from bnpipe.inference import INFERENCE_COLUMNS
+from tests.figures.checks import LONG_NAME, check_figure
 
 ACCURACY = {"moving_biased": 0.5, "moving_unbiased": 0.52, "population": 0.6, "batch": 0.55, "single_class": 0.1}
 
@@ -71,14 +71,11 @@ def test_the_last_accuracies_stand_against_the_size_of_the_batch(inference: pd.D
     assert heights(batches) == pytest.approx([1 / 128, 2 / 128, 4 / 128, 0.64, 0.5])
 
 
-def test_no_text_is_cut_off(inference: pd.DataFrame) -> None:
+@pytest.mark.parametrize("seeds", [[42], [42, 43, 44]])
+def test_texts_can_be_read_of_a_long_name_and_of_one_seed(inference: pd.DataFrame, seeds: list[int]) -> None:
     with style():
-        figure = draw_inference(inference, "scikit-learn digits (not MNIST), tanh")
-        figure.savefig(BytesIO())  # lays it out
-        drawn = figure.get_tightbbox()
-    width, height = figure.get_size_inches()
-    assert 0 <= drawn.x0 < drawn.x1 <= width
-    assert 0 <= drawn.y0 < drawn.y1 <= height
+        note = f"scikit-learn digits (not MNIST), {LONG_NAME}, batchnorm"
+        check_figure(draw_inference(inference[inference["seed"].isin(seeds)], note))
 
 
 def test_the_figure_is_made_from_its_table_with_equal_bytes(inference: pd.DataFrame, tmp_path: Path) -> None:

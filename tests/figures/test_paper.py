@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from bnpipe.csv_files import write_table
 from bnpipe.figures.house import COLOURS, style
 from bnpipe.figures.paper import draw_paper, make_paper_figure
+from tests.figures.checks import check_figure
 
 ARMS = ["vanilla", "batchnorm"]
 STEPS = [0, 500, 999]
@@ -56,7 +57,7 @@ def full_lines(axes: Axes) -> list[Line2D]:
 def test_three_panels_as_in_the_paper(figure: Figure) -> None:
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
         "a  accuracy",
-        "b  without batch normalization",
+        "b  without normalization",
         "c  with batch normalization",
     ]
     labels = ["validation accuracy", "input to the sigmoid", "input to the sigmoid"]
@@ -99,11 +100,15 @@ def test_both_arms_have_one_scale(figure: Figure) -> None:
     assert without.get_ylim()[1] > 5
 
 
-def test_no_text_is_cut_off(figure: Figure) -> None:
-    box = figure.get_tightbbox()
-    width, height = figure.get_size_inches()
-    assert 0 <= box.x0 < box.x1 <= width
-    assert 0 <= box.y0 < box.y1 <= height
+@pytest.mark.parametrize("seeds", [[42], [42, 43, 44]])
+def test_texts_can_be_read(accuracy: pd.DataFrame, percentiles: pd.DataFrame, seeds: list[int]) -> None:
+    accuracy, percentiles = (table[table["seed"].isin(seeds)] for table in (accuracy, percentiles))
+    with style():
+        check_figure(
+            draw_paper(
+                accuracy, percentiles, "scikit-learn digits (not MNIST), sigmoid, learning rate 0.1, init std 0.1"
+            )
+        )
 
 
 def test_the_figure_is_made_from_the_files_of_both_arms(
