@@ -64,7 +64,7 @@ def _shorten(element: Element, styles: dict[str, str | None]) -> None:
         attributes.pop("id", None)
     if f"{XLINK}href" in attributes:
         attributes["href"] = attributes.pop(f"{XLINK}href")
-        if attributes.get("style") == styles[attributes["href"].removeprefix("#")]:
+        if attributes.get("style") == styles.get(attributes["href"].removeprefix("#")):
             attributes.pop("style", None)
     if "d" in attributes:
         attributes["d"] = relative(attributes["d"])

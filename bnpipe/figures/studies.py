@@ -104,7 +104,7 @@ def draw_maps(runs: pd.DataFrame, about: str, note: str) -> Figure:
     grid[-1, 0].set_xlabel("learning rate")
     grid[-1, 1].set_xlabel("effective learning rate: learning rate / init std²")
     handles, labels = grid[0, 1].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 6))
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5))
     return figure
 
 

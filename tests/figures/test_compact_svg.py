@@ -12,7 +12,7 @@ from bnpipe.figures.house import style
 
 @pytest.fixture(scope="module")
 def written() -> str:
-    """Return what matplotlib writes of a figure with lines, marks, a filled area, formulas and bold text."""
+    """Return what matplotlib writes of a figure with lines, marks, areas, pixels, formulas and bold text."""
     with style():
         figure = Figure(figsize=(3, 2))
         axes = figure.subplots()
@@ -21,6 +21,7 @@ def written() -> str:
         axes.plot(rng.random(200), linewidth=0.5)
         axes.fill_between([0, 100], [0, 0.5], [1, 1], alpha=0.3)
         axes.stairs([1, 3, 2], fill=True)
+        axes.pcolormesh(rng.random((2, 2)), rasterized=True)
         axes.set_title("bold & <plain>", fontweight="bold")
         axes.set_xlabel(r"$\hat{x}^2$ over $\sqrt{y}$")
         file = StringIO()

@@ -202,6 +202,13 @@ def test_a_large_map_is_coloured_and_not_written_in() -> None:
     assert "final accuracy" in scale.get_ylabel()
 
 
+def test_a_map_of_many_initializations_names_some_and_fits() -> None:
+    values = [round(0.01 * 1.2**number, 5) for number in range(25)]
+    figure = drawn(make_tables({"learning_rate": values, "init_std": values}), ["learning_rate", "init_std"])
+    assert len(figure.legends[0].get_texts()) == 9
+    check_figure(figure)
+
+
 def test_of_many_cells_the_first_are_drawn_and_the_figure_says_so() -> None:
     sweep: dict[str, list[Any]] = {"batch_size": list(range(2, 24)), "hidden_sizes": [f"{n} x 9" for n in range(1, 10)]}
     figure = drawn(make_tables(sweep, ["vanilla"]), list(sweep))
