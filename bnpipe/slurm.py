@@ -1,4 +1,4 @@
-"""A limit to waiting for Slurm: Snakemake's plugin waits forever for a job whose end it has missed."""
+"""What Snakemake's plugin for Slurm lacks: a limit to waiting, and the sense to tell nodes from other words."""
 
 import subprocess
 from collections.abc import Callable, Collection
@@ -9,6 +9,18 @@ LIMIT = 4 * 3600.0  # seconds, as all here: longer than Slurm is mostly away for
 PATIENCE = 600.0  # until it is worth a word; Snakemake asks every 180 s at the least
 INTERVAL = 60.0  # between looks
 ANSWER_LIMIT = 60.0
+
+
+class NodeNames(set[str]):
+    """Names of lost nodes, which the plugin excludes from then on.
+
+    It asks `sacct`, which says `None assigned` of a job that is in the queue again: with that among them no job could
+    be submitted any more (plugin 2.8).
+    """
+
+    def add(self, name: str) -> None:
+        if " " not in name:
+            super().add(name)
 
 
 def wait_in_vain(folder: Path, waited_for: Callable[[], Collection[str]], say: Callable[[str], None]) -> str:

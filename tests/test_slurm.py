@@ -75,3 +75,10 @@ def test_an_answer_begins_the_waiting_anew(monkeypatch: pytest.MonkeyPatch) -> N
 def test_it_waits_as_long_as_there_is_something_to_wait_for_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     ended, *_ = waited_with(lambda _: [], monkeypatch, lambda now: ["a.csv"] if now > 50_000 else [])
     assert ended == pytest.approx(50_000 + 14_400, abs=slurm.INTERVAL)
+
+
+def test_of_lost_nodes_only_names_are_kept() -> None:
+    nodes = slurm.NodeNames({"n1"})
+    for found in ("n2", "None assigned"):
+        nodes.add(found)
+    assert nodes == {"n1", "n2"}

@@ -1,5 +1,5 @@
 # Snakemake's plugin for Slurm waits forever for a job that Slurm has forgotten, and for all of them after its last
-# query has failed. A thread beside it ends such a run.
+# query has failed: a thread beside it ends such a run. What it takes for a lost node may be none, see NodeNames.
 import os
 import signal
 from threading import Thread
@@ -7,7 +7,7 @@ from time import sleep
 
 from snakemake.logging import logger
 
-from bnpipe.slurm import wait_in_vain
+from bnpipe.slurm import NodeNames, wait_in_vain
 
 GRACE = 300  # seconds for Snakemake to cancel its jobs and to end
 
@@ -26,4 +26,6 @@ def limit_waiting():
 
 onstart:
     if workflow.executor_plugin.name == "slurm":
+        executor = workflow.scheduler._executor
+        executor._failed_nodes = NodeNames(getattr(executor, "_failed_nodes", ()))
         Thread(target=limit_waiting, daemon=True).start()
