@@ -24,5 +24,6 @@ include: "workflow/rules/report.smk"
 rule all:
     input:
         results("report.html"),
+        results("provenance.json"),
         list(TABLES.values()),
         expand(results("figures/{figure}.{format}"), figure=FIGURES, format=["svg", "png"]),

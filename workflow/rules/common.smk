@@ -19,6 +19,7 @@ from bnpipe.data.sources import check_mirrors, check_sizes, resolve
 from bnpipe.errors import InputError
 from bnpipe.provenance import code_digest
 from bnpipe.settings import FIRST_SEED
+from snakemake.iocontainers import Wildcards
 
 try:
     configuration = parse_configuration(config, source="configuration")
@@ -81,8 +82,18 @@ def study_file(name, table):
     return results(f"studies/{name}/{table}.csv")
 
 
+def study_files(names):
+    return [study_file(name, table) for name in names for table in ("accuracy", "runs", "summary")]
+
+
+def study_all_records(names):
+    return [study_record(stack) for name in names for stack in STUDIES[name]]
+
+
 def templates(page):
-    return [str(TEMPLATES / f"{name}.html.j2") for name in (page, "base", "parts")]
+    return [
+        str(TEMPLATES / name) for name in (f"{page}.html.j2", "base.html.j2", "parts.html.j2", "page.css", "page.js")
+    ]
 
 
 # Not by workflow.source_path, which copies files to another place for each run: the report would never be up to date.
@@ -273,3 +284,31 @@ def study_about(wildcards):
 
 def figure_note(wildcards):
     return f"{describe(known(wildcards.condition))}\n{source.title}"
+
+
+# Where results come from, as pages and provenance.json show it.
+
+
+def lineage_of(name):
+    """Return what tells of every input of a rule which rule makes it, by which code, from what."""
+
+    def lineage(wildcards):
+        files = map(str, getattr(rules, name).input)
+        return {file: made for file in files for made in [made_by(file)] if made}
+
+    return lineage
+
+
+def made_by(file):
+    for rule in workflow.rules:
+        if rule.is_producer(file):
+            inputs, *_ = rule.expand_input(Wildcards(fromdict=rule.get_wildcards(file)))
+            made_from = [without_machine(Path(path)) for path in inputs]
+            return {"rule": rule.name, "code_sha256": rule.params.code, "made_from": made_from}
+    return None
+
+
+def without_machine(path):
+    if path.is_relative_to(TEMPLATES.parents[1]):
+        return str(path.relative_to(TEMPLATES.parents[1]))
+    return path.name if path.is_absolute() else str(path)

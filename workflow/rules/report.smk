@@ -2,7 +2,7 @@ rule report:
     """Render the report, one self-contained page."""
     input:
         tables=list(TABLES.values()),
-        studies=[study_file(name, "summary") for name in DEFAULT_STUDIES],
+        studies=study_files(DEFAULT_STUDIES),
         figures=[results(f"figures/{name}.svg") for name in FIGURES],
         templates=templates("report"),
         tutorial=str(TEMPLATES / "tutorial.yaml"),
@@ -17,6 +17,7 @@ rule report:
         runtime=growing(30),
     params:
         code=code_digest("report"),
+        lineage=lineage_of("report"),
         configuration=shareable(configuration, source.name),
         studies=DEFAULT_STUDIES,
         dataset=source.title,
@@ -25,3 +26,53 @@ rule report:
         shown_seed=SHOWN_SEED,
     script:
         "../scripts/report.py"
+
+
+rule provenance:
+    """Write down what every result of the default target was made from, by checksums."""
+    input:
+        packed=PACKED,
+        records=[record(stack) for stack in STACKS.values()] + study_all_records(DEFAULT_STUDIES),
+        tables=list(TABLES.values()) + study_files(DEFAULT_STUDIES),
+        figures=[results(f"figures/{name}.svg") for name in FIGURES],
+        page=results("report.html"),
+    output:
+        report(
+            results("provenance.json"),
+            caption="../report/provenance.rst",
+            category="Report",
+            labels={"page": "provenance"},
+        ),
+    log:
+        logs("provenance.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(30),
+    params:
+        code=code_digest("manifest"),
+        lineage=lineage_of("provenance"),
+        configuration=shareable(configuration, source.name),
+        dataset={"name": source.name, "title": source.title},
+    script:
+        "../scripts/provenance.py"
+
+
+use rule provenance as studies_provenance with:
+    input:
+        packed=PACKED,
+        records=study_all_records(STUDIES),
+        tables=[table for tables in ALL_CLAIM_TABLES.values() for table in tables] + study_files(STUDIES),
+        claims=[results("tables/all_claims.csv"), results("tables/all_evidence.csv")],
+        figures=[results(f"figures/{name}.svg") for name in STUDY_FIGURES],
+        page=results("studies.html"),
+    output:
+        results("studies/provenance.json"),
+    log:
+        logs("studies_provenance.log"),
+    params:
+        code=code_digest("manifest"),
+        lineage=lineage_of("studies_provenance"),
+        configuration=shareable(configuration, source.name),
+        dataset={"name": source.name, "title": source.title},
