@@ -1,7 +1,7 @@
 """Charts to explore on a page: tables in, Vega-Lite specifications out, as plain values.
 
 The inputs that a page shows beside a chart are bound to its parameters. Vega puts them into the elements
-`#<name>-<group>`, which the page provides.
+`#choose-<group>-<name>`, which the page provides.
 """
 
 import json
@@ -60,9 +60,9 @@ LOOK = {
 class Explorer:
     """A chart to explore, as a page holds it."""
 
-    name: str  # begins the ids of its elements
+    name: str  # ends the ids of its elements
     spec: Mapping[str, Any]  # of Vega-Lite
-    groups: Mapping[str, str]  # of its inputs: the end of the id of their element, and what they choose
+    groups: Mapping[str, str]  # of its inputs: name in the id of their element, and what they choose
     linked: Sequence[str]  # columns whose parameters `only_<column>` a table of runs can follow
     shown: int  # runs in it
     of: int  # runs in the table
@@ -76,7 +76,7 @@ class _Inputs:
 
     def tick(self, group: str, label: str, param: str, value: bool) -> alt.Parameter:
         """Offer a box to tick."""
-        bind = alt.binding_checkbox(element=f"#{self.chart}-{group}", name=label)
+        bind = alt.binding_checkbox(element=f"#choose-{group}-{self.chart}", name=label)
         return alt.param(name=param, value=value, bind=bind)
 
     def choose(
@@ -84,13 +84,13 @@ class _Inputs:
     ) -> alt.Parameter:
         """Offer a list to choose from; labels: in words, where the options are not."""
         bind = alt.binding_select(
-            element=f"#{self.chart}-{group}", name=label, options=[*options], labels=[*(labels or options)]
+            element=f"#choose-{group}-{self.chart}", name=label, options=[*options], labels=[*(labels or options)]
         )
         return alt.param(name=param, value=value, bind=bind)
 
     def slide(self, group: str, label: str, param: str, value: int, most: int) -> alt.Parameter:
         """Offer a whole number from 0."""
-        bind = alt.binding_range(element=f"#{self.chart}-{group}", name=label, min=0, max=most, step=1)
+        bind = alt.binding_range(element=f"#choose-{group}-{self.chart}", name=label, min=0, max=most, step=1)
         return alt.param(name=param, value=value, bind=bind)
 
     def among(self, key: str, values: Sequence[str], ticked: Sequence[str]) -> tuple[list[alt.Parameter], str]:

@@ -33,11 +33,11 @@ def write_page(template: Path, values: Mapping[str, Any], output: Path) -> None:
     """Render a template with its values into a page.
 
     Beside what Jinja has, a template finds `picture(path)`, `asset(name)`, `script(text)`, `policy(*scripts)` and
-    `vega()`. Raises InputError where a template or a figure cannot be read.
+    `vega()`. Raises InputError where a template or a figure cannot be read or a value is no JSON.
     """
     try:
         text = _environment(template.parent).get_template(template.name).render(**values)
-    except (TemplateError, OSError, UnicodeDecodeError) as error:
+    except (TemplateError, OSError, ValueError) as error:
         raise InputError(f"{template}: {error}") from error
     write_text_whole(output, text)
 
@@ -47,7 +47,7 @@ def picture(figure: Path) -> Picture:
     try:
         svg = " ".join(figure.read_text(encoding="utf-8").split())
         width, height = (round(float(_size(svg, name)) * POINT) for name in ("width", "height"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{figure}: cannot be read ({error}); the workflow makes it again") from error
     return Picture(Markup("data:image/svg+xml;charset=utf-8," + svg.translate(_ESCAPES)), width, height)
 

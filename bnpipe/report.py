@@ -188,14 +188,14 @@ def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> Study:
         caption="Final validation accuracy of every run, with means and their 95% intervals, and mean curves. See "
         "which networks learn at all, and whether intervals stay apart.",
         summary=make_table(
-            f"{name}-summary",
+            f"study-{name}-summary",
             summary,
             report_tables.study_columns(swept),
             "Final validation accuracy, mean and 95% interval over runs that stayed finite, and what became of all",
             f"{folder}/summary.csv",
         ),
         runs=make_table(
-            f"{name}-runs",
+            f"study-{name}-runs",
             runs,
             report_tables.study_run_columns(swept),
             "Every run of the study",
@@ -203,9 +203,9 @@ def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> Study:
             f"{folder}/accuracy.csv",
         ),
         explorers=[
-            explore_runs(f"{name}-map", runs, swept),
+            explore_runs(f"map-of-{name}", runs, swept),
             explore_curves(
-                f"{name}-curves", accuracy.assign(condition=condition), list(dict.fromkeys(condition)), arms
+                f"curves-of-{name}", accuracy.assign(condition=condition), list(dict.fromkeys(condition)), arms
             ),
         ],
     )
@@ -254,7 +254,7 @@ def _of(condition: str | None, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
     """Return the rows of one condition, or all of them; which these are, in words; what begins the table's id."""
     if condition is None:
         return table, "all rows", ""
-    return table[table["condition"] == condition], f"condition = {condition}", f"{condition}-"
+    return table[table["condition"] == condition], f"condition = {condition}", f"condition-{condition}-"
 
 
 def _summary_table(summary: pd.DataFrame, condition: str | None = None) -> Table:
