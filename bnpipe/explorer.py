@@ -53,6 +53,7 @@ LOOK = {
     "legend": {"labelColor": INK, "titleColor": INK, "orient": "top"},
     "title": {"color": INK, "anchor": "start"},
     "view": {"stroke": None},
+    "customFormatTypes": True,
 }
 
 
@@ -230,9 +231,10 @@ def _curves_chart(tests: Sequence[str], arms: Sequence[str]) -> Any:
     dots = chart.mark_circle(clip=True, size=36).encode(
         opacity=alt.when(near).then(alt.value(1)).otherwise(alt.value(0)),
         tooltip=[
-            alt.Tooltip("condition:N"),
-            alt.Tooltip("arm:N"),
-            alt.Tooltip("seed:N"),
+            # Without a format, Vega-Lite 6.4 looks for texts in the area around the dot, where they are undefined.
+            alt.Tooltip("condition:N", format="s", formatType="toString"),
+            alt.Tooltip("arm:N", format="s", formatType="toString"),
+            alt.Tooltip("seed:Q", format="d"),
             alt.Tooltip("step:Q", format=","),
             alt.Tooltip("accuracy:Q", format=".2%"),
             alt.Tooltip("loss:Q", format=".4g"),

@@ -50,10 +50,10 @@ def test_vega_defines_what_the_page_calls_and_can_do_without_eval() -> None:
 
 def test_a_value_that_is_no_json_or_unknown_is_one_line(tmp_path: Path) -> None:
     template = tmp_path / "a.html.j2"
-    template.write_text("{{ data | tojson }}")
-    write_page(template, {"data": {"a": "</script>"}}, tmp_path / "a.html")
-    assert (tmp_path / "a.html").read_text() == r'{"a":"\u003c/script\u003e"}'
-    for values in ({"data": float("nan")}, {}):
+    template.write_text("{{ name }}: {{ data | tojson }}")
+    write_page(template, {"name": "<b>", "data": {"a": "</script>"}}, tmp_path / "a.html")
+    assert (tmp_path / "a.html").read_text() == r'&lt;b&gt;: {"a":"\u003c/script\u003e"}'
+    for values in ({"name": "a", "data": float("nan")}, {"data": 1}):
         with pytest.raises(InputError, match=r"a.html.j2: "):
             write_page(template, values, tmp_path / "b.html")
     assert not (tmp_path / "b.html").exists()

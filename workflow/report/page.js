@@ -105,6 +105,7 @@ async function draw(explorer) {
   // Expressions are interpreted (`ast`): the page forbids to evaluate text as a script.
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true };
   const { view } = await vegaEmbed(chart, spec, options);
+  for (const svg of chart.querySelectorAll("svg")) svg.setAttribute("aria-hidden", "true"); // its numbers are in tables
   explorer.querySelectorAll(".inputs").forEach(addSwitch);
   const table = document.getElementById(explorer.dataset.table);
   if (table) follow(table, view, explorer.dataset.columns.split(" "));
