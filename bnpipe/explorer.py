@@ -225,7 +225,7 @@ def _curves_chart(tests: Sequence[str], arms: Sequence[str]) -> Any:
     )
     zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.ctrlKey]")
     lines = chart.mark_line(clip=True).encode(
-        opacity=alt.when(near).then(alt.value(1)).otherwise(alt.value(0.45)),
+        opacity=alt.when(near).then(alt.value(1)).otherwise(alt.value(0.6)),
         strokeWidth=alt.when(near).then(alt.value(3)).otherwise(alt.value(1.2)),
     )
     dots = chart.mark_circle(clip=True, size=36).encode(

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bnpipe.config import parse_configuration
 from bnpipe.csv_files import read_table, write_table
 from bnpipe.errors import InputError
 from bnpipe.report import verdicts_of
@@ -202,6 +203,15 @@ def test_other_data_is_said_and_not_compared_with_the_tutorial(made: Path) -> No
 def test_other_settings_are_not_compared_with_the_tutorial(made: Path) -> None:
     tanh = {**CONFIGURATION["conditions"]["tanh"], "learning_rate": 0.02}
     assert TUTORIAL not in render(made, {**CONFIGURATION, "conditions": {"tanh": tanh}})
+
+
+def test_a_condition_or_study_that_is_named_as_a_script_is_refused() -> None:
+    tanh = CONFIGURATION["conditions"]["tanh"]
+    study = {"about": "a", "condition": tanh, "sweep": {"learning_rate": [0.1]}}
+    with pytest.raises(InputError, match=r"found '<script>alert\(1\)</script>'; permitted is a name of letters"):
+        parse_configuration({"conditions": {EVIL: tanh}}, "config.yaml")
+    with pytest.raises(InputError, match=r"permitted is a name of letters"):
+        parse_configuration({"conditions": {"tanh": tanh}, "studies": {EVIL: study}}, "config.yaml")
 
 
 def test_text_of_the_configuration_and_of_tables_shows_as_text(made: Path) -> None:

@@ -1,6 +1,7 @@
 """The whole workflow on the embedded digits, small, as a user runs it: what it makes, and what makes it run again."""
 
 import filecmp
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from bnpipe.provenance import code_digest
 from tests.idx_files import write_small_folder
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -147,6 +150,23 @@ def test_tables_figures_and_page_are_there(workplace: Workplace) -> None:
     assert str(workplace.folder) not in page
 
 
+def test_provenance_tells_of_every_result_what_it_was_made_from(workplace: Workplace) -> None:
+    text = (workplace.results / "provenance.json").read_text(encoding="utf-8")
+    assert str(workplace.folder) not in text
+    files = json.loads(text)["files"]
+    made = {path for path in workplace.results.rglob("*") if path.suffix in (".csv", ".svg", ".html", ".safetensors")}
+    assert {path.relative_to(workplace.folder).as_posix() for path in made} <= files.keys()
+    for name, file in files.items():
+        assert file["sha256"] == sha256((workplace.folder / name).read_bytes()).hexdigest()
+    curves = files["results/digits/figures/tanh/all_seeds.svg"]
+    assert (curves["rule"], len(curves["made_from"])) == ("condition_figures", 2 * 2)  # arms, chunks
+    assert curves["code_sha256"] == code_digest("figures.condition")
+    assert set(curves["made_from"]) <= json.loads(text)["records"].keys()
+    assert files["resources/digits/packed.safetensors"]["rule"] == "data"
+    templates = [name for name in files["results/digits/report.html"]["made_from"] if name.startswith("workflow/")]
+    assert "workflow/report/page.css" in templates
+
+
 def test_a_finished_grid_is_seen_as_done_to_the_last_job(workplace: Workplace) -> None:
     command = [sys.executable, "-m", "bnpipe.watch"]
     done = subprocess.run(command, cwd=workplace.folder, capture_output=True, text=True, timeout=60, check=True)
@@ -200,7 +220,7 @@ def test_a_deleted_figure_is_remade_alone(workplace: Workplace) -> None:
     figure = workplace.results / "figures/tanh/all_seeds.png"
     before = figure.read_bytes()
     figure.unlink()
-    assert workplace.planned() == {"condition_figures": 1, "report": 1}
+    assert workplace.planned() == {"condition_figures": 1, "report": 1, "provenance": 1}
     workplace.run()
     assert figure.read_bytes() == before
 
@@ -234,13 +254,14 @@ def test_what_changes_no_result_runs_nothing(workplace: Workplace, change: dict[
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("figures/curves", {"condition_figures", "overview_figure", "report"}),
-        ("figures/claims", {"claims_figure", "report"}),
-        ("report", {"report"}),
+        ("figures/curves", {"condition_figures", "overview_figure", "report", "provenance"}),
+        ("figures/claims", {"claims_figure", "report", "provenance"}),
+        ("report", {"report", "provenance"}),
         ("progress", set()),
-        ("figures/diagnostics", {"condition_figures", "states_figure", "report"}),
-        ("claims", {"claims", "claims_figure", "report"}),
-        ("verdicts", {"claims", "claims_figure", "report"}),
+        ("figures/diagnostics", {"condition_figures", "states_figure", "report", "provenance"}),
+        ("claims", {"claims", "claims_figure", "report", "provenance"}),
+        ("verdicts", {"claims", "claims_figure", "report", "provenance"}),
+        ("manifest", {"provenance"}),
         ("data/retrieve", set()),
     ],
 )

@@ -37,12 +37,7 @@ rule provenance:
         figures=[results(f"figures/{name}.svg") for name in FIGURES],
         page=results("report.html"),
     output:
-        report(
-            results("provenance.json"),
-            caption="../report/provenance.rst",
-            category="Report",
-            labels={"page": "provenance"},
-        ),
+        results("provenance.json"),
     log:
         logs("provenance.log"),
     conda:
