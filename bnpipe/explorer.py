@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from bnpipe.figures.house import COLOURS
@@ -114,7 +115,7 @@ def explore_curves(name: str, accuracy: pd.DataFrame, conditions: Sequence[str],
     accuracy: the table of this name. Where it has more than MOST_EVALUATIONS rows, only the first seeds are kept.
     """
     runs = _curves(accuracy, conditions, arms)
-    kept = _first_seeds(runs, MOST_EVALUATIONS // int(runs["step"].map(len).max()))
+    kept = _first_seeds(runs, max(1, MOST_EVALUATIONS // int(runs["step"].map(len).max())))
     seeds = [str(seed) for seed in sorted(set(kept["seed"]))]
     last = max(steps[-1] for steps in kept["step"])
     inputs = _Inputs(name)
@@ -177,8 +178,7 @@ def _curves(accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[st
     """Put the curves of each run into one row, in the order of conditions, arms and seeds; unknown is None."""
     ordered = {"condition": [*conditions], "arm": [*arms]}
     named = accuracy.astype({key: pd.CategoricalDtype(names, ordered=True) for key, names in ordered.items()})
-    values = named[["step", "accuracy", "loss"]]
-    known = values.astype(object).where(values.notna(), None)
+    known = _known(named[["step", "accuracy", "loss"]])
     runs = known.groupby([named["condition"], named["arm"], named["seed"]], observed=True).agg(list).reset_index()
     return runs.astype(dict.fromkeys(ordered, str))
 
@@ -301,8 +301,12 @@ def _scale(arms: Sequence[str], looks: Mapping[str, Any]) -> alt.Scale:
 
 
 def _plain(chart: Any, rows: pd.DataFrame) -> dict[str, Any]:
-    """Return the specification of a chart with its data, in the look of a page; what is not known is None."""
+    """Return the specification of a chart with its data, in the look of a page."""
     spec = chart.to_dict()
     del spec["$schema"]  # an address, and nothing is fetched
-    known = rows.astype(object).where(rows.notna(), None)
-    return {**spec, "config": LOOK, "datasets": {"runs": known.to_dict("records")}}
+    return {**spec, "config": LOOK, "datasets": {"runs": _known(rows).to_dict("records")}}
+
+
+def _known(table: pd.DataFrame) -> pd.DataFrame:
+    """Put None, as JSON has it, where a value is missing or not finite."""
+    return table.astype(object).where(table.notna() & ~table.isin([np.inf, -np.inf]), None)

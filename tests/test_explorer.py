@@ -69,6 +69,16 @@ def test_every_evaluation_is_in_the_chart_in_the_order_of_the_configuration() ->
     json.dumps(chart.spec, allow_nan=False)
 
 
+def test_what_is_missing_or_not_finite_is_null() -> None:
+    table = accuracy_table().assign(loss=float("inf"))
+    chart = explore_curves("curves", table, CONDITIONS, ARMS)
+    assert chart.spec["datasets"]["runs"][0]["loss"] == [None, None, None]
+    runs = runs_table().assign(final_training_loss=float("-inf"))
+    chart = explore_runs("map", runs, ["learning_rate", "normalize_logits"])
+    assert chart.spec["datasets"]["runs"][0]["final_training_loss"] is None
+    assert chart.spec["datasets"]["runs"][0]["steps_to_90"] is None
+
+
 def test_every_condition_arm_and_seed_has_a_box_with_its_name() -> None:
     chart = explore_curves("curves", accuracy_table(), CONDITIONS, ARMS)
     bound = inputs(chart.spec)
@@ -110,6 +120,8 @@ def test_of_too_many_runs_the_first_seeds_are_kept(monkeypatch: pytest.MonkeyPat
     curves = explore_curves("curves", accuracy_table(seeds=5), CONDITIONS, ARMS)
     assert (curves.shown, curves.of) == (8, 20)
     assert {run["seed"] for run in curves.spec["datasets"]["runs"]} == {42, 43}
+    monkeypatch.setattr(explorer, "MOST_EVALUATIONS", 2)  # fewer than one run has
+    assert explore_curves("curves", accuracy_table(), CONDITIONS, ARMS).shown == 1
     runs = explore_runs("map", runs_table(seeds=3), ["learning_rate", "normalize_logits"])
     assert (runs.shown, runs.of) == (8, 24)
 
