@@ -261,7 +261,7 @@ def _runs_chart(keys: Sequence[str], arms: Sequence[str]) -> Any:
     )
     column = alt.X("column:N", title=None, sort=alt.EncodingSortField("place", op="min"), axis=alt.Axis(labelAngle=-45))
     settings = [alt.Tooltip(f"{key}:N", title=spoken(key)) for key in keys]
-    cells = chart.mark_rect(stroke=INK, strokeWidth=0).encode(
+    cells = chart.mark_rect().encode(
         x=column,
         y=alt.Y("rest:N", title=None, sort=None, axis=alt.Axis(labelLimit=190)),
         color=alt.Color(
@@ -293,7 +293,9 @@ def _runs_chart(keys: Sequence[str], arms: Sequence[str]) -> Any:
         ],
     )
     parts = cells.properties(name="cells", title="Mean over seeds"), dots.properties(name="dots", title="Every run")
-    return alt.concat(*parts, columns=2).resolve_scale(color="independent", shape="independent", x="independent")
+    return alt.concat(*parts, columns=2).resolve_scale(
+        color="independent", shape="independent", x="independent", xOffset="independent"
+    )
 
 
 def _scale(arms: Sequence[str], looks: Mapping[str, Any]) -> alt.Scale:

@@ -100,7 +100,7 @@ function addSwitch(inputs) {
 async function draw(explorer) {
   const chart = explorer.querySelector(".chart");
   const spec = JSON.parse(explorer.querySelector("script").textContent);
-  fit(spec, chart.clientWidth);
+  fit(spec, chart.clientWidth - 8);
   for (const inputs of explorer.querySelectorAll(".inputs")) inputs.replaceChildren();
   // Expressions are interpreted (`ast`): the page forbids to evaluate text as a script.
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true };
