@@ -16,7 +16,7 @@ from bnpipe.errors import InputError
 from bnpipe.files import write_text_whole
 
 VEGA_LITE = "6.4"  # what altair writes for, of those that vl-convert holds
-POINT = 4 / 3  # in pixels of CSS
+PIXELS = 1.9  # of CSS for a point: 4/3 is the printed size, whose letters are small on a screen
 # What may not stand in a quoted address: the rest of it would be taken for a fragment, an escape, or an entity.
 _ESCAPES = str.maketrans({"%": "%25", "#": "%23", '"': "%22", "&": "%26"})
 
@@ -46,7 +46,7 @@ def picture(figure: Path) -> Picture:
     """Read an SVG file. As text in its address it takes three quarters of what base64 takes."""
     try:
         svg = " ".join(figure.read_text(encoding="utf-8").split())
-        width, height = (round(float(_size(svg, name)) * POINT) for name in ("width", "height"))
+        width, height = (round(float(_size(svg, name)) * PIXELS) for name in ("width", "height"))
     except (OSError, ValueError) as error:
         raise InputError(f"{figure}: cannot be read ({error}); the workflow makes it again") from error
     return Picture(Markup("data:image/svg+xml;charset=utf-8," + svg.translate(_ESCAPES)), width, height)

@@ -11,7 +11,7 @@ from bnpipe.errors import InputError
 from bnpipe.page import picture, policy, script, vega, write_page
 
 SVG = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="45pt" viewBox="0 0 90 45">\n'
+    '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="50pt" viewBox="0 0 90 50">\n'
     '<style>* { fill: #0072B2 }</style>\n<text>50% of "a" &amp; b &lt; \N{GREEK SMALL LETTER GAMMA}</text></svg>'
 )
 
@@ -19,7 +19,7 @@ SVG = (
 def test_a_picture_is_the_svg_itself_in_a_quoted_address(tmp_path: Path) -> None:
     (tmp_path / "a.svg").write_text(SVG, encoding="utf-8")
     shown = picture(tmp_path / "a.svg")
-    assert (shown.width, shown.height) == (120, 60)  # a point is 4/3 pixels
+    assert (shown.width, shown.height) == (171, 95)  # 1.9 pixels a point
     kind, content = shown.address.split(",", 1)
     assert kind == "data:image/svg+xml;charset=utf-8"
     assert not set('"#&\n') & set(content)

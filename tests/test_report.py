@@ -91,7 +91,7 @@ def test_the_page_is_well_formed_and_self_contained(page: str) -> None:
     for image in read.images:
         assert str(image["src"]).startswith("data:image/svg+xml")
         assert image["alt"]
-        assert (image["width"], image["height"]) == ("480", "288")  # of 360 x 216 points
+        assert (image["width"], image["height"]) == ("684", "410")  # of 360 x 216 points
     assert not [link for link in read.links if "://" in link]
     assert len(set(read.ids)) == len(read.ids)
     assert {link[1:] for link in read.links if link.startswith("#")} <= {*read.ids}
