@@ -300,11 +300,11 @@ def lineage_of(name):
 
 
 def made_by(file):
-    for rule in workflow.rules:
-        if rule.is_producer(file):
-            inputs, *_ = rule.expand_input(Wildcards(fromdict=rule.get_wildcards(file)))
+    for maker in workflow.rules:
+        if maker.is_producer(file):
+            inputs, *_ = maker.expand_input(Wildcards(fromdict=maker.get_wildcards(file)))
             made_from = [without_machine(Path(path)) for path in inputs]
-            return {"rule": rule.name, "code_sha256": rule.params.code, "made_from": made_from}
+            return {"rule": maker.name, "code_sha256": maker.params.code, "made_from": made_from}
     return None
 
 
