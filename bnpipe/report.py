@@ -247,7 +247,8 @@ def _claims_values(claims: pd.DataFrame, name: str, evidence: str) -> dict[str, 
 
 def _in_order(table: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
     """Put the rows of a table into the order of the conditions; within each they stay as they are."""
-    return table.sort_values("condition", key=lambda names: names.map(conditions.index), kind="stable")
+    places = {name: place for place, name in enumerate(conditions)}
+    return table.sort_values("condition", key=lambda names: names.map(places), kind="stable")
 
 
 def _of(condition: str | None, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
