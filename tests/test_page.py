@@ -11,7 +11,7 @@ from bnpipe.errors import InputError
 from bnpipe.page import picture, policy, script, vega, write_page
 
 SVG = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="50pt" viewBox="0 0 90 50">\n'
+    '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="50pt" viewBox="0 0 90 50">\n<!-- a\ncomment -->'
     '<style>* { fill: #0072B2 }</style>\n<text>50% of "a" &amp; b &lt; \N{GREEK SMALL LETTER GAMMA}</text></svg>'
 )
 
@@ -23,6 +23,7 @@ def test_a_picture_is_the_svg_itself_in_a_quoted_address(tmp_path: Path) -> None
     kind, content = shown.address.split(",", 1)
     assert kind == "data:image/svg+xml;charset=utf-8"
     assert not set('"#&\n') & set(content)
+    assert "comment" not in content
     texts = [element.text for element in ElementTree.fromstring(unquote(content))]
     assert texts == ["* { fill: #0072B2 }", '50% of "a" & b < \N{GREEK SMALL LETTER GAMMA}']
 
