@@ -28,8 +28,8 @@ function sort(table, header) {
 function csvOf(table) {
   const written = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const rows = [...table.tBodies[0].rows].filter((row) => !row.hidden);
-  const titles = [...table.tHead.rows[0].cells].map((cell) => written(cell.textContent));
-  return [titles, ...rows.map((row) => [...row.cells].map((cell) => written(valueOf(cell))))].join("\n") + "\n";
+  const names = [...table.tHead.rows[0].cells].map((header) => written(header.dataset.key)); // as in the file
+  return [names, ...rows.map((row) => [...row.cells].map((cell) => written(valueOf(cell))))].join("\n") + "\n";
 }
 
 async function copy(text) {
@@ -68,12 +68,12 @@ function fit(spec, room) {
 }
 
 function follow(table, view, columns) {
-  const titles = [...table.tHead.rows[0].cells].map((header) => header.dataset.key);
+  const names = [...table.tHead.rows[0].cells].map((header) => header.dataset.key);
   const show = () => {
     for (const row of table.tBodies[0].rows) {
       row.hidden = columns.some((key) => {
         const wanted = view.signal(`only_${key}`);
-        return wanted !== "all" && wanted !== row.cells[titles.indexOf(key)].textContent;
+        return wanted !== "all" && wanted !== row.cells[names.indexOf(key)].textContent;
       });
     }
   };
