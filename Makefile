@@ -16,7 +16,8 @@ SETTINGS := $(if $(SEEDS),seeds='$(SEEDS)') $(if $(MIRROR),mirrors='["$(MIRROR)"
 WANTED := $(or $(DATASET),$(if $(MIRROR),mnist))
 
 .DEFAULT_GOAL := report
-.PHONY: report studies watch install test test-slurm test-faults lint format bench bench-workflow lock schema help
+.PHONY: report studies watch install browser test test-slurm test-faults lint format bench bench-workflow lock \
+	schema help
 
 # Shell: set $$dataset to the data set to run on, and $$name to the name its files stand under.
 CHOOSE = set -e; dataset='$(WANTED)'; \
@@ -43,6 +44,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+browser: $(INSTALLED) ## install Debian's Chromium where there is no browser, as root: without one the pages are not tested in it
+	$(BIN)/python -m tests.browser.install
 
 test: $(INSTALLED) ## set up and run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -25,6 +25,7 @@ include: "workflow/rules/slurm.smk"
 rule all:
     input:
         results("report.html"),
+        results("provenance.json"),
         list(TABLES.values()),
         expand(results("figures/{figure}.{format}"), figure=FIGURES, format=["svg", "png"]),
         condition_figures,

@@ -1,6 +1,6 @@
-"""The report, and that on the studies: self-contained pages, rendered from tables and figures."""
+"""The report, and that on the studies: what stands on the pages, from tables and figures."""
 
-import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,18 +8,32 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from bnpipe import __version__
-from bnpipe.claims import CLAIMS, condition_text, effect_text, verdict_text
+from bnpipe import __version__, report_tables
+from bnpipe.claims import CLAIMS
 from bnpipe.csv_files import read_table
 from bnpipe.errors import InputError
-from bnpipe.files import write_text_whole
+from bnpipe.explorer import Explorer, explore_curves, explore_runs, variants
+from bnpipe.findings import findings
+from bnpipe.page import write_page
 from bnpipe.provenance import versions
+from bnpipe.report_tables import Table, make_table, short
 from bnpipe.verdicts import FEWEST_PAIRS
 
-MINUS = "\N{MINUS SIGN}"
-MOST_ROWS = 200  # of a study's summary on a page
+MARKS = {"supported": "\N{CHECK MARK}", "refuted": "\N{BALLOT X}", "inconclusive": "?", "": "\N{EN DASH}"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim at a glance."""
+
+    claim: str
+    statement: str
+    mark: str  # tells verdicts apart without colour
+    verdict: str  # empty: there are too few pairs for one
+    effect: str
+    must_be: str
+    pairs: int
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,8 @@ class Section:
     settings: Mapping[str, Any]
     tutorial: str | None  # what the tutorial reports of these settings; None where it has none
     findings: Sequence[str]  # what these runs show, in sentences
+    summary: Table
+    comparison: Table
 
 
 @dataclass(frozen=True)
@@ -39,216 +55,255 @@ class Study:
     name: str
     about: str  # what it asks
     caption: str  # of its figure
-    swept: Sequence[str] = ()  # columns of `summary` that tell its rows apart
-    summary: pd.DataFrame | None = None  # the study's table of this name
+    summary: Table | None = None
+    runs: Table | None = None
+    explorers: Sequence[Explorer] = ()
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What all pages of a folder of results share.
+
+    lineage: of every table and figure, by path, what it was made from and by which code, as provenance.json has it.
+    """
+
+    results: Path
+    templates: Path
+    dataset: str  # its title
+    is_mnist: bool
+    lineage: Mapping[str, Mapping[str, Any]]
+
+    def write(self, name: str, values: Mapping[str, Any]) -> None:
+        """Render the page of this name from the template of this name."""
+        shared = {
+            "dataset": self.dataset,
+            "is_mnist": self.is_mnist,
+            "fewest_pairs": FEWEST_PAIRS,
+            "made_with": {"bnpipe": __version__, **versions("matplotlib", "pandas", "scipy", "altair")},
+            "results": self.results,
+            "marks": MARKS,
+            "sources": self.sources,
+            "code": self.code,
+        }
+        write_page(self.templates / f"{name}.html.j2", {**shared, **values}, self.results / f"{name}.html")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a table below the folder of results."""
+        return read_table(self.results / f"{name}.csv")
+
+    def sources(self, file: str) -> list[str]:
+        """Return the tables that a file was made from, below the folder of results."""
+        inputs = map(Path, self._made(file)["made_from"])
+        return [path.relative_to(self.results).as_posix() for path in inputs if path.suffix == ".csv"]
+
+    def code(self, file: str) -> str:
+        """Return the beginning of the digest of the code that made a file."""
+        return short(self._made(file)["code_sha256"])
+
+    def _made(self, file: str) -> Mapping[str, Any]:
+        path = (self.results / file).as_posix()
+        if path not in self.lineage:
+            raise InputError(f"{path}: of unknown origin; permitted is what the workflow makes")
+        return self.lineage[path]
 
 
 def make_report(
-    results: Path,
-    template: Path,
+    pages: Pages,
     tutorial: Path,
     configuration: Mapping[str, Any],
     conditions: Sequence[str],
     studies: Sequence[str],
-    dataset: str,
     dataset_name: str,
-    is_mnist: bool,
     shown_seed: int,
-    output: Path,
 ) -> None:
-    """Render the page from the CSV and SVG files in the folder of results.
+    """Render report.html from the CSV and SVG files in the folder of results.
 
-    template: Jinja2. tutorial: YAML, what the tutorial reports of which settings. configuration: plain values, as
-    shown on the page. conditions, studies: names of those to show. dataset: its title; dataset_name: as in paths.
-    Raises InputError where a file is missing or damaged.
+    tutorial: YAML, what the tutorial reports of which settings. configuration: plain values, as shown on the page.
+    conditions, studies: names of those to show. dataset_name: as in paths. Raises InputError where a file is missing or
+    damaged.
     """
-    names = ("runs", "summary", "comparison", "origins", "mechanics_summary")
-    data = {name: read_table(results / f"tables/{name}.csv") for name in names}
-    claims = read_table(results / "tables/claims.csv")
-    reported = yaml.safe_load(_read(tutorial))
-    settings_of: Mapping[str, Mapping[str, Any]] = configuration["conditions"]
-    _render(
-        template,
-        output,
-        results,
-        {
-            **data,
-            "claims": claim_rows(claims),
-            "untested": [f"{claim.key} ({claim.statement})" for claim in CLAIMS if claim.key not in {*claims["claim"]}],
-            "studies": [study_of(configuration["studies"][name], name, results) for name in studies],
-            "dataset": dataset,
-            "dataset_name": dataset_name,
-            "is_mnist": is_mnist,
-            "shown_seed": shown_seed,
-            "seeds": configuration["seeds"],
-            "arms": configuration["arms"],
-            "diagnostics": configuration["diagnostics"],
-            "configuration": yaml.safe_dump(dict(configuration), sort_keys=False, default_flow_style=None, width=100),
-            "conditions": len(settings_of),
-            "shown_runs": data["runs"][data["runs"]["condition"].isin(conditions)],
-            "sections": [
-                Section(
-                    name=name,
-                    settings=settings_of[name],
-                    tutorial=_tutorial_text(reported, settings_of[name]) if is_mnist else None,
-                    findings=findings(name, data["summary"], data["comparison"], data["runs"]),
-                )
-                for name in conditions
-            ],
-        },
+    settings: Mapping[str, Mapping[str, Any]] = configuration["conditions"]
+    accuracy, runs, summary, comparison = (
+        _in_order(pages.table(f"tables/{name}"), list(settings))
+        for name in ("accuracy", "runs", "summary", "comparison")
     )
+    claims = pages.table("tables/claims")
+    reported = yaml.safe_load(_read(tutorial)) if pages.is_mnist else []
+    pairs = comparison.drop_duplicates(["condition", "arm"])
+    values = {
+        **_claims_values(claims, "claims", "evidence"),
+        "untested": [f"{claim.key} ({claim.statement})" for claim in CLAIMS if claim.key not in {*claims["claim"]}],
+        "sections": [
+            Section(
+                name=name,
+                settings=settings[name],
+                tutorial=_tutorial_text(reported, settings[name]),
+                findings=findings(name, summary, comparison, runs),
+                summary=_summary_table(summary, name),
+                comparison=_comparison_table(pairs, name),
+            )
+            for name in conditions
+        ],
+        "conditions": len(settings),
+        "summary": _summary_table(summary),
+        "comparison": _comparison_table(pairs),
+        "failures": _failures_table(runs),
+        "runs": make_table(
+            "runs", runs, report_tables.RUNS, "Every run", "tables/runs.csv", "tables/accuracy.csv", "tables/layers.csv"
+        ),
+        "mechanics": _mechanics_table(pages.table("tables/mechanics_summary")),
+        "origins": _origins_table(pages.table("tables/origins")),
+        "explorer": explore_curves("curves", accuracy, list(settings), configuration["arms"]),
+        "studies": [study_of(pages, name, configuration["studies"][name]) for name in studies],
+        "provenance": "provenance.json",
+        "dataset_name": dataset_name,
+        "shown_seed": shown_seed,
+        "networks": len(runs),
+        "configuration": configuration,
+        "configuration_text": yaml.safe_dump(
+            dict(configuration), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
+        ),
+    }
+    pages.write("report", values)
 
 
-def make_study_report(
-    results: Path,
-    template: Path,
-    configuration: Mapping[str, Any],
-    experiments: Sequence[Mapping[str, str]],
-    dataset: str,
-    is_mnist: bool,
-    output: Path,
-) -> None:
-    """Render the page on all studies from the CSV and SVG files in the folder of results.
+def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiments: Sequence[Mapping[str, str]]) -> None:
+    """Render studies.html from the CSV and SVG files in the folder of results.
 
-    experiments: what is shown beside the configuration's studies: `name`, `about` and `caption` of each. The other
-    arguments are those of `make_report`.
+    experiments: what is shown beside the configuration's studies: `name`, `about` and `caption` of each. configuration
+    is that of `make_report`, as are the errors raised.
     """
-    studies = [study_of(study, name, results) for name, study in configuration["studies"].items()]
-    _render(
-        template,
-        output,
-        results,
-        {
-            "claims": claim_rows(read_table(results / "tables/all_claims.csv")),
-            "studies": [*studies, *(Study(one["name"], one["about"], one["caption"]) for one in experiments)],
-            "dataset": dataset,
-            "is_mnist": is_mnist,
-        },
-    )
+    studies = [study_of(pages, name, study) for name, study in configuration["studies"].items()]
+    shown = [*studies, *(Study(one["name"], one["about"], one["caption"]) for one in experiments)]
+    claims = _claims_values(pages.table("tables/all_claims"), "all_claims", "all_evidence")
+    pages.write("studies", {**claims, "studies": shown, "provenance": "studies/provenance.json"})
 
 
-def study_of(study: Mapping[str, Any], name: str, results: Path) -> Study:
+def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> Study:
     """Collect what a page shows of a study of the configuration."""
-    caption = (
-        "Final validation accuracy of every run, with means and their 95% intervals, and mean curves. See which "
-        "networks learn at all, and whether intervals stay apart."
+    swept, folder = list(study["sweep"]), f"studies/{name}"
+    accuracy, runs, summary = (pages.table(f"{folder}/{table}") for table in ("accuracy", "runs", "summary"))
+    arms = list(dict.fromkeys(runs["arm"]))
+    condition = variants(accuracy, swept)
+    return Study(
+        name=name,
+        about=study["about"],
+        caption="Final validation accuracy of every run, with means and their 95% intervals, and mean curves. See "
+        "which networks learn at all, and whether intervals stay apart.",
+        summary=make_table(
+            f"study-{name}-summary",
+            summary,
+            report_tables.study_columns(swept),
+            "Final validation accuracy, mean and 95% interval over runs that stayed finite, and what became of all",
+            f"{folder}/summary.csv",
+        ),
+        runs=make_table(
+            f"study-{name}-runs",
+            runs,
+            report_tables.study_run_columns(swept),
+            "Every run of the study",
+            f"{folder}/runs.csv",
+            f"{folder}/accuracy.csv",
+        ),
+        explorers=[
+            explore_runs(f"map-of-{name}", runs, swept),
+            explore_curves(
+                f"curves-of-{name}", accuracy.assign(condition=condition), list(dict.fromkeys(condition)), arms
+            ),
+        ],
     )
-    summary = read_table(results / f"studies/{name}/summary.csv")
-    return Study(name, study["about"], caption, list(study["sweep"]), summary)
 
 
-def claim_rows(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """Write the rows of the table of claims as a page shows them."""
+def verdicts_of(claims: pd.DataFrame) -> list[Verdict]:
+    """Return the claims of a table at a glance."""
     return [
-        {
-            **{str(name): value for name, value in row.items()},
-            "effect": effect_text(row),
-            "condition": condition_text(row),
-            "verdict": verdict_text(row),
-        }
-        for _, row in claims.iterrows()
+        Verdict(
+            claim=row["claim"],
+            statement=row["statement"],
+            mark=MARKS[decided],
+            verdict=decided,
+            effect=row["effect_text"],
+            must_be=row["condition_text"],
+            pairs=row["n"],
+        )
+        for row in report_tables.claims_frame(claims).to_dict("records")
+        for decided in [row["verdict"] if row["n"] >= FEWEST_PAIRS else ""]
     ]
 
 
-def _render(template: Path, output: Path, results: Path, values: Mapping[str, Any]) -> None:
-    made_with = {"bnpipe": __version__, **versions("matplotlib", "pandas", "scipy")}
-    try:
-        page = _environment(template.parent, results / "figures").get_template(template.name)
-        text = page.render(**values, made_with=made_with, fewest_pairs=FEWEST_PAIRS, most_rows=MOST_ROWS)
-    except (TemplateError, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{template}: {error}") from error
-    write_text_whole(output, text)
+def _claims_values(claims: pd.DataFrame, name: str, evidence: str) -> dict[str, Any]:
+    """Return what both pages show of the claims. name, evidence: of the table and of that of its evidence."""
+    verdicts = verdicts_of(claims)
+    files = f"tables/{name}.csv", f"tables/{evidence}.csv"
+    return {
+        "verdicts": verdicts,
+        "counts": Counter(verdict.verdict for verdict in verdicts),
+        "claims": make_table(
+            name,
+            report_tables.claims_frame(claims),
+            report_tables.CLAIMS,
+            "Every claim with its verdict; the second file holds the value of every pair",
+            *files,
+        ),
+    }
 
 
-def findings(condition: str, summary: pd.DataFrame, comparison: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
-    """Say in sentences what the runs of a condition show: accuracies, differences, divergence, steps to 90%."""
-    arms = [
-        f"{row['arm']}: final validation accuracy {percent(row['mean'])} on average"
-        f"{interval(row['low'], row['high'])}; {_reached(arm_runs['steps_to_90'])}"
-        f"{_divergence(arm_runs['first_nonfinite_step'])}{_states(arm_runs)}."
-        for row in summary[summary["condition"] == condition].to_dict("records")
-        for arm_runs in [runs[(runs["condition"] == condition) & (runs["arm"] == row["arm"])]]
-    ]
-    pairs = [
-        f"{row['arm']} minus {row['baseline']}, seed by seed: {points(row['mean_difference'])} on average"
-        f"{interval(row['low'], row['high'], points)}, {_pairs(row['n'], row['n_diverged'])}."
-        for row in comparison[comparison["condition"] == condition].drop_duplicates("arm").to_dict("records")
-    ]
-    return arms + pairs
+def _in_order(table: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """Put the rows of a table into the order of the conditions; within each they stay as they are."""
+    places = {name: place for place, name in enumerate(conditions)}
+    return table.sort_values("condition", key=lambda names: names.map(places), kind="stable")
 
 
-def percent(share: float) -> str:
-    """Write a share as a percentage with two decimals."""
-    return f"{share:.2%}"
+def _of(condition: str | None, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
+    """Return the rows of one condition, or all of them; which these are, in words; what begins the table's id."""
+    if condition is None:
+        return table, "all rows", ""
+    return table[table["condition"] == condition], f"condition = {condition}", f"condition-{condition}-"
 
 
-def points(difference: float) -> str:
-    """Write a difference of shares in percentage points, with its sign."""
-    sign = MINUS if difference < 0 else "+"
-    return f"{sign}{abs(difference) * 100:.2f} points"
+def _summary_table(summary: pd.DataFrame, condition: str | None = None) -> Table:
+    rows, rows_are, prefix = _of(condition, summary)
+    caption = (
+        "Accuracy of each arm, mean and 95% interval over seeds. Where some runs diverged, the mean is of the others"
+    )
+    return make_table(f"{prefix}summary", rows, report_tables.SUMMARY, caption, "tables/summary.csv", rows_are=rows_are)
 
 
-def interval(low: float, high: float, write: Any = percent) -> str:
-    """Write a 95% interval, or nothing where there is none (a single run)."""
-    return "" if pd.isna(low) else f" (95% interval {write(low)} to {write(high)})"
+def _comparison_table(pairs: pd.DataFrame, condition: str | None = None) -> Table:
+    rows, rows_are, prefix = _of(condition, pairs)
+    return make_table(
+        f"{prefix}comparison",
+        rows,
+        report_tables.COMPARISON,
+        "Paired difference of final validation accuracy, seed by seed",
+        "tables/comparison.csv",
+        rows_are=f"{rows_are}; the last columns, which all pairs of a condition and arm share",
+    )
 
 
-def _reached(steps_to_90: pd.Series) -> str:
-    reached = steps_to_90.dropna()
-    if reached.empty:
-        return "no run reaches 90%"
-    return f"{len(reached)} of {len(steps_to_90)} runs reach 90%, after {reached.median():,.0f} steps in the median"
+def _failures_table(runs: pd.DataFrame) -> Table:
+    unhealthy = runs[~runs["state"].isin(["healthy", "unknown"])]
+    caption = "Runs that did not end healthy, and where that began"
+    return make_table(
+        "failures", unhealthy, report_tables.FAILURES, caption, "tables/runs.csv", rows_are="state is not healthy"
+    )
 
 
-def _divergence(first_nonfinite_step: pd.Series) -> str:
-    diverged = first_nonfinite_step.dropna()
-    if diverged.empty:
-        return ""
-    if len(diverged) == len(first_nonfinite_step):
-        return f"; all runs diverge, the first at step {diverged.min():.0f}"
-    count = f"{len(diverged)} of {len(first_nonfinite_step)}"
-    return f"; {count} runs diverge, the first at step {diverged.min():.0f}, and are left out of the mean"
+def _mechanics_table(summary: pd.DataFrame) -> Table:
+    caption = "Mean and standard deviation of the mini-batch after every step"
+    return make_table("mechanics", summary, report_tables.MECHANICS, caption, "tables/mechanics_summary.csv")
 
 
-def _states(runs: pd.DataFrame) -> str:
-    """Say how many runs ended in which state that is not healthy, and where that began at the earliest."""
-    told = [
-        f"; {len(group)} of {len(runs)} runs {'end in' if state == 'overflow' else 'end'} {state}, which begins at "
-        f"step {first['first_bad_step']:.0f} in layer {first['first_bad_layer']:.0f}"
-        for state, group in runs.dropna(subset="first_bad_layer").groupby("state")
-        for first in [group.sort_values(["first_bad_step", "first_bad_layer"]).iloc[0]]
-    ]
-    return "".join(told)
-
-
-def _pairs(n: int, diverged: int) -> str:
-    if diverged == 0:
-        return f"over {n} pairs"
-    if diverged == n:
-        return f"over {n} pairs, in all of which a run diverged"
-    return f"over {n - diverged} of {n} pairs: in the others a run diverged"
+def _origins_table(origins: pd.DataFrame) -> Table:
+    frame = report_tables.origins_frame(origins)
+    caption = "What the runs were trained with"
+    return make_table(
+        "origins", frame, report_tables.ORIGINS, caption, "tables/origins.csv", rows_are="all rows, counted"
+    )
 
 
 def _tutorial_text(reported: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> str | None:
     return next((str(entry["text"]) for entry in reported if entry["settings"] == settings), None)
-
-
-def _environment(templates: Path, figures: Path) -> Environment:
-    loader = FileSystemLoader(templates)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(percent=percent, points=points)
-    environment.globals["svg"] = lambda name: _data_uri(figures / f"{name}.svg")
-    return environment
-
-
-def _data_uri(figure: Path) -> str:
-    try:
-        content = figure.read_bytes()
-    except OSError as error:
-        raise InputError(f"{figure}: cannot be read ({error}); the workflow makes it again") from error
-    return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")
 
 
 def _read(path: Path) -> str:

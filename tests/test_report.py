@@ -1,181 +1,210 @@
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+from base64 import b64encode
+from hashlib import sha256
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from bnpipe.claims import claims_table, evidence_table
-from bnpipe.config import SmallestEffects
+from bnpipe.config import parse_configuration
 from bnpipe.csv_files import read_table, write_table
 from bnpipe.errors import InputError
-from bnpipe.measures import Sources
-from bnpipe.records import write_record
-from bnpipe.report import findings, interval, make_report, make_study_report, percent, points
-from bnpipe.settings import Arm
-from bnpipe.study_tables import summary_table
-from bnpipe.tables import make_tables
-from tests.conftest import make_record
+from bnpipe.report import verdicts_of
+from tests.pages import CODE, CONFIGURATION, figures_of, make_results, pages_of, render, render_studies
 
-ARMS: list[Arm] = ["vanilla", "batchnorm"]
-PAGE = Path(__file__).parents[1] / "workflow/report"
-CONFIGURATION: dict[str, Any] = {
-    "dataset": "mnist",
-    "seeds": [42, 43],
-    "arms": ARMS,
-    "diagnostics": True,
-    "conditions": {"tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000}},
-    "studies": {"precision": {"about": "Why does it stay flat?", "sweep": {"precision": ["float32", "float64"]}}},
-}
-EFFECTS = SmallestEffects().model_dump()
-MECHANICS = pd.DataFrame(
-    {"unit": [3], "stage": "before", "formula": "z", "gamma": None, "beta": 0.5, "mean": 1.5, "standard_deviation": 2}
-)
-FIGURES = (
-    *("claims", "overview", "states", "mechanics", "inference"),
-    *("tanh/single_seed", "tanh/all_seeds", "tanh/diagnostics"),
-    *(
-        f"initialization/{start}_{kind}"
-        for start in ("small", "xavier", "unit")
-        for kind in ("layers", "histograms", "growth")
-    ),
-    *("initialization/growth", "studies/precision", "studies/paper", "all_claims"),
-)
+REPOSITORY = Path(__file__).resolve().parents[1]
 TUTORIAL = "there much faster and ends slightly higher"
+EVIL = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return results with both pages, not to be changed."""
+    folder = make_results(tmp_path_factory.mktemp("finished"))
+    render(folder)
+    render_studies(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(finished: Path) -> str:
+    return (finished / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
-    paths = []
-    for arm in ARMS:
-        diverged, accuracy = arm == "vanilla", (0.1, 0.1) if arm == "vanilla" else (0.5, 0.95)
-        paths.append(tmp_path / f"runs/{arm}.safetensors")
-        write_record(make_record("tanh", arm, (42, 43), accuracy, diverged), paths[-1])
-    make_tables(paths, ["tanh"], ARMS, [42, 43], tmp_path, tmp_path / "tables")
-    runs = read_table(tmp_path / "tables/runs.csv")
-    conditions = {"tanh": {**CONFIGURATION["conditions"]["tanh"], "steps": 130}}
-    evidence = evidence_table(Sources({"runs": runs}, conditions))
-    for name in ("claims", "all_claims"):
-        write_table(claims_table(evidence, EFFECTS), tmp_path / f"tables/{name}.csv")
-    write_table(MECHANICS, tmp_path / "tables/mechanics_summary.csv")
-    runs = runs.assign(precision="float64").drop(columns="condition")
-    write_table(summary_table(runs, ["precision"]), tmp_path / "studies/precision/summary.csv")
-    for name in FIGURES:
-        figure = tmp_path / f"figures/{name}.svg"
-        figure.parent.mkdir(parents=True, exist_ok=True)
-        figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    return tmp_path
+def made(finished: Path, tmp_path: Path) -> Path:
+    """Return results to change."""
+    return Path(shutil.copytree(finished, tmp_path / "made"))
 
 
-def render(made: Path, **changes: Any) -> str:
-    given: dict[str, Any] = {
-        "results": made,
-        "template": PAGE / "report.html.j2",
-        "tutorial": PAGE / "tutorial.yaml",
-        "configuration": CONFIGURATION,
-        "conditions": ["tanh"],
-        "studies": ["precision"],
-        "dataset": "MNIST",
-        "dataset_name": "mnist",
-        "is_mnist": True,
-        "shown_seed": 42,
-        "output": made / "report.html",
-    }
-    make_report(**{**given, **changes})
-    return (made / "report.html").read_text(encoding="utf-8")
+class Reader(HTMLParser):
+    """Reads a page: what is open, headings, ids, links, images, scripts; complains about a wrong nesting."""
 
+    VOID = ("meta", "img", "link", "br", "hr", "input")
 
-class Nesting(HTMLParser):
-    """Collects the elements that are open, and complains about one that is closed in the wrong place."""
-
-    VOID = ("meta", "img", "link", "br", "hr")
-
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
+        self.headings: list[int] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.scripts: list[tuple[str | None, str]] = []
+        self.feed(text)
+        self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
         if tag not in self.VOID:
             self.open.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if given.get("id"):
+            self.ids.append(str(given["id"]))
+        if tag == "a":
+            self.links.append(str(given["href"]))
         if tag == "img":
-            assert dict(attrs).get("alt"), attrs
+            self.images.append(given)
+        if tag == "script":
+            assert "src" not in given
+            self.scripts.append((given.get("type"), ""))
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
-
-def test_the_page_is_well_formed_and_self_contained(made: Path) -> None:
-    page = render(made)
-    parser = Nesting()
-    parser.feed(page)
-    assert parser.open == []
-    assert page.count('src="data:image/svg+xml;base64,') == len(FIGURES) - 2  # without the two of the other page
-    assert page.count("src=") == len(FIGURES) - 2
-    assert not re.search(r"https?://", page)
-    for target in re.findall(r'href="#([^"]+)"', page):
-        assert f'id="{target}"' in page
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
 
 
-def test_the_page_says_what_was_measured(made: Path) -> None:
-    page = render(made)
+def test_the_page_is_well_formed_and_self_contained(page: str) -> None:
+    read = Reader(page)
+    assert read.open == []
+    assert len(read.images) == len(figures_of(CONFIGURATION))
+    for image in read.images:
+        assert str(image["src"]).startswith("data:image/svg+xml")
+        assert image["alt"]
+        assert (image["width"], image["height"]) == ("684", "410")  # of 360 x 216 points
+    assert not [link for link in read.links if "://" in link]
+    assert len(set(read.ids)) == len(read.ids)
+    assert {link[1:] for link in read.links if link.startswith("#")} <= {*read.ids}
+    steps = zip(read.headings, read.headings[1:], strict=False)
+    assert read.headings[0] == 1
+    assert all(after <= before + 1 for before, after in steps)  # no level is left out
+
+
+def test_what_is_linked_is_there(finished: Path, page: str) -> None:
+    links = {link for link in Reader(page).links if not link.startswith("#")}
+    tables = {f"tables/{name}.csv" for name in ("claims", "summary", "comparison", "runs", "accuracy", "origins")}
+    assert tables | {"provenance.json", "studies/rates/runs.csv", "figures/tanh/all_seeds.svg"} <= links
+    made_elsewhere = {"provenance.json"} | {
+        f"tables/{name}.csv" for name in ("evidence", "activations", "histograms", "layers")
+    }
+    assert all((finished / link).is_file() for link in links - made_elsewhere)
+
+
+def test_only_the_scripts_of_the_page_may_run_and_nothing_is_fetched(page: str) -> None:
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert found
+    policy = unescape(found[1])
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert "unsafe-eval" not in policy
+    assert not re.search("https?:|[*]", policy)
+    run = [text for kind, text in Reader(page).scripts if kind is None]
+    allowed = re.findall("'sha256-([^']+)'", policy)
+    assert len(run) == len(allowed) == 2  # Vega, and the page's own
+    assert [b64encode(sha256(text.encode()).digest()).decode() for text in run] == allowed
+
+
+def test_the_page_says_what_was_measured(page: str) -> None:
     assert "batchnorm: final validation accuracy 94.50% on average" in page
     assert "2 of 2 runs reach 90%, after 60 steps in the median" in page
-    assert "no run reaches 90%; all runs diverge, the first at step 1; 2 of 2 runs end in overflow, which" in page
-    assert "which begins at step 1 in layer 2." in page
     assert TUTORIAL in page
     assert "This is not MNIST" not in page
     assert "2.15.0" in page  # PyTorch's version, from the records
     assert "learning_rate: 0.01" in page
-    assert "--cores all \\\n    results/mnist/runs/batchnorm.safetensors \\\n    results/mnist/runs/vanilla" in page
 
 
-def test_claims_are_shown_with_their_verdicts_and_the_rest_is_named(made: Path) -> None:
-    page = render(made)
-    assert "n too small for a verdict" in page  # of two pairs
+def test_every_condition_has_the_command_that_repeats_it(page: str) -> None:
+    command = ".venv/bin/snakemake --cores all results/mnist/figures/tanh/all_seeds.svg --forcerun train"
+    section = page.split('<section id="condition-tanh">')[1].split("</section>")[0]
+    assert f"<code>{command}</code>" in section
+
+
+def test_of_many_conditions_the_first_have_sections_and_the_page_says_so(made: Path) -> None:
+    (first,) = CONFIGURATION["conditions"]
+    both = {first: CONFIGURATION["conditions"][first], "more": CONFIGURATION["conditions"][first]}
+    page = render(made, {**CONFIGURATION, "conditions": both}, conditions=[first])
+    assert "of the first 1 of the 2 conditions" in page
+    assert f'id="condition-{first}"' in page
+    assert 'id="condition-more"' not in page
+    assert "of the first 1" not in render(made)
+
+
+def test_every_figure_and_table_says_its_rows_and_the_code_that_made_it(page: str) -> None:
+    shown = page.count("<figure>") + page.count('<table id="table-')
+    assert page.count(f'<a href="provenance.json"><code>{CODE[:12]}</code></a>') == shown
+    assert "(condition = tanh, seed = 42)" in page
+    assert "(state is not healthy)" in page
+
+
+def test_a_file_of_unknown_origin_is_refused(finished: Path) -> None:
+    pages = pages_of(finished)
+    assert pages.code("figures/claims.svg") == CODE[:12]
+    assert pages.sources("figures/claims.svg") == ["tables/claims.csv"]
+    with pytest.raises(InputError, match=r"figures/other.svg: of unknown origin"):
+        pages.code("figures/other.svg")
+
+
+def test_claims_are_shown_with_their_verdicts_and_the_rest_is_named(finished: Path, page: str) -> None:
+    claims = read_table(finished / "tables/claims.csv")
+    assert page.count("n too small for a verdict") == len(claims)  # of two pairs
+    assert page.count("no verdict</span>") == len(claims)
     assert "BN needs fewer steps" in page
     assert re.search(r"Not decided by these runs: .*3 \(BN makes learning rate 1 viable\)", page)
 
 
-def test_the_autopsy_of_every_run_is_shown(made: Path) -> None:
-    page = render(made)
-    assert page.count("overflow, step 1, layer 2</td>") == 2
-    assert page.count(">healthy</td>") == 2
+def test_verdicts_at_a_glance_differ_without_colour(finished: Path) -> None:
+    claims = read_table(finished / "tables/claims.csv").head(1)
+    shown = []
+    for verdict, n in (("supported", 10), ("refuted", 10), ("inconclusive", 10), ("inconclusive", 9)):
+        (glance,) = verdicts_of(claims.assign(verdict=verdict, n=n))
+        shown.append((glance.verdict, glance.mark))
+    assert [verdict for verdict, _ in shown] == ["supported", "refuted", "inconclusive", ""]
+    assert len({mark for _, mark in shown}) == 4
 
 
-def test_the_page_on_studies_shows_each_of_them(made: Path) -> None:
-    shown = {"name": "paper", "about": "The paper's own experiment.", "caption": "As in its figure 1."}
-    make_study_report(
-        results=made,
-        template=PAGE / "studies.html.j2",
-        configuration=CONFIGURATION,
-        experiments=[shown],
-        dataset="MNIST",
-        is_mnist=True,
-        output=made / "studies.html",
-    )
-    page = (made / "studies.html").read_text(encoding="utf-8")
-    parser = Nesting()
-    parser.feed(page)
-    assert parser.open == []
-    assert page.count('src="data:image/svg+xml;base64,') == 3  # claims, precision, paper
-    for text in ("Why does it stay flat?", "The paper&#39;s own experiment.", "As in its figure 1.", "float64"):
+def test_counts_at_a_glance_are_those_of_the_table(made: Path) -> None:
+    claims = read_table(made / "tables/claims.csv")
+    decided = claims.assign(n=10, verdict=["supported"] + ["refuted"] * (len(claims) - 1))
+    write_table(decided, made / "tables/claims.csv")
+    page = re.sub(r"<[^>]+>", "", render(made))
+    assert f"Of {len(claims)} claims, decided on up to 10 seeds: ✓ 1 supported, ✗ {len(claims) - 1} refuted" in page
+
+
+def test_the_autopsy_of_every_unhealthy_run_is_shown(page: str) -> None:
+    failures = page.split('<table id="table-failures">')[1].split("</table>")[0]
+    assert failures.count("<tr>") == 1 + 2  # header, both runs of vanilla
+    assert failures.count(">overflow</td>") == 2
+
+
+def test_the_page_on_studies_shows_each_of_them(finished: Path) -> None:
+    page = (finished / "studies.html").read_text(encoding="utf-8")
+    assert Reader(page).open == []
+    assert len(Reader(page).images) == 3  # claims, rates, paper
+    for text in ("Which learning rate?", "The paper&#39;s own experiment.", "As in its figure 1.", ">he</td>"):
         assert text in page
 
 
-def test_of_a_large_study_the_page_holds_the_first_rows(made: Path) -> None:
-    path = made / "studies/precision/summary.csv"
-    summary = read_table(path)
-    write_table(pd.concat([summary.assign(precision=f"p{number}") for number in range(150)]), path)
-    page = render(made)
-    assert "The first 200 of 300 rows." in page
-    assert page.count("<td>p") == 200  # of two arms each
-    assert "p99<" in page
-    assert "p100<" not in page
-
-
 def test_other_data_is_said_and_not_compared_with_the_tutorial(made: Path) -> None:
-    page = render(made, dataset="scikit-learn's digits (not MNIST)", dataset_name="digits", is_mnist=False)
+    page = render(made, dataset="scikit-learn's digits (not MNIST)", is_mnist=False)
     assert "This is not MNIST" in page
     assert TUTORIAL not in page
     assert "Batch normalization on scikit-learn&#39;s digits (not MNIST)" in page
@@ -183,53 +212,55 @@ def test_other_data_is_said_and_not_compared_with_the_tutorial(made: Path) -> No
 
 def test_other_settings_are_not_compared_with_the_tutorial(made: Path) -> None:
     tanh = {**CONFIGURATION["conditions"]["tanh"], "learning_rate": 0.02}
-    assert TUTORIAL not in render(made, configuration={**CONFIGURATION, "conditions": {"tanh": tanh}})
+    assert TUTORIAL not in render(made, {**CONFIGURATION, "conditions": {"tanh": tanh}})
 
 
-def test_of_many_conditions_the_first_are_shown_and_the_page_says_so(made: Path) -> None:
+def test_a_condition_or_study_that_is_named_as_a_script_is_refused() -> None:
     tanh = CONFIGURATION["conditions"]["tanh"]
-    of_both = pd.concat([read_table(made / "tables/runs.csv").assign(condition=name) for name in ("tanh", "more")])
-    write_table(of_both, made / "tables/runs.csv")
-    page = render(made, configuration={**CONFIGURATION, "conditions": {"tanh": tanh, "more": tanh}})
-    assert "Shown below are the first 1 of the 2 conditions" in page
-    assert "2 conditions, vanilla against batchnorm, 2 seeds each: 8 networks trained" in page
-    assert "Table of 4 runs" in page
-    assert 'id="condition-tanh"' in page
-    assert 'id="condition-more"' not in page
-    assert "Shown below" not in render(made)
+    study = {"about": "a", "condition": tanh, "sweep": {"learning_rate": [0.1]}}
+    with pytest.raises(InputError, match=r"found '<script>alert\(1\)</script>'; permitted is a name of letters"):
+        parse_configuration({"conditions": {EVIL: tanh}}, "config.yaml")
+    with pytest.raises(InputError, match=r"permitted is a name of letters"):
+        parse_configuration({"conditions": {"tanh": tanh}, "studies": {EVIL: study}}, "config.yaml")
 
 
-def test_text_is_escaped(made: Path) -> None:
-    page = render(made, dataset="<script>alert(1)</script>")
-    assert "<script>" not in page
-    assert "&lt;script&gt;alert(1)" in page
+def test_text_of_the_configuration_and_of_tables_shows_as_text(made: Path) -> None:
+    study = {**CONFIGURATION["studies"]["rates"], "about": f'{EVIL} "quoted"'}
+    configuration: dict[str, Any] = {**CONFIGURATION, "studies": {"rates": study}}
+    for name in ("runs", "accuracy", "summary"):
+        table = read_table(made / f"studies/rates/{name}.csv")
+        write_table(table.assign(init_std=f"</script>{EVIL}"), made / f"studies/rates/{name}.csv")
+    for page in (render(made, configuration, dataset=EVIL), render_studies(made, configuration)):
+        assert EVIL not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt; &#34;quoted&#34;" in page
+        assert re.search(r'alt="[^"]*&lt;script&gt;alert\(1\)[^"]*&#34;quoted', page)
+        data = [text for kind, text in Reader(page).scripts if kind == "application/json"]
+        assert any(f"init std </script>{EVIL}" in json.dumps(json.loads(text)) for text in data)
 
 
-def test_the_same_input_gives_the_same_bytes_without_machine_or_time(made: Path) -> None:
-    first = render(made)
-    assert render(made) == first
-    assert str(made) not in first
+def test_the_data_of_charts_are_those_of_the_tables(finished: Path, page: str) -> None:
+    scripts = Reader(page).scripts
+    specs = [json.loads(text) for kind, text in scripts if kind == "application/json"]
+    curves, study_map, study_curves = (spec["datasets"]["runs"] for spec in specs)
+    accuracy = read_table(finished / "tables/accuracy.csv")
+    assert sum(len(run["accuracy"]) for run in curves) == len(accuracy)
+    assert len(study_map) == len(study_curves) == len(read_table(finished / "studies/rates/runs.csv"))
+
+
+def test_the_same_input_gives_the_same_bytes_without_machine_or_time(finished: Path, made: Path) -> None:
+    command = f"from tests.pages import *; render(Path({str(made)!r})); render_studies(Path({str(made)!r}))"
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(REPOSITORY)}
+    subprocess.run([sys.executable, "-c", command], cwd=REPOSITORY, env=environment, check=True)
+    for name in ("report.html", "studies.html"):
+        page = (made / name).read_bytes()
+        assert page == (finished / name).read_bytes()
+        assert str(made).encode() not in page
 
 
 def test_a_missing_figure_or_table_is_one_line(made: Path) -> None:
     (made / "figures/overview.svg").unlink()
-    with pytest.raises(InputError, match=r"overview.svg: cannot be read"):
+    with pytest.raises(InputError, match=r"overview.svg: "):
         render(made)
     (made / "tables/runs.csv").unlink()
     with pytest.raises(InputError, match=r"runs.csv: not a table"):
         render(made)
-
-
-def test_findings_of_diverged_pairs(made: Path) -> None:
-    data = (read_table(made / f"tables/{name}.csv") for name in ("summary", "comparison", "runs"))
-    *_, pairs = findings("tanh", *data)
-    assert pairs.startswith("batchnorm minus vanilla, seed by seed: +85.00 points on average")
-    assert pairs.endswith("over 2 pairs, in all of which a run diverged.")
-
-
-def test_numbers_are_written_for_people() -> None:
-    assert percent(0.98765) == "98.77%"
-    assert points(-0.0123) == "\N{MINUS SIGN}1.23 points"
-    assert points(0.5) == "+50.00 points"
-    assert interval(0.1, 0.2) == " (95% interval 10.00% to 20.00%)"
-    assert interval(float("nan"), float("nan")) == ""

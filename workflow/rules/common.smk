@@ -20,6 +20,7 @@ from bnpipe.data.sources import check_mirrors, check_sizes, resolve
 from bnpipe.errors import InputError
 from bnpipe.provenance import code_digest
 from bnpipe.settings import FIRST_SEED
+from snakemake.iocontainers import Wildcards
 
 try:
     configuration = parse_configuration(config, source="configuration")
@@ -84,8 +85,14 @@ def study_file(name, table):
     return results(f"studies/{name}/{table}.csv")
 
 
+def study_files(names):
+    return [study_file(name, table) for name in names for table in ("accuracy", "runs", "summary")]
+
+
 def templates(page):
-    return [str(TEMPLATES / f"{name}.html.j2") for name in (page, "base", "parts")]
+    return [
+        str(TEMPLATES / name) for name in (f"{page}.html.j2", "base.html.j2", "parts.html.j2", "page.css", "page.js")
+    ]
 
 
 # Not by workflow.source_path, which copies files to another place for each run: the report would never be up to date.
@@ -219,6 +226,11 @@ def all_records(wildcards):
     return [record(stack) for stack in STACKS.values()]
 
 
+def records_of_studies(names):
+    """Return what tells the records of studies once they are asked for."""
+    return lambda wildcards: [study_record(stack) for name in names for stack in stacks_of(name).values()]
+
+
 def stack_settings(wildcards):
     stack = known_stack(wildcards)
     return plain_settings(configuration.conditions[stack.condition], stack.arm)
@@ -307,3 +319,31 @@ def study_about(wildcards):
 
 def figure_note(wildcards):
     return f"{describe(known(wildcards.condition))}\n{source.title}"
+
+
+# Where results come from, as pages and provenance.json show it.
+
+
+def lineage_of(name):
+    """Return what tells of every input of a rule which rule makes it, by which code, from what."""
+
+    def lineage(wildcards):
+        files = map(str, getattr(rules, name).input)
+        return {file: made for file in files for made in [made_by(file)] if made}
+
+    return lineage
+
+
+def made_by(file):
+    for maker in workflow.rules:
+        if maker.is_producer(file):
+            inputs, *_ = maker.expand_input(Wildcards(fromdict=maker.get_wildcards(file)))
+            made_from = [without_machine(Path(path)) for path in inputs]
+            return {"rule": maker.name, "code_sha256": maker.params.code, "made_from": made_from}
+    return None
+
+
+def without_machine(path):
+    if path.is_relative_to(TEMPLATES.parents[1]):
+        return str(path.relative_to(TEMPLATES.parents[1]))
+    return path.name if path.is_absolute() else str(path)

@@ -181,7 +181,7 @@ rule studies_report:
     """Render the page on all studies, with the verdicts on all claims."""
     input:
         claims=results("tables/all_claims.csv"),
-        summaries=[study_file(name, "summary") for name in STUDIES],
+        studies=study_files(STUDIES),
         figures=[results(f"figures/{name}.svg") for name in STUDY_FIGURES],
         templates=templates("studies"),
     output:
@@ -195,6 +195,7 @@ rule studies_report:
         runtime=growing(30),
     params:
         code=code_digest("report"),
+        lineage=lineage_of("studies_report"),
         configuration=shareable(configuration, source.name),
         experiments=[{"name": name, **EXPERIMENTS[name]} for name in EXPERIMENTS],
         dataset=source.title,
@@ -219,6 +220,7 @@ for name in STUDIES:
 rule studies:
     input:
         results("studies.html"),
+        results("studies/provenance.json"),
         results("tables/all_claims.csv"),
         results("tables/all_evidence.csv"),
         expand(results("figures/{figure}.{format}"), figure=STUDY_FIGURES, format=["svg", "png"]),

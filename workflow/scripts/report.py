@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnpipe.progress import job
-from bnpipe.report import make_report
+from bnpipe.report import Pages, make_report
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -12,15 +12,17 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with job(Path(snakemake.log[0])):
         make_report(
-            results=Path(snakemake.output[0]).parent,
-            template=Path(snakemake.input.templates[0]),
+            pages=Pages(
+                results=Path(snakemake.output[0]).parent,
+                templates=Path(snakemake.input.templates[0]).parent,
+                dataset=snakemake.params.dataset,
+                is_mnist=snakemake.params.is_mnist,
+                lineage=snakemake.params.lineage,
+            ),
             tutorial=Path(snakemake.input.tutorial),
             configuration=snakemake.params.configuration,
             conditions=snakemake.params.conditions,
             studies=snakemake.params.studies,
-            dataset=snakemake.params.dataset,
             dataset_name=snakemake.params.dataset_name,
-            is_mnist=snakemake.params.is_mnist,
             shown_seed=snakemake.params.shown_seed,
-            output=Path(snakemake.output[0]),
         )

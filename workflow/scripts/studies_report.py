@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnpipe.progress import job
-from bnpipe.report import make_study_report
+from bnpipe.report import Pages, make_study_report
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     with job(Path(snakemake.log[0])):
         make_study_report(
-            results=Path(snakemake.output[0]).parent,
-            template=Path(snakemake.input.templates[0]),
+            pages=Pages(
+                results=Path(snakemake.output[0]).parent,
+                templates=Path(snakemake.input.templates[0]).parent,
+                dataset=snakemake.params.dataset,
+                is_mnist=snakemake.params.is_mnist,
+                lineage=snakemake.params.lineage,
+            ),
             configuration=snakemake.params.configuration,
             experiments=snakemake.params.experiments,
-            dataset=snakemake.params.dataset,
-            is_mnist=snakemake.params.is_mnist,
-            output=Path(snakemake.output[0]),
         )

@@ -1,0 +1,121 @@
+"""Results small enough to render a page from at once, and how."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bnpipe.claims import claims_table, evidence_table
+from bnpipe.config import SmallestEffects
+from bnpipe.csv_files import read_table, write_table
+from bnpipe.measures import Sources
+from bnpipe.records import write_record
+from bnpipe.report import Pages, make_report, make_study_report
+from bnpipe.settings import Arm
+from bnpipe.study_tables import summary_table
+from bnpipe.tables import make_tables
+from tests.conftest import make_record
+
+ARMS: list[Arm] = ["vanilla", "batchnorm"]
+TEMPLATES = Path(__file__).parents[1] / "workflow/report"
+CODE = "c0de" * 16
+CONFIGURATION: dict[str, Any] = {
+    "dataset": "mnist",
+    "seeds": [42, 43],
+    "arms": ARMS,
+    "diagnostics": True,
+    "conditions": {"tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000}},
+    "studies": {
+        "rates": {"about": "Which learning rate?", "sweep": {"learning_rate": [0.01, 0.1], "init_std": [0.1, "he"]}}
+    },
+}
+EXPERIMENT = {"name": "paper", "about": "The paper's own experiment.", "caption": "As in its figure 1."}
+MECHANICS = pd.DataFrame(
+    {"unit": [3], "stage": "before", "formula": "z", "gamma": None, "beta": 0.5, "mean": 1.5, "standard_deviation": 2}
+)
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="360pt" height="216pt" viewBox="0 0 360 216">\n'
+    '<rect width="300" height="200" fill="#0072B2"/></svg>'
+)
+
+
+def figures_of(configuration: Mapping[str, Any]) -> list[str]:
+    """Return the names of the figures of report.html."""
+    starts, kinds = ("small", "xavier", "unit"), ("layers", "histograms", "growth")
+    of_conditions = ("single_seed", "all_seeds", "diagnostics")
+    return [
+        *("claims", "overview", "states", "mechanics", "inference"),
+        *(f"{condition}/{kind}" for condition in configuration["conditions"] for kind in of_conditions),
+        *(f"initialization/{start}_{kind}" for start in starts for kind in kinds),
+        *("initialization/growth", "studies/rates"),
+    ]
+
+
+def make_results(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION) -> Path:
+    """Write tables and figures of made-up runs: all of vanilla diverged, batchnorm reached 90%."""
+    conditions, seeds = list(configuration["conditions"]), configuration["seeds"]
+    records = []
+    for condition in conditions:
+        for arm in ARMS:
+            diverged, accuracy = arm == "vanilla", (0.1, 0.1) if arm == "vanilla" else (0.5, 0.95)
+            records.append(folder / f"runs/{condition}/{arm}.safetensors")
+            write_record(make_record(condition, arm, seeds, accuracy, diverged), records[-1])
+    make_tables(records, conditions, ARMS, seeds, folder, folder / "tables")
+    runs = read_table(folder / "tables/runs.csv")
+    settings = {name: {**values, "steps": 130} for name, values in configuration["conditions"].items()}
+    evidence = evidence_table(Sources({"runs": runs}, settings))
+    for name in ("claims", "all_claims"):
+        write_table(claims_table(evidence, SmallestEffects().model_dump()), folder / f"tables/{name}.csv")
+    write_table(MECHANICS, folder / "tables/mechanics_summary.csv")
+    for name, study in configuration["studies"].items():
+        make_study(folder / "studies" / name, study["sweep"], conditions[0], folder / "tables")
+    for name in [*figures_of(configuration), "studies/paper", "all_claims"]:
+        figure = folder / f"figures/{name}.svg"
+        figure.parent.mkdir(parents=True, exist_ok=True)
+        figure.write_text(SVG)
+    return folder
+
+
+def make_study(folder: Path, sweep: Mapping[str, Sequence[Any]], condition: str, tables: Path) -> None:
+    """Write the tables of a study: for all combinations of its values, the runs of one condition again."""
+    cells = pd.MultiIndex.from_product([*sweep.values()], names=list(sweep)).to_frame(index=False)
+    made = {}
+    for name in ("accuracy", "runs"):
+        table = read_table(tables / f"{name}.csv")
+        made[name] = cells.merge(table[table["condition"] == condition].drop(columns="condition"), how="cross")
+        write_table(made[name], folder / f"{name}.csv")
+    write_table(summary_table(made["runs"], list(sweep)), folder / "summary.csv")
+
+
+def pages_of(folder: Path, dataset: str = "MNIST", is_mnist: bool = True) -> Pages:
+    """Return what the pages share; every file was made from the table of claims."""
+    made_from = [(folder / "tables/claims.csv").as_posix()]
+    files = [path.as_posix() for path in folder.rglob("*") if path.suffix in (".csv", ".svg")]
+    lineage = {file: {"code_sha256": CODE, "made_from": made_from} for file in files}
+    return Pages(folder, TEMPLATES, dataset, is_mnist, lineage)
+
+
+def render(
+    folder: Path,
+    configuration: Mapping[str, Any] = CONFIGURATION,
+    conditions: Sequence[str] | None = None,
+    **changes: Any,
+) -> str:
+    """Render report.html; conditions: those with a section, None: all; changes: arguments of `pages_of`."""
+    make_report(
+        pages_of(folder, **changes),
+        TEMPLATES / "tutorial.yaml",
+        configuration,
+        list(configuration["conditions"]) if conditions is None else conditions,
+        ["rates"],
+        "mnist",
+        shown_seed=42,
+    )
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def render_studies(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION) -> str:
+    """Render studies.html."""
+    make_study_report(pages_of(folder), configuration, [EXPERIMENT])
+    return (folder / "studies.html").read_text(encoding="utf-8")
