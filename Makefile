@@ -10,6 +10,7 @@ CORES ?= all
 DATASET ?=
 MIRROR ?=
 SEEDS ?=
+KILLS ?= 10
 
 # A mirror is one of MNIST's files, and asking for one is asking for MNIST.
 SETTINGS := $(if $(SEEDS),seeds='$(SEEDS)') $(if $(MIRROR),mirrors='["$(MIRROR)"]')
@@ -55,7 +56,7 @@ test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on 
 	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --signal INT --kill-after 60 1200 $(BIN)/python -m pytest --durations=0 tests/slurm
 
 test-faults: $(INSTALLED) ## kill jobs and the command at random moments, fill the disk, and so on; some 6 minutes, root for disks
-	OMP_NUM_THREADS=1 BNPIPE_TEST_FAULTS=1 timeout --signal INT --kill-after 60 1800 $(BIN)/python -m pytest --numprocesses auto --verbose --durations=0 tests/faults
+	OMP_NUM_THREADS=1 BNPIPE_TEST_FAULTS=1 BNPIPE_TEST_KILLS=$(KILLS) timeout --signal INT --kill-after 60 1800 $(BIN)/python -m pytest --numprocesses auto --verbose --durations=0 tests/faults
 
 lint: $(INSTALLED) ## check format, style, types and the workflow
 	$(BIN)/ruff format --check .

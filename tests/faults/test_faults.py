@@ -22,7 +22,7 @@ from tests.mirrors import Answer, Mirror, broken, cut_off, good, hang, login_pag
 if not os.environ.get("BNPIPE_TEST_FAULTS"):
     pytest.skip("`make test-faults` kills jobs and fills disks", allow_module_level=True)
 
-KILLS = 10  # of jobs, and as many of the main process
+KILLS = int(os.environ.get("BNPIPE_TEST_KILLS", "10"))  # of jobs, and as many of the main process
 
 
 @dataclass(frozen=True)
