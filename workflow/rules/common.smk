@@ -324,14 +324,9 @@ def figure_note(wildcards):
 # Where results come from, as pages and provenance.json show it.
 
 
-def lineage_of(name):
-    """Return what tells of every input of a rule which rule makes it, by which code, from what."""
-
-    def lineage(wildcards):
-        files = map(str, getattr(rules, name).input)
-        return {file: made for file in files for made in [made_by(file)] if made}
-
-    return lineage
+def lineage(wildcards, input):
+    """Return which rule makes every input of a job, by which code, from what."""
+    return {file: made for file in map(str, input) for made in [made_by(file)] if made}
 
 
 def made_by(file):

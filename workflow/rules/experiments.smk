@@ -195,7 +195,7 @@ rule studies_report:
         runtime=growing(30),
     params:
         code=code_digest("report"),
-        lineage=lineage_of("studies_report"),
+        lineage=lineage,
         configuration=shareable(configuration, source.name),
         experiments=[{"name": name, **EXPERIMENTS[name]} for name in EXPERIMENTS],
         dataset=source.title,

@@ -21,7 +21,7 @@ rule report:
         runtime=growing(30),
     params:
         code=code_digest("report"),
-        lineage=lineage_of("report"),
+        lineage=lineage,
         configuration=shareable(configuration, source.name),
         conditions=EXAMINED,
         studies=DEFAULT_STUDIES,
@@ -53,7 +53,7 @@ rule provenance:
         runtime=growing(30),
     params:
         code=code_digest("manifest"),
-        lineage=lineage_of("provenance"),
+        lineage=lineage,
         configuration=shareable(configuration, source.name),
         dataset={"name": source.name, "title": source.title},
     script:
@@ -74,6 +74,6 @@ use rule provenance as studies_provenance with:
         logs("studies_provenance.log"),
     params:
         code=code_digest("manifest"),
-        lineage=lineage_of("studies_provenance"),
+        lineage=lineage,
         configuration=shareable(configuration, source.name),
         dataset={"name": source.name, "title": source.title},
