@@ -74,7 +74,9 @@ def draw_growth(
                 theory = of_arm.groupby("layer")[f"{direction}_theory"].mean()
                 dots = axes.plot(of_arm["layer"], measured, MARKERS[arm], color=COLOURS[arm], label=f"{arm}, measured")
                 setp(dots, alpha=0.4, markersize=3, markeredgewidth=0)
-                axes.plot(theory.index, theory, label=f"{arm}, theory", color=COLOURS[arm], linestyle=LINE_STYLES[arm])
+                if theory.notna().any():  # it is written out for some arms
+                    look = {"color": COLOURS[arm], "linestyle": LINE_STYLES[arm]}
+                    axes.plot(theory.index, theory, label=f"{arm}, theory", **look)
             _log_scale(axes)
     return _with_legend(figure, grid)
 

@@ -110,6 +110,14 @@ def test_growth_is_dots_as_measured_and_a_line_in_theory(activations: pd.DataFra
     ]
 
 
+def test_an_arm_without_a_theory_has_no_line(activations: pd.DataFrame) -> None:
+    untold = activations.assign(forward_theory=np.nan, backward_theory=np.nan)
+    activations = pd.concat([activations[activations["arm"] == "vanilla"], untold[untold["arm"] == "batchnorm"]])
+    figure = draw_growth(activations, "title", "note", "activation", ACTIVATIONS, ARMS)
+    said = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert said == ["vanilla, measured", "vanilla, theory", "batchnorm, measured"]
+
+
 def test_histograms_are_titled_and_say_what_they_leave_out(activations: pd.DataFrame, histograms: pd.DataFrame) -> None:
     of_one_seed = activations[activations["seed"] == 42]
     figure = draw_histograms(histograms, of_one_seed, "title", "note", ARMS)
