@@ -40,7 +40,7 @@ install: $(INSTALLED) ## set up the virtual environment in .venv and no more
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 or newer is needed; write make PYTHON=python3.12, say"; exit 1; }
-	@echo "Setting up .venv: some 5 GB on Linux, where PyTorch brings CUDA along; this takes a few minutes."
+	@echo "Setting up .venv: some 6.5 GB on Linux, where PyTorch brings CUDA along; this takes a few minutes."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -53,10 +53,10 @@ test: $(INSTALLED) ## set up and run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, some 7 minutes
-	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --signal INT --kill-after 60 1200 $(BIN)/python -m pytest --durations=0 tests/slurm
+	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --foreground --signal INT --kill-after 60 1200 $(BIN)/python -m pytest --durations=0 tests/slurm
 
 test-faults: $(INSTALLED) ## kill jobs and the command at random moments, fill the disk, and so on; some 6 minutes, root for disks
-	OMP_NUM_THREADS=1 BNPIPE_TEST_FAULTS=1 BNPIPE_TEST_KILLS=$(KILLS) timeout --signal INT --kill-after 60 1800 $(BIN)/python -m pytest --numprocesses auto --verbose --durations=0 tests/faults
+	OMP_NUM_THREADS=1 BNPIPE_TEST_FAULTS=1 BNPIPE_TEST_KILLS=$(KILLS) timeout --foreground --signal INT --kill-after 60 1800 $(BIN)/python -m pytest --numprocesses auto --verbose --durations=0 tests/faults
 
 lint: $(INSTALLED) ## check format, style, types and the workflow
 	$(BIN)/ruff format --check .

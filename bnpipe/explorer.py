@@ -7,13 +7,15 @@ The inputs that a page shows beside a chart are bound to its parameters. Vega pu
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from bnpipe.figures.house import COLOURS
+from bnpipe.figures.house import COLOURS, LINE_STYLES, MARKERS
+from bnpipe.figures.studies import spoken
 
 ALL = "all"  # what a choice of one value offers besides the values
 MOST_EVALUATIONS = 40_000  # in a chart: 0.8 MB of the page
@@ -28,23 +30,14 @@ OUTCOMES = {
     "final_training_loss": "final training loss",
     "healthy": "ended healthy (1) or not (0)",
 }
-# Dashes, in pixels, and symbols of each arm, like those of `bnpipe.figures.house`.
-DASHES = {
-    "vanilla": [6, 3],
-    "batchnorm": [1, 0],
-    "layernorm": [2, 2],
-    "groupnorm": [8, 3, 2, 3],
-    "rmsnorm": [8, 2, 2, 2, 2, 2],
-    "weightnorm": [14, 3],
+# Of Vega, by matplotlib's markers.
+SYMBOLS = {
+    **{"s": "square", "o": "circle", "D": "diamond", "P": "cross", "X": "stroke"},
+    **{"^": "triangle-up", "v": "triangle-down", "<": "triangle-left", ">": "triangle-right"},
 }
-SHAPES = {
-    "vanilla": "square",
-    "batchnorm": "circle",
-    "layernorm": "triangle-up",
-    "groupnorm": "diamond",
-    "rmsnorm": "triangle-down",
-    "weightnorm": "cross",
-}
+DASHES = {arm: [1, 0] if look == "solid" else [1.5 * part for part in look[1]] for arm, look in LINE_STYLES.items()}
+SHAPES = {arm: SYMBOLS[marker] for arm, marker in MARKERS.items()}
+TICKS = "measure === 'loss' ? format(pow(10, datum.value), '.2~g') : datum.label"  # of losses the logarithm is drawn
 INK, GRID = "currentColor", "#8883"  # the text's colour, whatever it is on the page; a grey for light and dark
 LOOK = {
     "aria": False,  # thousands of marks would be read out; the page describes the chart and holds its numbers
@@ -118,9 +111,10 @@ def explore_curves(name: str, accuracy: pd.DataFrame, conditions: Sequence[str],
     kept = _first_seeds(runs, max(1, MOST_EVALUATIONS // int(runs["step"].map(len).max())))
     seeds = [str(seed) for seed in sorted(set(kept["seed"]))]
     last = max(steps[-1] for steps in kept["step"])
+    shown = list(dict.fromkeys(kept["condition"]))
     inputs = _Inputs(name)
     choices = [
-        inputs.among("condition", conditions, conditions[:1]),
+        inputs.among("condition", shown, shown[:1]),
         inputs.among("arm", arms, arms),
         inputs.among("seed", seeds, seeds),
     ]
@@ -163,15 +157,10 @@ def as_text(value: Any) -> str:
     return ("no", "yes")[int(value)] if str(value) in ("True", "False") else f"{value:g}"
 
 
-def spoken(name: str) -> str:
-    """Write the name of a setting or of a column in words."""
-    return name.replace("_", " ")
-
-
 def variants(table: pd.DataFrame, keys: Sequence[str]) -> pd.Series:
     """Name in words the values of each row under these columns."""
-    parts = {key: table[key] if key == "arm" else spoken(key) + " " + table[key].map(as_text) for key in keys}
-    return pd.DataFrame(parts, index=table.index).agg(", ".join, axis="columns")
+    parts = [table[key] if key == "arm" else spoken(key) + " " + table[key].map(as_text) for key in keys]
+    return reduce(lambda left, right: left + ", " + right, parts)
 
 
 def _curves(accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[str]) -> pd.DataFrame:
@@ -209,10 +198,13 @@ def _curves_chart(tests: Sequence[str], arms: Sequence[str]) -> Any:
         .transform_filter(" && ".join(tests))
         .transform_flatten(["step", "accuracy", "loss"])
         .transform_filter("first_step <= datum.step && datum.step <= last_step")
-        .transform_calculate(value="datum[measure]", run="datum.condition + datum.arm + datum.seed")
+        .transform_calculate(
+            value="measure === 'loss' ? (datum.loss > 0 ? log(datum.loss) / LN10 : null) : datum.accuracy",
+            run="datum.condition + datum.arm + datum.seed",
+        )
         .encode(
             x=alt.X("step:Q", title="training step", scale=alt.Scale(zero=False, nice=False)),
-            y=alt.Y("value:Q", title=None),
+            y=alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=40, labelExpr=TICKS)),
             color=alt.Color(
                 "arm:N", title=None, scale=_scale(arms, COLOURS), legend=alt.Legend(symbolType="stroke", symbolSize=400)
             ),
@@ -241,8 +233,11 @@ def _curves_chart(tests: Sequence[str], arms: Sequence[str]) -> Any:
         ],
     )
     layers = lines.properties(name="lines").add_params(zoom), dots.properties(name="dots").add_params(near)
-    title = alt.TitleParams(alt.ExprRef("'Validation ' + measure + ' against training step'"))
-    return alt.layer(*layers).properties(width="container", height=380, title=title)
+    title = alt.TitleParams(
+        alt.ExprRef("'Validation ' + measure + ' against training step' + (measure === 'loss' ? ', logarithmic' : '')")
+    )
+    fit = alt.AutoSizeParams(type="fit-x", contains="padding", resize=True)
+    return alt.layer(*layers).properties(width="container", height=380, title=title, autosize=fit)
 
 
 def _runs_chart(keys: Sequence[str], arms: Sequence[str]) -> Any:
@@ -268,7 +263,7 @@ def _runs_chart(keys: Sequence[str], arms: Sequence[str]) -> Any:
             "mean(value):Q",
             title="mean",
             scale=alt.Scale(scheme="cividis"),
-            legend=alt.Legend(gradientLength=140),
+            legend=alt.Legend(gradientLength=140, format=".3~g"),
         ),
         opacity=alt.condition("datum.chosen", alt.value(1), alt.value(0.2)),
         detail=["chosen:N"],

@@ -49,8 +49,8 @@ def _divergence(first_nonfinite_step: pd.Series) -> str:
 def _states(runs: pd.DataFrame) -> str:
     """Say how many runs ended in which state that is not healthy, and where that began at the earliest."""
     told = [
-        f"; {len(group)} of {len(runs)} runs {'end in' if state == 'overflow' else 'end'} {state}, which begins at "
-        f"step {first['first_bad_step']:.0f} in layer {first['first_bad_layer']:.0f}"
+        f"; {len(group)} of {len(runs)} runs {'end in' if state == 'overflow' else 'end'} {state}, which begins, at "
+        f"the earliest, at step {first['first_bad_step']:.0f} in layer {first['first_bad_layer']:.0f}"
         for state, group in runs.dropna(subset="first_bad_layer").groupby("state")
         for first in [group.sort_values(["first_bad_step", "first_bad_layer"]).iloc[0]]
     ]

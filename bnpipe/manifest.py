@@ -39,7 +39,7 @@ def make_provenance(
         "versions": versions(*LIBRARIES),
         "dataset": dict(dataset),
         "configuration": dict(configuration),
-        "files": {path.as_posix(): {"sha256": checksum(path), **lineage[path.as_posix()]} for path in files},
+        "files": {path.as_posix(): {"sha256": checksum(path), **lineage.get(path.as_posix(), {})} for path in files},
         "records": {path.as_posix(): describe_record(path) for path in files if _is_record(path)},
     }
     write_text_whole(output, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")

@@ -28,7 +28,7 @@ PAIR_COLUMNS = ["pair", "value", "diverged"]
 ARMS = ("vanilla", "batchnorm")
 USUAL_SETTINGS = {"activation", "learning_rate", "init_std", "steps"}  # a condition with others is another claim's
 STEADY_ACCURACY = 0.8  # below it a curve still climbs, and its volatility says little
-EARLY_STEP = 60  # by then 45% of the moving averages comes from batches, the rest is still their start
+EARLY_STEP = 60  # by then 46% of the moving averages comes from batches, the rest is still their start
 SAME_WEIGHTS = 1e-12  # relative difference up to which weights are called the same, in double precision
 
 

@@ -32,7 +32,7 @@ class Picture(NamedTuple):
 def write_page(template: Path, values: Mapping[str, Any], output: Path) -> None:
     """Render a template with its values into a page.
 
-    Beside what Jinja has, a template finds `picture(path)`, `asset(name)`, `script(text)`, `policy(*scripts)` and
+    Beside what Jinja has, a template finds `picture(path)`, `asset(name)`, `policy(*scripts)` and
     `vega()`. Raises InputError where a template or a figure cannot be read or a value is no JSON.
     """
     try:

@@ -69,6 +69,9 @@ def job(log_file: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         log.error("ended by Ctrl-C")
         sys.exit(128 + signal.SIGINT)
+    except SystemExit as stop:
+        log.error("stopped (exit status %s)", stop.code)
+        raise
     except BaseException as error:
         log.error("ended by %r", error)
         raise

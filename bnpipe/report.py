@@ -14,12 +14,21 @@ from bnpipe.claims import CLAIMS
 from bnpipe.csv_files import read_table
 from bnpipe.errors import InputError
 from bnpipe.explorer import Explorer, explore_curves, explore_runs, variants
+from bnpipe.figures.studies import MAP
 from bnpipe.findings import findings
 from bnpipe.page import write_page
 from bnpipe.provenance import versions
 from bnpipe.report_tables import Table, make_table, short
 from bnpipe.verdicts import FEWEST_PAIRS
 
+CAPTION_OF_CELLS = (
+    "Final validation accuracy of every run, with means and their 95% intervals, and mean curves. See which networks "
+    "learn at all, and whether intervals stay apart."
+)
+CAPTION_OF_MAPS = (
+    "Mean final validation accuracy of each learning rate and init std, and every run over learning rate / init std²: "
+    "one curve where nothing but that ratio matters."
+)
 MARKS = {"supported": "\N{CHECK MARK}", "refuted": "\N{BALLOT X}", "inconclusive": "?", "": "\N{EN DASH}"}
 
 
@@ -182,14 +191,14 @@ def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiment
 def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> Study:
     """Collect what a page shows of a study of the configuration."""
     swept, folder = list(study["sweep"]), f"studies/{name}"
+    is_map = set(swept) == MAP and all(isinstance(std, float | int) for std in study["sweep"]["init_std"])
     accuracy, runs, summary = (pages.table(f"{folder}/{table}") for table in ("accuracy", "runs", "summary"))
     arms = list(dict.fromkeys(runs["arm"]))
     condition = variants(accuracy, swept)
     return Study(
         name=name,
         about=study["about"],
-        caption="Final validation accuracy of every run, with means and their 95% intervals, and mean curves. See "
-        "which networks learn at all, and whether intervals stay apart.",
+        caption=CAPTION_OF_MAPS if is_map else CAPTION_OF_CELLS,
         summary=make_table(
             f"study-{name}-summary",
             summary,
@@ -285,7 +294,12 @@ def _failures_table(runs: pd.DataFrame) -> Table:
     unhealthy = runs[~runs["state"].isin(["healthy", "unknown"])]
     caption = "Runs that did not end healthy, and where that began"
     return make_table(
-        "failures", unhealthy, report_tables.FAILURES, caption, "tables/runs.csv", rows_are="state is not healthy"
+        "failures",
+        unhealthy,
+        report_tables.FAILURES,
+        caption,
+        "tables/runs.csv",
+        rows_are="state is neither healthy nor unknown",
     )
 
 

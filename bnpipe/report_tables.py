@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bnpipe.claims import condition_text, effect_text, verdict_text
-from bnpipe.explorer import as_text, spoken
+from bnpipe.claims import MINUS, condition_text, effect_text, verdict_text
+from bnpipe.explorer import as_text
+from bnpipe.figures.studies import spoken
 
-MINUS = "\N{MINUS SIGN}"
 MOST_ROWS = 2_000  # of a table on a page
 
 
@@ -92,7 +92,7 @@ AUTOPSY = [
     _text("in its", "first_bad_place"),
 ]
 RUNS = [_text("condition"), _text("arm"), Column("seed", "seed", str), *ACCURACIES]
-RUNS += [Column("first_nonfinite_step", "first non-finite step", whole), _text("state"), _text("record", wide=True)]
+RUNS += [Column("first_nonfinite_step", "first non-finite step", whole), _text("state")]
 FAILURES = [_text("condition"), _text("arm"), Column("seed", "seed", str), *AUTOPSY, *ACCURACIES[:1]]
 SUMMARY = [
     *(_text("condition"), _text("arm"), _runs("runs", "n"), _runs("diverged")),

@@ -51,5 +51,5 @@ def jobs_of(folder: Path) -> list[str] | None:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_LIMIT, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    jobs = [line.split(maxsplit=1) for line in answer.splitlines()]
-    return [number for number, place in jobs if Path(place) == folder]
+    jobs = [line.partition(" ") for line in answer.splitlines()]
+    return [number for number, _, place in jobs if Path(place) == folder]

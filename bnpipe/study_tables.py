@@ -36,7 +36,7 @@ def make_study_tables(
         pd.concat(tables) for tables in zip(*_tables_of(records, swept, relative_to), strict=True)
     )
     check_one_dataset(origins)
-    # Records and the runs in them stand in the order of the configuration: by arm, by swept value, by seed.
+    # Records and their runs stand in the order of the configuration: by arm, shapes, seed, learning rate and init std.
     write_table(all_runs, runs)
     write_table(evaluations.dropna(axis="columns", how="all"), accuracy)
     write_table(summary_table(all_runs, swept), summary)
@@ -47,14 +47,15 @@ def summary_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
 
     `mean` to `high` (the 95% interval of the mean) are of the final validation accuracy, over the runs that stayed
     finite, or over the diverged ones where none did; `healthy` to `overflow` count runs; `first_bad_step` and
-    `first_bad_layer` are the smallest.
+    `first_bad_layer` are of the run where that was first.
     """
     keys, rows = [*swept, "arm"], []
     for values, group in runs.groupby(keys, sort=False):
         diverged = group["first_nonfinite_step"].notna()
         estimate = estimate_mean(group["final_accuracy"][alike(diverged)])
         states = [(group["state"] == state).sum() for state in STATES]
-        first_bad = group["first_bad_step"].min(), group["first_bad_layer"].min()
+        where = ["first_bad_step", "first_bad_layer"]
+        first_bad = group[where].sort_values(where).iloc[0]
         rows.append((*values, len(group), diverged.sum(), *estimate, *states, *first_bad))
     return pd.DataFrame(rows, columns=[*keys, *SUMMARY_COLUMNS])
 

@@ -201,8 +201,7 @@ def test_a_grid_runs_with_the_normalizer_of_the_how_to(tmp_path: Path) -> None:
     condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 25}
     arms = ["vanilla", "batchnorm", "meanonly"]
     workplace.configure(arms=arms, seeds=2, conditions={"tanh": condition}, studies={}, paper=None)
-    figures = [f"{name}.svg" for name in ("overview", "states", "tanh/all_seeds", "initialization/growth")]
-    workplace.run("results/digits/tables/runs.csv", *(f"results/digits/figures/{name}" for name in figures))
+    workplace.run("results/digits/report.html")
     runs = pd.read_csv(tmp_path / "results/digits/tables/runs.csv")
     losses = runs.pivot_table("final_training_loss", "seed", "arm")
     assert set(losses) == set(arms)

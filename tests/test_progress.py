@@ -42,6 +42,12 @@ def test_ctrl_c_ends_a_job_without_a_traceback(tmp_path: Path, capsys: pytest.Ca
     assert (tmp_path / "a.log").read_text().endswith(" ERROR ended by Ctrl-C\n")
 
 
+def test_a_job_that_stops_by_itself_says_so_in_its_log(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit), job(tmp_path / "a.log"):
+        raise SystemExit(143)
+    assert (tmp_path / "a.log").read_text().endswith(" ERROR stopped (exit status 143)\n")
+
+
 def test_a_job_writes_on_below_one_that_began_the_same_log_anew(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_text("of a run before\n")

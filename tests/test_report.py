@@ -152,7 +152,7 @@ def test_every_figure_and_table_says_its_rows_and_the_code_that_made_it(page: st
     shown = page.count("<figure>") + page.count('<table id="table-')
     assert page.count(f'<a href="provenance.json"><code>{CODE[:12]}</code></a>') == shown
     assert "(condition = tanh, seed = 42)" in page
-    assert "(state is not healthy)" in page
+    assert "(state is neither healthy nor unknown)" in page
 
 
 def test_a_file_of_unknown_origin_is_refused(finished: Path) -> None:

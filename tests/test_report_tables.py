@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 
+from bnpipe.claims import MINUS
 from bnpipe.report_tables import (
-    MINUS,
     MOST_ROWS,
     RUNS,
     Cell,

@@ -107,6 +107,11 @@ def test_studies_are_made_when_asked_for_and_decide_more_claims(workplace: Workp
     page = (workplace.results / "studies.html").read_text(encoding="utf-8")
     for name in ("precision", "learning_rate_and_init", "regularization", "covariate_shift", "paper"):
         assert f'id="study-{name}"' in page
+    made = json.loads((workplace.results / "studies/provenance.json").read_text(encoding="utf-8"))["files"]
+    assert made["results/digits/figures/studies/paper.svg"]["rule"] == "paper_figure"
+    assert "results/digits/studies/paper/accuracy-vanilla.csv" in made
+    tables = {name for about in made.values() for name in about.get("made_from", []) if name.endswith(".csv")}
+    assert all((workplace.folder / name).is_file() for name in tables)
     assert workplace.planned() == {}  # of the default target
 
 
@@ -228,7 +233,7 @@ def test_another_folder_one_core_and_jobs_of_other_sizes_give_the_same_bytes(
     other = Workplace(tmp_path)
     other.run("--cores", "1")
     assert other.contents().items() <= workplace.contents().items()  # there all studies were asked for
-    other.configure(chunk_size=3, runs_per_job=4)
+    other.configure(chunk_size=3, runs_per_job=2)
     other.run()
     for name in ("tables/accuracy", "tables/summary", "tables/comparison", "studies/precision/accuracy"):
         assert filecmp.cmp(other.results / f"{name}.csv", workplace.results / f"{name}.csv", False)

@@ -78,7 +78,7 @@ def draw_study(accuracy: pd.DataFrame, runs: pd.DataFrame, swept: Sequence[str],
         note = f"{note}; the first {len(cells)} of {len(of)} cells, all are in summary.csv"
     keys = [*swept, "arm", "seed"]
     curves = accuracy.merge(shown[[*keys, "diverged"]], on=keys)
-    return draw_cells(with_labels(curves, swept), shown, _spoken(swept[0]), about, note)
+    return draw_cells(with_labels(curves, swept), shown, spoken(swept[0]), about, note)
 
 
 def draw_maps(runs: pd.DataFrame, about: str, note: str) -> Figure:
@@ -138,7 +138,7 @@ def with_labels(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     place, *others = (table[name].map(_tick) for name in swept)
     variation = pd.Series("", index=table.index)
     for name, ticks in zip(swept[1:], others, strict=True):
-        variation = variation + f", {_spoken(name)}: " + ticks
+        variation = variation + f", {spoken(name)}: " + ticks
     return table.assign(place=place, variation=variation, variant=table["arm"] + variation)
 
 
@@ -313,8 +313,8 @@ def _tick(value: Any) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
 
 
-def _spoken(name: str) -> str:
-    """Write the name of a setting in words."""
+def spoken(name: str) -> str:
+    """Write the name of a setting or of a column in words."""
     return name.replace("_", " ")
 
 

@@ -63,7 +63,7 @@ class Cluster:
     def start_node(self, node: str) -> None:
         """Start a node, lost ones again, and wait until it is idle. Raises TimeoutError."""
         self._launch(node, slurmd(node))
-        wait_until(lambda: state_of(node) == "idle", START_LIMIT, f"node {node} to be idle, not {state_of(node)}")
+        wait_until(lambda: state_of(node) == "idle", START_LIMIT, f"node {node} to be idle")
 
     def kill(self, name: str) -> None:
         """Kill a daemon; with a node all processes of its jobs at once."""

@@ -287,6 +287,7 @@ def test_killed_and_started_again_while_its_jobs_run_no_record_has_two_writers(
     notes = (prepared.folder / "trainings").read_text(encoding="utf-8").splitlines()
     for record in LONG:
         of_record = [line.split()[0] for line in notes if line.endswith(record)]
+        assert of_record
         assert of_record == ["begin", "end"] * (len(of_record) // 2)
     assert records(prepared, LONG) == records(undisturbed, LONG)
 

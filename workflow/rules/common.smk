@@ -136,6 +136,11 @@ if "regularization" in STUDIES:
     ALL_CLAIM_TABLES["regularization"] = [results("studies/regularization/generalization.csv")]
 
 
+PAPER_TABLES = expand(
+    results("studies/paper/{table}-{arm}.csv"),
+    table=["accuracy", "percentiles"],
+    arm=PAIR if configuration.paper else [],
+)
 PAPER_SEEDS = configuration.seeds[: configuration.paper.seeds] if configuration.paper else ()
 # What stands on the page of studies beside those of the configuration.
 EXPERIMENTS = {
@@ -330,12 +335,13 @@ def lineage(wildcards, input):
 
 
 def made_by(file):
-    for maker in workflow.rules:
-        if maker.is_producer(file):
-            inputs, *_ = maker.expand_input(Wildcards(fromdict=maker.get_wildcards(file)))
-            made_from = [without_machine(Path(path)) for path in inputs]
-            return {"rule": maker.name, "code_sha256": maker.params.code, "made_from": made_from}
-    return None
+    makers = [rule for rule in workflow.rules if rule.is_producer(file)]
+    if not makers:
+        return None
+    maker = min(makers, key=lambda rule: rule.has_wildcards())  # as Snakemake chooses
+    inputs, *_ = maker.expand_input(Wildcards(fromdict=maker.get_wildcards(file)))
+    made_from = [without_machine(Path(path)) for path in inputs]
+    return {"rule": maker.name, "code_sha256": getattr(maker.params, "code", ""), "made_from": made_from}
 
 
 def without_machine(path):

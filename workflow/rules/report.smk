@@ -64,7 +64,7 @@ use rule provenance as studies_provenance with:
     input:
         packed=PACKED,
         records=records_of_studies(STUDIES),
-        tables=[table for tables in ALL_CLAIM_TABLES.values() for table in tables] + study_files(STUDIES),
+        tables=[table for tables in ALL_CLAIM_TABLES.values() for table in tables] + study_files(STUDIES) + PAPER_TABLES,
         claims=[results("tables/all_claims.csv"), results("tables/all_evidence.csv")],
         figures=[results(f"figures/{name}.svg") for name in STUDY_FIGURES],
         page=results("studies.html"),
