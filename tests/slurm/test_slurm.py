@@ -30,7 +30,7 @@ TABLES_OF_EXPERIMENTS = [
     f"results/digits/tables/{name}.csv" for name in ("claims", "histograms", "initialization", "inference", "mechanics")
 ]
 RUN_LIMIT = 600
-TRAINING_LIMIT = 120
+TRAINING_LIMIT = 300
 CONFIGURATION: dict[str, object] = {
     "conditions": {
         "relu": {"activation": "relu", "learning_rate": 0.01, "init_std": 0.1, "steps": 501},
