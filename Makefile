@@ -22,7 +22,7 @@ WANTED := $(or $(DATASET),$(if $(MIRROR),mnist))
 
 # Shell: set $$dataset to the data set to run on, and $$name to the name its files stand under.
 CHOOSE = set -e; dataset='$(WANTED)'; \
-	[ -n "$$dataset" ] || dataset=$$($(BIN)/python -m bnpipe.data.choose); \
+	[ -n "$$dataset" ] || dataset=$$($(BIN)/python -m bnpipe.choose); \
 	name=$$($(BIN)/python -m bnpipe.data.sources "$$dataset")
 RUN = $(BIN)/snakemake --quiet host rules reason --config dataset="$$dataset" $(SETTINGS)
 
@@ -84,8 +84,8 @@ lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml anew
 		--no-emit-index-url --no-annotate --no-header --quiet --upgrade --output-file requirements.lock
 
 schema: $(INSTALLED) ## write what follows from the types of config.yaml: its JSON schema for editors, its reference
-	$(BIN)/python -m bnpipe.config > docs/config.schema.json
-	$(BIN)/python -m bnpipe.config_reference > docs/configuration.md
+	$(BIN)/python -m bnpipe.grid.config > docs/config.schema.json
+	$(BIN)/python -m bnpipe.grid.reference > docs/configuration.md
 
 help: ## list the targets
 	@echo 'make [TARGET] [CORES=n] [DATASET=name-or-folder] [MIRROR=folder-or-URL] [SEEDS=n]'

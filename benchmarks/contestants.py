@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bnpipe.core.settings import TrainingSettings
 from bnpipe.data.packed import Dataset, Images
 from bnpipe.data.sources import FILES
-from bnpipe.seeds import initial_weights
-from bnpipe.settings import TrainingSettings
-from bnpipe.train import Training
+from bnpipe.networks.seeds import initial_weights
+from bnpipe.training.train import Training
 
 
 class Contestant(Protocol):

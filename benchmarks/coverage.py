@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnpipe.stats import estimate_mean
-from bnpipe.verdicts import bca_interval
+from bnpipe.analysis.stats import estimate_mean
+from bnpipe.analysis.verdicts import bca_interval
 
 SAMPLES = 4000  # of each kind: a standard error of 0.4 points
 RESAMPLES = 9999  # a tenth of what verdicts take: enough where only averages are looked at

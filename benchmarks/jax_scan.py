@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bnpipe.core.settings import TrainingSettings
 from bnpipe.data.packed import Dataset
-from bnpipe.seeds import BatchOrder
-from bnpipe.settings import TrainingSettings
-from bnpipe.train import build_network
+from bnpipe.networks.seeds import BatchOrder
+from bnpipe.training.train import build_network
 
 # Full float32 on a GPU, as the others.
 jax.config.update("jax_default_matmul_precision", "highest")

@@ -130,8 +130,8 @@ def seconds_of_a_run(packed: Path, steps: int = 60) -> float:
 
     from benchmarks.training import ARMS, tutorial
     from bnpipe.data.packed import open_dataset
-    from bnpipe.kernels import one_thread
-    from bnpipe.train import Training, evaluate
+    from bnpipe.networks.kernels import one_thread
+    from bnpipe.training.train import Training, evaluate
 
     data, total = open_dataset(packed), 0.0
     evaluations = len(range(0, SHORT["steps"], SHORT["evaluation_interval"]))

@@ -20,10 +20,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bnpipe.conditions import training_settings
-from bnpipe.config import parse_configuration
-from bnpipe.settings import Arm, Device, TrainingSettings
-from bnpipe.yaml_files import read_yaml
+from bnpipe.core.settings import Arm, Device, TrainingSettings
+from bnpipe.core.yaml_files import read_yaml
+from bnpipe.grid.config import parse_configuration
+from bnpipe.grid.stacks import training_settings
 
 ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
 ROUNDS = 25
@@ -120,8 +120,8 @@ def work(connection: Connection, entry: Entry, packed: Path) -> None:
 
     from benchmarks.contestants import make
     from bnpipe.data.packed import open_dataset
-    from bnpipe.devices import open_device
-    from bnpipe.kernels import one_thread
+    from bnpipe.networks.kernels import one_thread
+    from bnpipe.training.devices import open_device
 
     device = open_device(entry.device, tf32=False)
     # Who needs autograd must not be in inference mode.
@@ -190,7 +190,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw the time of a network-step for all contestants."""
     from matplotlib.figure import Figure
 
-    from bnpipe.figures.house import COLOURS, save, style
+    from bnpipe.figures.style import COLOURS, save, style
 
     with style():
         figure = Figure(figsize=(7.2, 3.2), layout="constrained")

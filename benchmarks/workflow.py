@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from bnpipe.yaml_files import read_yaml
+from bnpipe.core.yaml_files import read_yaml
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGURATION: dict[str, Any] = read_yaml(REPOSITORY / "config.yaml")
@@ -71,9 +71,9 @@ def shares_of_a_training_job(packed: Path, repeats: int = 5) -> dict[str, float]
 
     from benchmarks.training import ARMS, tutorial
     from bnpipe.data.packed import open_dataset
-    from bnpipe.diagnostics import diagnose
-    from bnpipe.kernels import one_thread
-    from bnpipe.train import Training, evaluate
+    from bnpipe.networks.kernels import one_thread
+    from bnpipe.training.diagnostics import diagnose
+    from bnpipe.training.train import Training, evaluate
 
     data, parts = open_dataset(packed), defaultdict[str, list[float]](list)
     with torch.inference_mode(), one_thread():

@@ -14,11 +14,11 @@ from typing import Any
 
 import yaml
 
-from bnpipe.config import parse_configuration
+from bnpipe.core.errors import InputError
+from bnpipe.core.yaml_files import read_yaml
 from bnpipe.data.sources import resolve
-from bnpipe.errors import InputError
-from bnpipe.grid_state import Job, Sight, State, look, planned_jobs
-from bnpipe.yaml_files import read_yaml
+from bnpipe.grid.config import parse_configuration
+from bnpipe.grid.state import Job, Sight, State, look, planned_jobs
 
 REFRESH = 3.0  # seconds between looks
 TROUBLES_SHOWN = 5

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from bnpipe.analysis.tables import LAYER_COLUMNS, PROBE_ACCURACIES
+from bnpipe.core.records import Curves, Origin, Record
+from bnpipe.core.settings import Arm, TrainingSettings
 from bnpipe.data.packed import Dataset, Images
-from bnpipe.records import Curves, Origin, Record
-from bnpipe.settings import Arm, TrainingSettings
-from bnpipe.tables import LAYER_COLUMNS, PROBE_ACCURACIES
 
 TANH = TrainingSettings(
     arm="batchnorm",

@@ -6,15 +6,15 @@ from typing import Any
 
 import pandas as pd
 
-from bnpipe.claims import claims_table, evidence_table
-from bnpipe.config import SmallestEffects
-from bnpipe.csv_files import read_table, write_table
-from bnpipe.measures import Sources
-from bnpipe.records import write_record
-from bnpipe.report import Pages, make_report, make_study_report
-from bnpipe.settings import Arm
-from bnpipe.study_tables import summary_table
-from bnpipe.tables import make_tables
+from bnpipe.analysis.claims import claims_table, evidence_table
+from bnpipe.analysis.measures import Sources
+from bnpipe.analysis.study_tables import summary_table
+from bnpipe.analysis.tables import make_tables
+from bnpipe.core.csv_files import read_table, write_table
+from bnpipe.core.records import write_record
+from bnpipe.core.settings import Arm
+from bnpipe.grid.config import SmallestEffects
+from bnpipe.report.report import Pages, make_report, make_study_report
 from tests.conftest import make_record
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]

@@ -17,16 +17,16 @@ import pytest
 import torch
 import yaml
 
-from bnpipe import norms
-from bnpipe.claims import make_claims
-from bnpipe.config import SmallestEffects, parse_configuration
-from bnpipe.csv_files import read_table
+from bnpipe.analysis.claims import make_claims
+from bnpipe.analysis.tables import make_tables
+from bnpipe.core.csv_files import read_table
+from bnpipe.core.records import Record, write_record
+from bnpipe.core.settings import Arm
+from bnpipe.core.yaml_files import read_yaml
 from bnpipe.data.idx import read_images
 from bnpipe.data.packed import pack
-from bnpipe.records import Record, write_record
-from bnpipe.settings import Arm
-from bnpipe.tables import make_tables
-from bnpipe.yaml_files import read_yaml
+from bnpipe.grid.config import SmallestEffects, parse_configuration
+from bnpipe.networks import norms
 from tests.conftest import make_record, make_settings
 from tests.workplace import Workplace
 
@@ -192,9 +192,9 @@ def test_the_normalizer_of_the_how_to_has_its_true_gradient(mean_only: Callable[
 def test_a_grid_runs_with_the_normalizer_of_the_how_to(tmp_path: Path) -> None:
     code, names = code_of("how-to.md", OWN_NORMALIZER)
     workplace = Workplace(tmp_path)
-    with (tmp_path / "bnpipe/norms.py").open("a", encoding="utf-8") as file:
+    with (tmp_path / "bnpipe/networks/norms.py").open("a", encoding="utf-8") as file:
         file.write("\n\n" + code)
-    settings = tmp_path / "bnpipe/settings.py"
+    settings = tmp_path / "bnpipe/core/settings.py"
     text, replaced = re.subn(r"^Arm = .*\n", names, settings.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert replaced == 1
     settings.write_text(text, encoding="utf-8")

@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from bnpipe import watch
-from bnpipe.grid_state import Job, Sight
-from bnpipe.progress import Evaluation
+from bnpipe.core.progress import Evaluation
+from bnpipe.grid.state import Job, Sight
 from bnpipe.watch import render, seconds_left
 
 CONDITION = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 100}

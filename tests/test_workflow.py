@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import pandas as pd
 import pytest
 
-from bnpipe.provenance import code_digest
+from bnpipe.core.provenance import code_digest
 from tests.idx_files import write_small_folder
 from tests.workplace import CONFIGURATION, Workplace
 
@@ -191,12 +191,12 @@ def test_what_changes_no_result_runs_nothing(workplace: Workplace, change: dict[
     [
         ("figures/curves", {"condition_figures", "overview_figure", "report", "provenance"}),
         ("figures/claims", {"claims_figure", "report", "provenance"}),
-        ("report", {"report", "provenance"}),
-        ("progress", set()),
+        ("report/report", {"report", "provenance"}),
+        ("core/progress", set()),
         ("figures/diagnostics", {"condition_figures", "states_figure", "report", "provenance"}),
-        ("claims", {"claims", "claims_figure", "report", "provenance"}),
-        ("verdicts", {"claims", "claims_figure", "report", "provenance"}),
-        ("manifest", {"provenance"}),
+        ("analysis/claims", {"claims", "claims_figure", "report", "provenance"}),
+        ("analysis/verdicts", {"claims", "claims_figure", "report", "provenance"}),
+        ("report/manifest", {"provenance"}),
         ("data/retrieve", set()),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_change_of_code_runs_what_depends_on_it_and_no_more(
 
 def test_a_change_of_tables_trains_nothing_and_one_of_networks_trains_all(workplace: Workplace) -> None:
     training = {"train", "train_study", "inference", "initialization", "mechanics", "activations"}
-    for module, trains in (("tables", False), ("norms", True)):
+    for module, trains in (("analysis/tables", False), ("networks/norms", True)):
         file = workplace.folder / f"bnpipe/{module}.py"
         text = file.read_text(encoding="utf-8")
         file.write_text(text + "\n# changed\n", encoding="utf-8")

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bnpipe.errors import InputError
-from bnpipe.settings import CLASSES, IMAGE_SIZE
+from bnpipe.core.errors import InputError
+from bnpipe.core.settings import CLASSES, IMAGE_SIZE
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
-from bnpipe.errors import InputError
-from bnpipe.files import write_bytes_whole
-from bnpipe.settings import PIXELS
+from bnpipe.core.errors import InputError
+from bnpipe.core.files import write_bytes_whole
+from bnpipe.core.settings import PIXELS
 
 SPLITS = ("train", "validation", "test")
 _HEADER = "bnpipe_dataset"

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from bnpipe.core.settings import DIGITS_SPLIT
 from bnpipe.data.digits import read_digits
 from bnpipe.data.idx import read_images, read_labels
 from bnpipe.data.packed import pack
 from bnpipe.data.retrieve import retrieve
 from bnpipe.data.sources import resolve
-from bnpipe.settings import DIGITS_SPLIT
 
 
 def prepare(dataset: str, mirrors: Sequence[str], validation_images: int, download_folder: Path, packed: Path) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from bnpipe.core.errors import InputError
+from bnpipe.core.files import written_whole
 from bnpipe.data.idx import read_payload
 from bnpipe.data.sources import FILES, MNIST_PAYLOAD_SHA256, TITLES, mirror_url
-from bnpipe.errors import InputError
-from bnpipe.files import written_whole
 
 SILENCE_LIMIT = 20.0  # seconds a mirror may send nothing
 FILE_LIMIT = 600.0  # seconds a file may take from one mirror

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnpipe.core.errors import InputError
+from bnpipe.core.settings import DIGITS_SPLIT
 from bnpipe.data.idx import peek_count
-from bnpipe.errors import InputError
-from bnpipe.settings import DIGITS_SPLIT
 
 FILES = (
     "train-images-idx3-ubyte",

@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import Transform
 
-from bnpipe.claims import MINUS, condition_text, effect_text, verdict_text
-from bnpipe.csv_files import read_table
-from bnpipe.figures.house import SMALL, TWO_COLUMNS, canvas, save, style
+from bnpipe.analysis.claims import MINUS, condition_text, effect_text, verdict_text
+from bnpipe.core.csv_files import read_table
+from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, save, style
 
 # None of the colours of the arms; they differ in lightness too.
 COLOURS = {"supported": "#009E73", "refuted": "#AA4499", "inconclusive": "#666666"}

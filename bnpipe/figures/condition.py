@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnpipe.errors import InputError
+from bnpipe.analysis.tables import accuracy_table, evaluations_of, layers_of, runs_of, with_divergence
+from bnpipe.core.errors import InputError
+from bnpipe.core.records import read_record
 from bnpipe.figures.curves import ALL_SEEDS, draw_all_seeds, draw_single_seed
 from bnpipe.figures.diagnostics import draw_diagnostics
-from bnpipe.figures.house import save, style
-from bnpipe.records import read_record
-from bnpipe.tables import accuracy_table, evaluations_of, layers_of, runs_of, with_divergence
+from bnpipe.figures.style import save, style
 
 
 def make_condition(

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bnpipe.csv_files import read_table
-from bnpipe.figures.house import (
+from bnpipe.core.csv_files import read_table
+from bnpipe.figures.style import (
     COLOURS,
     LINE_STYLES,
     TWO_COLUMNS,
@@ -33,8 +33,8 @@ EXPLANATION = "G: gradient of a layer's weights; G': after the layers below were
 def draw_covariate_shift(shifts: pd.DataFrame, conditions: Sequence[str], note: str, arms: Sequence[str]) -> Figure:
     """Draw both measures against step, a condition a row.
 
-    shifts: tables of `bnpipe.covariate_shift`, one below the other. note: what stands above the axes. Every seed's
-    mean over the layers is faint under the mean of the seeds and its pointwise 95% interval.
+    shifts: tables of `bnpipe.experiments.covariate_shift`, one below the other. note: what stands above the axes. Every
+    seed's mean over the layers is faint under the mean of the seeds and its pointwise 95% interval.
     """
     of_runs = shifts.groupby(["condition", "arm", "seed", "step"], as_index=False)[list(MEASURES)].mean()
     averaged = f"{note}, mean over layers; every seed, mean and its 95% interval"

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bnpipe.csv_files import read_table
-from bnpipe.figures.house import (
+from bnpipe.analysis.tables import alike, with_divergence
+from bnpipe.core.csv_files import read_table
+from bnpipe.figures.style import (
     COLOURS,
     LINE_STYLES,
     ONE_COLUMN,
@@ -24,7 +25,6 @@ from bnpipe.figures.house import (
     style,
     wrapped,
 )
-from bnpipe.tables import alike, with_divergence
 
 ALL_SEEDS = ", every seed, mean and its 95% interval"  # what figures of all seeds add to their note
 IN_A_ROW = 3  # conditions

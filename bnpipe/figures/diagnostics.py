@@ -15,8 +15,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, SMALL, TWO_COLUMNS, canvas, count_text, number_text, save, scale_steps, style
+from bnpipe.core.csv_files import read_table
+from bnpipe.figures.style import COLOURS, SMALL, TWO_COLUMNS, canvas, count_text, number_text, save, scale_steps, style
 
 QUANTITIES = {
     "z_rms": "RMS of z",
@@ -35,7 +35,7 @@ MOST_NAMED = 12  # layers beside their colours
 
 
 class Look(NamedTuple):
-    """How runs in a state of `bnpipe.autopsy` are drawn: told apart by lightness too."""
+    """How runs in a state of `bnpipe.analysis.autopsy` are drawn: told apart by lightness too."""
 
     colour: str
     text_colour: str  # on it

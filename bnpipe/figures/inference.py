@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, TWO_COLUMNS, canvas, draw_mean, draw_seeds, save, style
+from bnpipe.core.csv_files import read_table
+from bnpipe.figures.style import COLOURS, TWO_COLUMNS, canvas, draw_mean, draw_seeds, save, style
 
 
 class Look(NamedTuple):

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from bnpipe.csv_files import read_table
-from bnpipe.figures.house import (
+from bnpipe.core.csv_files import read_table
+from bnpipe.figures.style import (
     COLOURS,
     LINE_STYLES,
     MARKERS,

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bnpipe.csv_files import read_table
-from bnpipe.figures.house import COLOURS, SMALL, TWO_COLUMNS, canvas, save, style
+from bnpipe.core.csv_files import read_table
+from bnpipe.figures.style import COLOURS, SMALL, TWO_COLUMNS, canvas, save, style
 
 TITLES = {
     "before": ("before", "$z = hW$"),

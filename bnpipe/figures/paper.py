@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bnpipe.csv_files import read_table
-from bnpipe.figures.house import (
+from bnpipe.core.csv_files import read_table
+from bnpipe.figures.style import (
     COLOURS,
     LINE_STYLES,
     SMALL,
@@ -38,8 +38,8 @@ def make_paper_figure(
 def draw_paper(accuracy: pd.DataFrame, percentiles: pd.DataFrame, note: str) -> Figure:
     """Draw accuracy against step, and for each arm the percentiles of what enters one sigmoid, on one scale.
 
-    accuracy, percentiles: the tables of `bnpipe.paper`, of both arms. note: what stands above the axes. Of the
-    percentiles the first seed is drawn, and the others faintly: each has a sigmoid of its own, which has no mean.
+    accuracy, percentiles: the tables of `bnpipe.experiments.paper`, of both arms. note: what stands above the axes. Of
+    the percentiles the first seed is drawn, and the others faintly: each has a sigmoid of its own, which has no mean.
     """
     seeds = accuracy["seed"].unique()
     about_a = f"a: every seed (n = {len(seeds)}), mean and its 95% interval"

@@ -14,8 +14,10 @@ from matplotlib.colors import Normalize, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bnpipe.csv_files import read_table
-from bnpipe.figures.house import (
+from bnpipe.analysis.stats import estimate_mean
+from bnpipe.analysis.tables import alike
+from bnpipe.core.csv_files import read_table
+from bnpipe.figures.style import (
     COLOURS,
     LINE_STYLES,
     MARKERS,
@@ -28,8 +30,6 @@ from bnpipe.figures.house import (
     style,
     wrapped,
 )
-from bnpipe.stats import estimate_mean
-from bnpipe.tables import alike
 
 MAP = {"learning_rate", "init_std"}  # the swept settings of which maps are drawn
 COLOUR_MAP = matplotlib.colormaps["cividis"]  # reads the same to the colour-blind

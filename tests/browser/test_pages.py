@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bnpipe.csv_files import read_table
+from bnpipe.core.csv_files import read_table
 from tests.browser.install import browser as path_of_browser
 from tests.pages import CONFIGURATION, figures_of, make_results, render, render_studies
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bnpipe.core.errors import InputError
 from bnpipe.data.idx import read_images, read_labels, read_payload
-from bnpipe.errors import InputError
 from tests.idx_files import REAL_MNIST, idx_bytes, idx_header, needs_real_mnist
 
 Reader = Callable[[Path], NDArray[np.uint8]]

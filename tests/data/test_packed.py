@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from bnpipe.core.errors import InputError
 from bnpipe.data.packed import Dataset, Images, open_dataset, pack
-from bnpipe.errors import InputError
 from tests.idx_files import some_images, some_labels
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # images and labels

@@ -6,9 +6,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from bnpipe.core.errors import InputError
 from bnpipe.data.packed import Dataset, open_dataset
 from bnpipe.data.prepare import prepare
-from bnpipe.errors import InputError
 from tests.idx_files import REAL_MNIST, needs_real_mnist, some_labels, write_small_folder
 
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from bnpipe.core.errors import InputError
 from bnpipe.data.retrieve import retrieve, torchvision_dataset
 from bnpipe.data.sources import FILES
-from bnpipe.errors import InputError
 from tests.idx_files import REAL_MNIST, needs_real_mnist, small_payloads
 from tests.mirrors import (
     Answer,

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from bnpipe.core.errors import InputError
 from bnpipe.data.sources import FILES, Source, check_mirrors, check_sizes, mirror_url, resolve
-from bnpipe.errors import InputError
 from tests.idx_files import write_small_folder
 
 

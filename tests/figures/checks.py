@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from bnpipe.figures.house import COLOURS, ONE_COLUMN, SMALL, TWO_COLUMNS, style
+from bnpipe.figures.style import COLOURS, ONE_COLUMN, SMALL, TWO_COLUMNS, style
 
 ALL_ARMS = list(COLOURS)
 LONG_NAME = "a_condition_with_a_name_as_long_as_the_configuration_permits_64_"

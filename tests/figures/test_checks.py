@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from matplotlib.figure import Figure
 
-from bnpipe.figures.house import ONE_COLUMN, SMALL, canvas, style
+from bnpipe.figures.style import ONE_COLUMN, SMALL, canvas, style
 from tests.figures.checks import check_figure
 
 

@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bnpipe.claims import CLAIMS, EVIDENCE_COLUMNS, claims_table
-from bnpipe.config import SmallestEffects
-from bnpipe.csv_files import write_table
+from bnpipe.analysis.claims import CLAIMS, EVIDENCE_COLUMNS, claims_table
+from bnpipe.core.csv_files import write_table
 from bnpipe.figures.claims import COLOURS, MARKERS, draw_claims, make_claims_figure
-from bnpipe.figures.house import style
+from bnpipe.figures.style import style
+from bnpipe.grid.config import SmallestEffects
 from tests.figures.checks import check_figure
 
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from bnpipe.figures.compact_svg import SVG, compact, relative
-from bnpipe.figures.house import style
+from bnpipe.figures.style import style
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from bnpipe.errors import InputError
+from bnpipe.core.errors import InputError
+from bnpipe.core.records import write_record
+from bnpipe.core.settings import Arm
 from bnpipe.figures.condition import make_condition
-from bnpipe.records import write_record
-from bnpipe.settings import Arm
 from tests.conftest import make_record
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]

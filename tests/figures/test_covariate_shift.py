@@ -6,10 +6,10 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bnpipe.covariate_shift import SHIFT_COLUMNS
-from bnpipe.csv_files import write_table
+from bnpipe.core.csv_files import write_table
+from bnpipe.experiments.covariate_shift import SHIFT_COLUMNS
 from bnpipe.figures.covariate_shift import draw_covariate_shift, make_covariate_shift_figure
-from bnpipe.figures.house import style
+from bnpipe.figures.style import style
 from tests.figures.checks import LONG_NAME, check_figure
 
 ARMS = ["vanilla", "batchnorm"]

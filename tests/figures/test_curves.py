@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
+from bnpipe.analysis.tables import make_tables
+from bnpipe.core.records import write_record
+from bnpipe.core.settings import Arm
 from bnpipe.figures.curves import draw_all_seeds, draw_overview, draw_single_seed, make_overview
-from bnpipe.figures.house import COLOURS, save, style
-from bnpipe.records import write_record
-from bnpipe.settings import Arm
-from bnpipe.tables import make_tables
+from bnpipe.figures.style import COLOURS, save, style
 from tests.conftest import make_record
 from tests.figures.checks import ALL_ARMS, LONG_NAME, check_figure
 

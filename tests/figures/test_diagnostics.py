@@ -10,11 +10,11 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bnpipe.csv_files import write_table
+from bnpipe.analysis.tables import runs_of
+from bnpipe.core.csv_files import write_table
+from bnpipe.core.settings import Arm
 from bnpipe.figures.diagnostics import LOOKS, draw_diagnostics, draw_states, make_states
-from bnpipe.figures.house import style
-from bnpipe.settings import Arm
-from bnpipe.tables import runs_of
+from bnpipe.figures.style import style
 from tests.conftest import make_record
 from tests.figures.checks import ALL_ARMS, LONG_NAME, check_figure
 

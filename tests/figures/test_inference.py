@@ -6,10 +6,10 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bnpipe.csv_files import read_table, write_table
-from bnpipe.figures.house import style
+from bnpipe.core.csv_files import read_table, write_table
+from bnpipe.experiments.inference import INFERENCE_COLUMNS
 from bnpipe.figures.inference import LOOKS, draw_inference, make_inference_figure
-from bnpipe.inference import INFERENCE_COLUMNS
+from bnpipe.figures.style import style
 from tests.figures.checks import LONG_NAME, check_figure
 
 ACCURACY = {"moving_biased": 0.5, "moving_unbiased": 0.52, "population": 0.6, "batch": 0.55, "single_class": 0.1}

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bnpipe.csv_files import write_table
-from bnpipe.figures.house import COLOURS, MARKERS, MINUS, TIMES, style
+from bnpipe.core.csv_files import write_table
+from bnpipe.experiments.initialization import INITIALIZATIONS
 from bnpipe.figures.initialization import (
     MU,
     SIGMA,
@@ -20,7 +20,7 @@ from bnpipe.figures.initialization import (
     make_activation_figures,
     make_growth,
 )
-from bnpipe.initialization import INITIALIZATIONS
+from bnpipe.figures.style import COLOURS, MARKERS, MINUS, TIMES, style
 from tests.figures.checks import ALL_ARMS, LONG_NAME, check_figure
 
 ARMS = ["vanilla", "batchnorm"]

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
-from bnpipe.csv_files import write_table
-from bnpipe.figures.house import style
+from bnpipe.core.csv_files import write_table
+from bnpipe.experiments.mechanics import STAGES, choose_units, follow, mechanics_table, summary_table
 from bnpipe.figures.mechanics import TITLES, draw_mechanics, make_mechanics_figure
-from bnpipe.mechanics import STAGES, choose_units, follow, mechanics_table, summary_table
+from bnpipe.figures.style import style
 from tests.conftest import make_settings
 from tests.figures.checks import check_figure
 

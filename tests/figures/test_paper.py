@@ -11,9 +11,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bnpipe.csv_files import write_table
-from bnpipe.figures.house import COLOURS, style
+from bnpipe.core.csv_files import write_table
 from bnpipe.figures.paper import draw_paper, make_paper_figure
+from bnpipe.figures.style import COLOURS, style
 from tests.figures.checks import check_figure
 
 ARMS = ["vanilla", "batchnorm"]

@@ -12,10 +12,10 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bnpipe.csv_files import write_table
-from bnpipe.figures.house import COLOURS, LINE_STYLES, MARKERS, style
+from bnpipe.core.csv_files import write_table
+from bnpipe.core.settings import Arm
 from bnpipe.figures.studies import draw_study, looks_of, make_study, with_labels
-from bnpipe.settings import Arm
+from bnpipe.figures.style import COLOURS, LINE_STYLES, MARKERS, style
 from tests.figures.checks import ALL_ARMS, check_figure
 
 ARMS = ["vanilla", "batchnorm"]

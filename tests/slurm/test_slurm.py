@@ -49,10 +49,10 @@ if os.path.exists("fails-once"):
 """
 NOTES_TRAININGS = """import time
 
-import bnpipe.runs
+import bnpipe.training.job
 
 
-def noted(*arguments, train=bnpipe.runs.train_stack):
+def noted(*arguments, train=bnpipe.training.job.train_stack):
     with open("trainings", "a", buffering=1) as notes:
         print("begin", snakemake.output.record, file=notes)
         time.sleep(10)  # for another job to come
@@ -61,7 +61,7 @@ def noted(*arguments, train=bnpipe.runs.train_stack):
     return curves
 
 
-bnpipe.runs.train_stack = noted
+bnpipe.training.job.train_stack = noted
 """
 
 
@@ -295,7 +295,7 @@ def test_killed_and_started_again_while_its_jobs_run_no_record_has_two_writers(
 def test_jobs_that_slurm_has_forgotten_are_not_waited_for_forever(
     prepared: Workplace, slurm: Cluster, undisturbed: Workplace
 ) -> None:
-    waiting = prepared.folder / "bnpipe/slurm.py"
+    waiting = prepared.folder / "bnpipe/grid/slurm.py"
     text = waiting.read_text(encoding="utf-8")
     limits = re.sub(r"(?m)^(LIMIT|PATIENCE|INTERVAL) = [^#]*", r"\1 = 3.0  ", text)
     waiting.write_text(limits, encoding="utf-8")

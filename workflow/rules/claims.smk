@@ -13,7 +13,7 @@ rule claims:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("claims"),
+        code=code_digest("analysis.claims"),
         tables=CLAIM_TABLES,
         conditions=condition_settings,
         smallest_effects=configuration.smallest_effects.model_dump(),

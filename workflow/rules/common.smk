@@ -4,7 +4,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from bnpipe.conditions import (
+from bnpipe.grid.stacks import (
     check_widths,
     describe,
     describe_shared,
@@ -15,11 +15,11 @@ from bnpipe.conditions import (
     study_stacks,
     training_settings,
 )
-from bnpipe.config import parse_configuration
+from bnpipe.grid.config import parse_configuration
 from bnpipe.data.sources import check_mirrors, check_sizes, resolve
-from bnpipe.errors import InputError
-from bnpipe.provenance import code_digest
-from bnpipe.settings import FIRST_SEED
+from bnpipe.core.errors import InputError
+from bnpipe.core.provenance import code_digest
+from bnpipe.core.settings import FIRST_SEED
 from snakemake.iocontainers import Wildcards
 
 try:

@@ -16,7 +16,7 @@ rule covariate_shift:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        code=code_digest("covariate_shift"),
+        code=code_digest("experiments.covariate_shift"),
         settings=pair_settings,
         seeds=EXAMINED_SEEDS,
     script:
@@ -60,7 +60,7 @@ rule scale_equivalence:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("scale_equivalence"),
+        code=code_digest("experiments.scale_equivalence"),
         settings=FIRST_SETTINGS,
         seeds=EXAMINED_SEEDS,
     script:
@@ -82,7 +82,7 @@ rule step_time:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("step_time"),
+        code=code_digest("experiments.step_time"),
         settings=[settings for arms in ONE_OF_EACH.values() for settings in arms.values()],
         seeds=EXAMINED_SEEDS,
     script:
@@ -103,7 +103,7 @@ rule generalization:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("generalization"),
+        code=code_digest("analysis.generalization"),
         swept=swept_in("regularization"),
     script:
         "../scripts/generalization.py"
@@ -125,7 +125,7 @@ rule paper:
         mem_mb=growing(2000),
         runtime=growing(120),
     params:
-        code=code_digest("paper"),
+        code=code_digest("experiments.paper"),
         settings=paper_settings,
         seeds=PAPER_SEEDS,
     script:
@@ -162,7 +162,7 @@ use rule claims as all_claims with:
     log:
         logs("all_claims.log"),
     params:
-        code=code_digest("claims"),
+        code=code_digest("analysis.claims"),
         tables=list(ALL_CLAIM_TABLES),
         conditions=condition_settings,
         smallest_effects=configuration.smallest_effects.model_dump(),
@@ -194,7 +194,7 @@ rule studies_report:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("report"),
+        code=code_digest("report.report"),
         lineage=lineage,
         configuration=shareable(configuration, source.name),
         experiments=[{"name": name, **EXPERIMENTS[name]} for name in EXPERIMENTS],

@@ -14,7 +14,7 @@ rule inference:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        code=code_digest("inference"),
+        code=code_digest("experiments.inference"),
         settings=FIRST_SETTINGS,
         seeds=EXAMINED_SEEDS,
     script:

@@ -11,7 +11,7 @@ rule activations:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("initialization"),
+        code=code_digest("experiments.initialization"),
         arms=["vanilla", "batchnorm"],
         seeds=EXAMINED_SEEDS,
         shown_seed=SHOWN_SEED,
@@ -64,7 +64,7 @@ rule initialization:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("initialization"),
+        code=code_digest("experiments.initialization"),
         settings=examined_settings(),
         seeds=EXAMINED_SEEDS,
     script:

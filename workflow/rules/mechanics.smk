@@ -13,7 +13,7 @@ rule mechanics:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("mechanics"),
+        code=code_digest("experiments.mechanics"),
         settings=FIRST_SETTINGS,
         seed=SHOWN_SEED,
     script:

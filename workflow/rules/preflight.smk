@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from bnpipe.errors import InputError
-from bnpipe.yaml_files import read_yaml
+from bnpipe.core.errors import InputError
+from bnpipe.core.yaml_files import read_yaml
 
 own_files = [] if workflow.modifier.skip_configfile else ["config.yaml", *workflow.overwrite_configfiles]
 try:

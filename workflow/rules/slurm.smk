@@ -7,7 +7,7 @@ from time import sleep
 
 from snakemake.logging import logger
 
-from bnpipe.slurm import NodeNames, wait_in_vain
+from bnpipe.grid.slurm import NodeNames, wait_in_vain
 
 GRACE = 300  # seconds for Snakemake to cancel its jobs and to end
 

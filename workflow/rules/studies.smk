@@ -14,7 +14,7 @@ rule study_tables:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("study_tables"),
+        code=code_digest("analysis.study_tables"),
         swept=swept,
     script:
         "../scripts/study_tables.py"

@@ -17,7 +17,7 @@ rule tables:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("tables"),
+        code=code_digest("analysis.tables"),
         conditions=CONDITIONS,
         arms=ARMS,
         seeds=configuration.seeds,

@@ -17,7 +17,7 @@ rule train:
         runtime=growing(120),
         gpu=int(configuration.device == "cuda"),
     params:
-        code=code_digest("runs"),
+        code=code_digest("training.job"),
         name="{condition}",
         settings=stack_settings,
         seeds=stack_seeds,
@@ -38,7 +38,7 @@ use rule train as train_study with:
         logs("studies/{study}/{stack}.benchmark.tsv")
     priority: 0
     params:
-        code=code_digest("runs"),
+        code=code_digest("training.job"),
         name="{study}",
         settings=study_settings,
         seeds=study_seeds,

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.initialization import make_activation_tables
-from bnpipe.progress import job
+from bnpipe.core.progress import job
+from bnpipe.experiments.initialization import make_activation_tables
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.claims import make_claims
-from bnpipe.progress import job
+from bnpipe.analysis.claims import make_claims
+from bnpipe.core.progress import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

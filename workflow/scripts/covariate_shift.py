@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.covariate_shift import make_covariate_shift
-from bnpipe.progress import job
+from bnpipe.core.progress import job
+from bnpipe.experiments.covariate_shift import make_covariate_shift
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

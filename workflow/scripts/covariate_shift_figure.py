@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bnpipe.core.progress import job
 from bnpipe.figures.covariate_shift import make_covariate_shift_figure
-from bnpipe.progress import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.generalization import make_generalization
-from bnpipe.progress import job
+from bnpipe.analysis.generalization import make_generalization
+from bnpipe.core.progress import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

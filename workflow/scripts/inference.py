@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.inference import make_inference
-from bnpipe.progress import job, training_progress
+from bnpipe.core.progress import job, training_progress
+from bnpipe.experiments.inference import make_inference
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

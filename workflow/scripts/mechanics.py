@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.mechanics import make_mechanics
-from bnpipe.progress import job
+from bnpipe.core.progress import job
+from bnpipe.experiments.mechanics import make_mechanics
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.paper import make_paper
-from bnpipe.progress import job, training_progress
+from bnpipe.core.progress import job, training_progress
+from bnpipe.experiments.paper import make_paper
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bnpipe.core.progress import job
 from bnpipe.figures.paper import make_paper_figure
-from bnpipe.progress import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.manifest import make_provenance
-from bnpipe.progress import job
+from bnpipe.core.progress import job
+from bnpipe.report.manifest import make_provenance
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.progress import job
-from bnpipe.report import Pages, make_report
+from bnpipe.core.progress import job
+from bnpipe.report.report import Pages, make_report
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.progress import job
-from bnpipe.scale_equivalence import make_scale_equivalence
+from bnpipe.core.progress import job
+from bnpipe.experiments.scale_equivalence import make_scale_equivalence
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.progress import job
-from bnpipe.step_time import make_step_time
+from bnpipe.core.progress import job
+from bnpipe.experiments.step_time import make_step_time
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.progress import job
-from bnpipe.study_tables import make_study_tables
+from bnpipe.analysis.study_tables import make_study_tables
+from bnpipe.core.progress import job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnpipe.progress import job, training_progress
-from bnpipe.runs import train_and_record
-from bnpipe.settings import CHECKPOINT_SECONDS
+from bnpipe.core.progress import job, training_progress
+from bnpipe.core.settings import CHECKPOINT_SECONDS
+from bnpipe.training.job import train_and_record
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -1,0 +1,258 @@
+"""Tidy tables from run records: one observation a row, rows sorted, columns in a fixed order.
+
+accuracy    one row an evaluation of a run
+layers      one row a layer at an evaluation of a run
+runs        one row a run
+summary     one row a condition and arm: the final accuracies of its runs in short
+comparison  one row a pair: a run and the baseline's run with the same condition and seed
+origins     one row a run record: the data, code, device and versions that made it
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bnpipe.analysis.autopsy import autopsies
+from bnpipe.analysis.stats import estimate_mean
+from bnpipe.core.csv_files import RUN_KEYS, write_table
+from bnpipe.core.errors import InputError
+from bnpipe.core.records import TRAINING_SET, Record, read_record
+
+THRESHOLD = 0.9  # validation accuracy that `steps_to_90` waits for
+LOSS_WINDOW = 60  # last mini-batches whose training loss is averaged
+
+PROBE_ACCURACIES = ["moving_accuracy", "population_accuracy"]
+ACCURACY_COLUMNS = [*RUN_KEYS, "step", "accuracy", "loss", *PROBE_ACCURACIES, *TRAINING_SET]
+LAYER_COLUMNS = [
+    *RUN_KEYS,
+    *("step", "layer", "z_rms", "saturated", "dead", "delta_rms", "weight_norm", "update_ratio", "effective_rate"),
+    *("gamma_mean", "gamma_std", "beta_mean", "beta_std"),
+]
+RUN_COLUMNS = [
+    *RUN_KEYS,
+    *("final_accuracy", "best_accuracy", "test_accuracy", "area_under_curve", "steps_to_90"),
+    *("first_nonfinite_step", "final_training_loss", "state", "first_bad_step", "first_bad_layer", "first_bad_place"),
+    "record",
+]
+SUMMARY_COLUMNS = [
+    *("condition", "arm", "n", "diverged", "mean", "standard_deviation", "low", "high"),
+    *("test_mean", "test_standard_deviation", "test_low", "test_high"),
+]
+COMPARISON_COLUMNS = [
+    *RUN_KEYS,
+    *("baseline", "final_accuracy", "baseline_final_accuracy", "difference", "diverged"),
+    *("n", "n_diverged", "mean_difference", "low", "high"),
+]
+ORIGIN_COLUMNS = ["record", "dataset", "dataset_sha256", "code_sha256", "device", "python", "numpy", "torch"]
+
+
+def evaluations_of(record: Record) -> pd.DataFrame:
+    """Return every evaluation of the runs of a record; columns ACCURACY_COLUMNS, empty ones where not measured.
+
+    `accuracy` and `loss` are of all validation images, `moving_accuracy` and `population_accuracy` of few (see
+    `bnpipe.training.diagnostics.diagnose`), `training_set_...` of training images.
+    """
+    curves = record.curves
+    runs, evaluations = curves.accuracy.shape
+    measured: dict[str, NDArray[Any] | None] = {"accuracy": curves.accuracy, "loss": curves.loss}
+    measured |= {name: curves.diagnostics.get(name) for name in PROBE_ACCURACIES}
+    measured |= {name: getattr(curves, name) for name in TRAINING_SET}
+    return pd.DataFrame(
+        {
+            "condition": record.condition,
+            "arm": record.arm,
+            "seed": curves.seeds.repeat(evaluations),
+            "step": np.tile(curves.steps, runs),
+            **{name: np.nan if values is None else values.reshape(-1) for name, values in measured.items()},
+        }
+    )
+
+
+def layers_of(record: Record) -> pd.DataFrame:
+    """Return what was seen in every layer of the runs of a record; columns LAYER_COLUMNS, layers counted from 1.
+
+    The quantities are those of `bnpipe.training.diagnostics.diagnose`. Without diagnostics there is no row.
+    """
+    curves = record.curves
+    if not curves.diagnostics:
+        return pd.DataFrame(columns=LAYER_COLUMNS)
+    layers = curves.diagnostics["z_rms"].shape[2]
+    seed, step, layer = np.meshgrid(curves.seeds, curves.steps, np.arange(1, layers + 1), indexing="ij")
+    keys = {"condition": record.condition, "arm": record.arm, "seed": seed.ravel()}
+    places = {"step": step.ravel(), "layer": layer.ravel()}
+    seen = {name: values.ravel() for name, values in curves.diagnostics.items() if name in LAYER_COLUMNS}
+    return pd.DataFrame({**keys, **places, **seen})[LAYER_COLUMNS]
+
+
+def runs_of(record: Record, name: str) -> pd.DataFrame:
+    """Describe the runs of a record, one a row; columns RUN_COLUMNS. name: of the record's file.
+
+    `final_accuracy` and `best_accuracy` are validation accuracies, `test_accuracy` is taken after the last step.
+    `area_under_curve` is the mean of the validation curve over steps (trapezoids). `steps_to_90` is the first
+    evaluated step with an accuracy of 0.9, empty where there is none; `first_nonfinite_step` the first whose
+    training loss is not finite, empty where all are. `final_training_loss` is the mean of the last 60 mini-batches.
+    `state` to `first_bad_place` are the findings of `bnpipe.analysis.autopsy.autopsies`.
+    """
+    curves = record.curves
+    reached = curves.accuracy >= THRESHOLD
+    nonfinite = curves.first_nonfinite_step
+    findings = autopsies(curves)
+    return pd.DataFrame(
+        {
+            "condition": record.condition,
+            "arm": record.arm,
+            "seed": curves.seeds,
+            "final_accuracy": curves.accuracy[:, -1],
+            "best_accuracy": curves.accuracy.max(axis=1),
+            "test_accuracy": curves.test_accuracy,
+            "area_under_curve": _mean_over_steps(curves.accuracy, curves.steps),
+            "steps_to_90": _whole_numbers(curves.steps[reached.argmax(axis=1)], known=np.asarray(reached.any(axis=1))),
+            "first_nonfinite_step": _whole_numbers(nonfinite, known=nonfinite >= 0),
+            "final_training_loss": curves.training_loss[:, -LOSS_WINDOW:].mean(axis=1, dtype=np.float64),
+            "state": [finding.state for finding in findings],
+            "first_bad_step": pd.array([finding.step for finding in findings], dtype="Int64"),
+            "first_bad_layer": pd.array([finding.layer for finding in findings], dtype="Int64"),
+            "first_bad_place": [finding.place for finding in findings],
+            "record": name,
+        }
+    )
+
+
+def origin_of(record: Record, name: str) -> pd.DataFrame:
+    """Say in one row where a record comes from; columns ORIGIN_COLUMNS. name: of the record's file."""
+    origin = asdict(record.origin)
+    return pd.DataFrame([{"record": name, **origin, **origin["versions"]}])[ORIGIN_COLUMNS]
+
+
+def accuracy_table(evaluations: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the evaluations of all records together, sorted by run and step; columns ACCURACY_COLUMNS."""
+    return pd.concat(evaluations).sort_values([*RUN_KEYS, "step"])
+
+
+def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Sum up each condition and arm; columns SUMMARY_COLUMNS.
+
+    `mean` to `high` (the 95% interval of the mean) are of the final validation accuracy, `test_...` of the test
+    accuracy; all are taken over the runs that stayed finite, or over the diverged ones where none did.
+    """
+    rows = []
+    for (condition, arm), group in runs.groupby(["condition", "arm"]):
+        diverged = group["first_nonfinite_step"].notna()
+        kept = group[alike(diverged)]
+        statistics = (*estimate_mean(kept["final_accuracy"]), *estimate_mean(kept["test_accuracy"]))
+        rows.append((condition, arm, len(group), diverged.sum(), *statistics))
+    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
+
+
+def comparison_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Pair each run with the baseline's run of the same condition and seed; columns COMPARISON_COLUMNS.
+
+    `difference` is the final accuracy minus the baseline's; `diverged` says that either run did. `n`, `n_diverged`,
+    `mean_difference` and its 95% interval, `low` to `high`, belong to all pairs of the condition and arm and stand
+    in each of their rows; the mean is taken over the pairs that stayed finite, or over the diverged ones where
+    none did.
+    """
+    runs = runs[[*RUN_KEYS, "final_accuracy"]].assign(diverged=runs["first_nonfinite_step"].notna())
+    pairs = runs[runs["arm"] != baseline].merge(
+        runs[runs["arm"] == baseline].drop(columns="arm"),
+        on=["condition", "seed"],
+        suffixes=("", "_of_baseline"),
+    )
+    pairs["baseline"] = baseline
+    pairs["baseline_final_accuracy"] = pairs["final_accuracy_of_baseline"]
+    pairs["difference"] = pairs["final_accuracy"] - pairs["baseline_final_accuracy"]
+    pairs["diverged"] |= pairs["diverged_of_baseline"]
+    means = []
+    for (condition, arm), group in pairs.groupby(["condition", "arm"]):
+        mean, _, low, high = estimate_mean(group["difference"][alike(group["diverged"])])
+        means.append((condition, arm, len(group), group["diverged"].sum(), mean, low, high))
+    columns = ["condition", "arm", "n", "n_diverged", "mean_difference", "low", "high"]
+    pairs = pairs.merge(pd.DataFrame(means, columns=columns), on=["condition", "arm"])
+    return pairs[COMPARISON_COLUMNS].sort_values(RUN_KEYS)
+
+
+def with_divergence(accuracy: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Add to the rows of `accuracy` a column that says whether the run diverged, as `runs` has it."""
+    diverged = runs[RUN_KEYS].assign(diverged=runs["first_nonfinite_step"].notna())
+    return accuracy.merge(diverged, on=RUN_KEYS)
+
+
+def make_tables(
+    records: Sequence[Path],
+    conditions: Sequence[str],
+    arms: Sequence[str],
+    seeds: Sequence[int],
+    relative_to: Path,
+    folder: Path,
+) -> None:
+    """Write accuracy.csv, layers.csv, runs.csv, summary.csv, comparison.csv and origins.csv into ``folder``.
+
+    The records must hold every run of the grid conditions x arms x seeds once, all trained on the same data; the
+    first arm is the baseline of the comparison. Raises InputError, naming the runs or records, where they do not.
+    """
+    evaluations, layers, runs, origins = [], [], [], []
+    for path in records:
+        record, name = read_record(path), path.relative_to(relative_to).as_posix()
+        evaluations.append(evaluations_of(record))
+        layers.append(layers_of(record))
+        runs.append(runs_of(record, name))
+        origins.append(origin_of(record, name))
+    all_runs = pd.concat(runs).sort_values(RUN_KEYS)
+    check_complete(all_runs, product(conditions, arms, seeds))
+    all_origins = pd.concat(origins).sort_values("record")
+    check_one_dataset(all_origins)
+    write_table(accuracy_table(evaluations), folder / "accuracy.csv")
+    write_table(pd.concat(layers).sort_values([*RUN_KEYS, "step", "layer"]), folder / "layers.csv")
+    write_table(all_runs, folder / "runs.csv")
+    write_table(all_origins, folder / "origins.csv")
+    write_table(summary_table(all_runs), folder / "summary.csv")
+    write_table(comparison_table(all_runs, baseline=arms[0]), folder / "comparison.csv")
+
+
+def check_complete(runs: pd.DataFrame, expected: Iterable[tuple[str, str, int]]) -> None:
+    """Raise InputError, naming up to ten of them, where runs are missing, stand twice or were not asked for."""
+    found = Counter(runs[RUN_KEYS].itertuples(index=False, name=None))
+    wanted = set(expected)
+    faults = {
+        "missing": sorted(wanted - found.keys()),
+        "not asked for": sorted(found.keys() - wanted),
+        "twice": sorted(run for run, times in found.items() if times > 1),
+    }
+    for fault, named in faults.items():
+        if named:
+            names = ", ".join(f"{condition}/{arm} seed {seed}" for condition, arm, seed in named[:10])
+            more = f" and {len(named) - 10} more" if len(named) > 10 else ""
+            raise InputError(f"tables: runs {fault}: {names}{more}; run the workflow again")
+
+
+def check_one_dataset(origins: pd.DataFrame) -> None:
+    """Raise InputError, naming a record of each, where records were trained on different data."""
+    first_of_each = origins.drop_duplicates("dataset_sha256")
+    if len(first_of_each) > 1:
+        raise InputError(
+            f"tables: runs on different data: {', '.join(first_of_each['record'])}; delete the records of one of "
+            "them and run the workflow again"
+        )
+
+
+def alike(diverged: pd.Series) -> pd.Series:
+    """Choose the rows to average: diverged and finite ones never together, finite ones where there are any."""
+    return diverged if diverged.all() else ~diverged
+
+
+def _mean_over_steps(values: NDArray[np.float64], steps: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean over steps of curves (runs, evaluations), linear between evaluations; (runs,)."""
+    if len(steps) == 1:
+        return values[:, 0]
+    return np.asarray(np.trapezoid(values, steps, axis=1) / (steps[-1] - steps[0]))
+
+
+def _whole_numbers(values: NDArray[np.int64], known: NDArray[np.bool_]) -> pd.Series:
+    return pd.Series(values, dtype="Int64").where(pd.Series(known))

@@ -1,0 +1,24 @@
+"""Tables as CSV files, and what they share."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from bnpipe.core.errors import InputError
+from bnpipe.core.files import written_whole
+
+RUN_KEYS = ["condition", "arm", "seed"]  # columns that name a run
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV; floats with 9 digits, which single precision survives unchanged; unknown is empty."""
+    with written_whole(path) as partial:
+        table.to_csv(partial, index=False, float_format="%.9g", lineterminator="\n")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read one of the tables back. Raises InputError, naming the file, where it cannot be read."""
+    try:
+        return pd.read_csv(path, dtype={"condition": str, "arm": str, "baseline": str, "claim": str})
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a table ({error}); delete it, the workflow makes it again") from error

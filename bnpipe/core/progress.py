@@ -1,0 +1,112 @@
+"""What a person sees of a job: a bar on the terminal, lines in the log, and errors of one line."""
+
+import logging
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, Self
+
+from tqdm import tqdm
+
+from bnpipe.core.errors import InputError
+from bnpipe.core.files import explaining
+
+FINISHED = "finished"  # the last line of a job that has made its outputs
+_EVALUATION = re.compile(
+    r"^(?P<time>\d{4}-\S+ \S+) INFO .*: step (?P<step>\d+) of \d+, "
+    r"accuracy (?P<lowest>\S+) to (?P<highest>\S+), (?P<rate>\S+) steps/s",
+    re.MULTILINE,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a line of a training job's log says."""
+
+    time: float  # seconds since the epoch
+    step: int
+    lowest: float  # accuracy of its runs
+    highest: float
+    rate: float  # steps per second since the job began
+
+    @classmethod
+    def read_all(cls, text: str) -> list[Self]:
+        """Return the evaluations of a log, or of a part of it that begins anywhere."""
+        return [cls._read(line) for line in _EVALUATION.finditer(text)]
+
+    @classmethod
+    def _read(cls, line: re.Match[str]) -> Self:
+        time = datetime.fromisoformat(line["time"]).timestamp()
+        return cls(time, int(line["step"]), *(float(line[key]) for key in ("lowest", "highest", "rate")))
+
+
+@contextmanager
+def job(log_file: Path) -> Iterator[None]:
+    """Send log lines to a file, warnings and errors to the terminal too; end on bad input with one line each.
+
+    The last line of the log says how the job ended, unless it was killed. A job that outlived the command that started
+    it may still write the same log: lines are appended, so that none of either is lost.
+    """
+    to_terminal = logging.StreamHandler()
+    to_terminal.setLevel(logging.WARNING)
+    to_terminal.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[to_terminal], force=True)
+    logging.raiseExceptions = False  # a line that finds no room on the disk is lost, without a traceback
+    try:
+        logging.getLogger().addHandler(_to_file(log_file))
+        yield
+    except InputError as error:
+        log.error("%s", error.for_terminal())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        log.error("ended by Ctrl-C")
+        sys.exit(128 + signal.SIGINT)
+    except SystemExit as stop:
+        log.error("stopped (exit status %s)", stop.code)
+        raise
+    except BaseException as error:
+        log.error("ended by %r", error)
+        raise
+    log.info(FINISHED)
+
+
+def _to_file(log_file: Path) -> logging.Handler:
+    """Open a job's log, empty."""
+    with explaining(log_file):
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        log_file.write_bytes(b"")
+        to_file = logging.FileHandler(log_file, mode="a", encoding="utf-8")
+    to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    return to_file
+
+
+@contextmanager
+def training_progress(label: str, steps: int) -> Iterator[Callable[[int, Any], None]]:
+    """Yield a function to call after each evaluation: it moves a bar and writes a line to the log.
+
+    The function takes the step and the accuracies (runs,), as a tensor or an array. The bar shows steps done,
+    steps per second of this job and the remaining time; it stays away where nobody watches.
+    """
+    started, done_before = monotonic(), None
+    with tqdm(desc=label, total=steps, unit="step", disable=None, leave=False, dynamic_ncols=True) as bar:
+
+        def on_evaluation(step: int, accuracy: Any) -> None:
+            nonlocal done_before
+            if done_before is None:  # 0, but for a job that goes on from a checkpoint
+                done_before = bar.initial = bar.n = step
+            bar.update(step + 1 - bar.n)
+            rate = (step + 1 - done_before) / (monotonic() - started)
+            log.info(
+                "%s: step %d of %d, accuracy %.4f to %.4f, %.1f steps/s, %.0f s left",
+                *(label, step, steps, accuracy.min(), accuracy.max(), rate, (steps - step - 1) / rate),
+            )
+
+        yield on_evaluation

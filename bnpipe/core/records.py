@@ -1,0 +1,119 @@
+"""Run records: what a stack of runs left behind, in one file that says what it is."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from bnpipe.core.errors import InputError
+from bnpipe.core.files import write_bytes_whole
+from bnpipe.core.settings import Arm, TrainingSettings
+
+TRAINING_SET = ("training_set_accuracy", "training_set_loss")
+_HEADER = "bnpipe_record"
+_DIAGNOSTIC = "diagnostics."  # begins the names of diagnostics in the file
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What was measured on a stack of runs."""
+
+    seeds: NDArray[np.int64]  # (runs,)
+    steps: NDArray[np.int64]  # (evaluations,): the steps after whose update the networks were evaluated
+    accuracy: NDArray[np.float64]  # (runs, evaluations), validation images, inference mode
+    loss: NDArray[np.float64]  # (runs, evaluations), mean cross-entropy of the same
+    training_loss: NDArray[np.float32]  # (runs, steps), of each mini-batch before its update, training mode
+    test_accuracy: NDArray[np.float64]  # (runs,), after the last step, inference mode
+    test_loss: NDArray[np.float64]  # (runs,)
+    finite_weights: NDArray[np.uint8]  # (runs,), 1 where all parameters are finite after the last step
+    training_set_accuracy: NDArray[np.float64] | None = None  # as `accuracy`, of training images; None: not taken
+    training_set_loss: NDArray[np.float64] | None = None
+    # By name, (runs, evaluations) or (runs, evaluations, layers): see `bnpipe.training.diagnostics.diagnose`.
+    diagnostics: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    failure: NDArray[np.int64] | None = None  # (runs, 3): see `bnpipe.training.failures.locate_failures`
+
+    @property
+    def first_nonfinite_step(self) -> NDArray[np.int64]:
+        """First step whose training loss is not finite, (runs,); -1 where every one is.
+
+        A run whose last update made the parameters non-finite has the last step here.
+        """
+        bad = ~np.isfinite(self.training_loss)
+        bad[:, -1] |= self.finite_weights == 0
+        return np.where(bad.any(axis=1), bad.argmax(axis=1), -1)
+
+
+def join(parts: Sequence[Curves]) -> Curves:
+    """Put the runs of several stacks that were evaluated at the same steps into one."""
+    arrays = [_to_arrays(part) for part in parts]
+    joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
+    return _from_arrays({**joined, "steps": parts[0].steps})
+
+
+def _to_arrays(curves: Curves) -> dict[str, NDArray[Any]]:
+    """Return what was measured, by name; what was not is left out."""
+    values = {own.name: getattr(curves, own.name) for own in fields(Curves)}
+    diagnostics = {_DIAGNOSTIC + name: array for name, array in values.pop("diagnostics").items()}
+    return {name: np.ascontiguousarray(array) for name, array in (values | diagnostics).items() if array is not None}
+
+
+def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Curves:
+    diagnostics = {name.removeprefix(_DIAGNOSTIC): arrays[name] for name in arrays if name.startswith(_DIAGNOSTIC)}
+    return Curves(
+        **{name: arrays[name] for name in arrays if not name.startswith(_DIAGNOSTIC)}, diagnostics=diagnostics
+    )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a record comes from."""
+
+    dataset: str
+    dataset_sha256: str  # of the packed images and labels
+    code_sha256: str  # of the package's files that training is built on
+    device: str
+    versions: dict[str, str]  # of Python and the libraries whose arithmetic was used
+
+
+@dataclass(frozen=True)
+class Record:
+    """A stack of runs: what it was, where it comes from, what was measured."""
+
+    condition: str
+    settings: tuple[TrainingSettings, ...]  # of each run; they differ as far as runs of one stack may
+    origin: Origin
+    curves: Curves
+
+    @property
+    def arm(self) -> Arm:
+        """The arm, which all runs share."""
+        return self.settings[0].arm
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write a record as a safetensors file: the curves as arrays, all else as JSON in its header."""
+    settings = [asdict(run) for run in record.settings]
+    about = {"condition": record.condition, "settings": settings, "origin": asdict(record.origin)}
+    write_bytes_whole(path, save(_to_arrays(record.curves), {_HEADER: json.dumps(about, sort_keys=True)}))
+
+
+def read_record(path: Path) -> Record:
+    """Read a record. Raises InputError, naming the file, where it is missing, damaged or of another version."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about: dict[str, Any] = json.loads(file.metadata()[_HEADER])
+            curves = _from_arrays({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no mapping
+        return Record(
+            condition=about["condition"],
+            settings=tuple(TrainingSettings.from_plain(run) for run in about["settings"]),
+            origin=Origin(**about["origin"]),
+            curves=curves,
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a run record ({error}); delete it, the workflow makes it again") from error

@@ -1,0 +1,158 @@
+"""Batch normalization step by step: what one mini-batch becomes in a few units of a network's first hidden layer.
+
+Two tables.
+
+mechanics          one row a unit and image of the mini-batch; the stages of the transform from left to right
+mechanics_summary  one row a unit and stage: its formula, gamma and beta, mean and spread over the mini-batch
+
+The product z = hW, pixels times weights, is the network's own, in single precision, before the first update. From there
+on it goes through `bnpipe.networks.norms.BatchNorm` in double precision: what should be zero is zero to 1e-15, and the
+identity the identity.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bnpipe.core.csv_files import write_table
+from bnpipe.core.settings import TrainingSettings
+from bnpipe.data.packed import Images, open_dataset
+from bnpipe.networks.kernels import one_thread, product
+from bnpipe.networks.norms import BatchNorm
+from bnpipe.networks.seeds import BatchOrder, initial_weights
+
+EXAMPLE_GAMMA, EXAMPLE_BETA = 0.5, 1.0  # visibly neither their start, 1 and 0, nor the identity's
+
+STAGES = ["before", "centred", "scaled", "gamma_beta", "identity"]
+MECHANICS_COLUMNS = ["unit", "image", *STAGES]
+SUMMARY_COLUMNS = [
+    *("unit", "chosen_for", "stage", "formula", "gamma", "beta"),
+    *("mean", "variance", "standard_deviation"),
+]
+
+
+class Stage(NamedTuple):
+    """What the mini-batch is after a step of the transform, and how it got there."""
+
+    name: str
+    formula: str
+    batch: Tensor  # (batch, units)
+    gamma: Tensor | None = None  # (units,), from where the transform has one
+    beta: Tensor | None = None
+
+
+def make_mechanics(settings: Mapping[str, Any], seed: int, packed: Path, mechanics: Path, summary: Path) -> None:
+    """Follow the first mini-batch of a seed through the transform and write both tables.
+
+    settings: the fields of TrainingSettings. packed: the packed data set. mechanics, summary: the tables' files.
+    Raises InputError where the packed file cannot be used.
+    """
+    chosen = TrainingSettings.from_plain(settings)
+    z, images = first_product(chosen, seed, open_dataset(packed).train)
+    units = choose_units(z)
+    stages = follow(z[:, list(units)], chosen)
+    write_table(mechanics_table(stages, list(units), images), mechanics)
+    write_table(summary_table(stages, units), summary)
+
+
+def first_product(settings: TrainingSettings, seed: int, images: Images) -> tuple[Tensor, NDArray[np.int32]]:
+    """Multiply a seed's first mini-batch by its first weights, under the tutorial's contract.
+
+    Whatever else the settings say, the mini-batch is of all training images, in grey, in single precision.
+    Returns z (batch, features), to the bit as the network computes it, in float64, and the indices of the images among
+    the training images, (batch,).
+    """
+    stream = np.random.RandomState(seed)
+    first_weight, *_ = initial_weights(stream, settings.layer_sizes, settings.init_std)
+    indices = BatchOrder([stream], len(images), settings.batch_size).next_batches(1)[0]  # (batch, 1)
+    pixels, _ = images.batch(torch.from_numpy(indices))
+    with one_thread():
+        z = product(pixels, torch.from_numpy(first_weight).unsqueeze(0))
+    return z[:, 0].double(), indices[:, 0]
+
+
+def choose_units(z: Tensor) -> dict[int, str]:
+    """Choose four units of z (batch, features) that differ most, each with what it was chosen for.
+
+    In turn the smallest and the largest mean, the smallest and the largest standard deviation over the mini-batch,
+    each among the units not chosen yet.
+    """
+    deviation, mean = torch.std_mean(z, dim=0, correction=0)
+    orders = {
+        "smallest mean": mean,
+        "largest mean": -mean,
+        "smallest standard deviation": deviation,
+        "largest standard deviation": -deviation,
+    }
+    units: dict[int, str] = {}
+    for reason, order in orders.items():
+        left = [unit for unit in order.argsort(stable=True).tolist() if unit not in units]
+        if left:
+            units[left[0]] = reason
+    return units
+
+
+def follow(z: Tensor, settings: TrainingSettings) -> list[Stage]:
+    """Take z (batch, units) through the stages of the transform, in the order of STAGES.
+
+    The layer itself computes mean, variance, x_hat and y. With gamma = sqrt(variance + epsilon) and beta = mean it
+    gives back what it was given (Ioffe & Szegedy 2015, section 3).
+    """
+    # A moving average that takes the newest batch whole is that batch's own mean and variance.
+    whole = replace(settings, batch_size=len(z), moving_average_weight=1.0, moving_variance="biased")
+    norm = BatchNorm(z.new_empty(1, 1, z.shape[1]), whole)
+    ones = torch.ones_like(norm.gamma)
+
+    def stage(name: str, formula: str, gamma: Tensor, beta: Tensor) -> Stage:
+        norm.gamma.copy_(gamma)
+        norm.beta.copy_(beta)
+        return Stage(name, formula, norm.forward(z.unsqueeze(1).clone())[:, 0], gamma, beta)
+
+    std = f"sqrt(variance + {settings.epsilon:g})"
+    scaled = stage("scaled", f"x_hat = (z - mean) / {std}", ones, 0 * ones)
+    mean, variance = norm.moving_mean.clone(), norm.moving_variance
+    example = f"y = {EXAMPLE_GAMMA:g} * x_hat + {EXAMPLE_BETA:g}"
+    return [
+        Stage("before", "z = hW", z),
+        Stage("centred", "z - mean", z - mean),
+        scaled,
+        stage("gamma_beta", example, EXAMPLE_GAMMA * ones, EXAMPLE_BETA * ones),
+        stage("identity", f"y = {std} * x_hat + mean", torch.sqrt(variance + settings.epsilon), mean),
+    ]
+
+
+def mechanics_table(stages: Sequence[Stage], units: Sequence[int], images: NDArray[np.int32]) -> pd.DataFrame:
+    """Put the values of all stages side by side; columns MECHANICS_COLUMNS.
+
+    units: their numbers in the layer, from 0. images: (batch,), indices among the training images; rows keep their
+    order.
+    """
+    columns = {stage.name: stage.batch.T.flatten().numpy() for stage in stages}
+    return pd.DataFrame(
+        {"unit": np.repeat(units, len(images)), "image": np.tile(images, len(units)), **columns},
+        columns=MECHANICS_COLUMNS,
+    )
+
+
+def summary_table(stages: Sequence[Stage], units: Mapping[int, str]) -> pd.DataFrame:
+    """Sum up every unit at every stage; columns SUMMARY_COLUMNS.
+
+    units: what each was chosen for. `mean` and `variance` in a formula are those of the unit's stage `before`.
+    `variance` has the divisor m, the images of the mini-batch. After scaling it falls short of 1 by epsilon /
+    (variance + epsilon); a mean of 0 is 0 to rounding.
+    """
+    rows = []
+    for place, (unit, reason) in enumerate(units.items()):
+        for stage in stages:
+            gamma, beta = (None if own is None else own[place].item() for own in (stage.gamma, stage.beta))
+            variance, mean = torch.var_mean(stage.batch[:, place], correction=0)
+            spread = (mean.item(), variance.item(), variance.sqrt().item())
+            rows.append((unit, reason, stage.name, stage.formula, gamma, beta, *spread))
+    return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)

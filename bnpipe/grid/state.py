@@ -1,0 +1,121 @@
+"""How far the training jobs of a grid are, as their records and logs say: no job is asked, wherever it runs."""
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bnpipe.core.progress import FINISHED, Evaluation
+from bnpipe.grid.config import Configuration
+from bnpipe.grid.stacks import stacks, study_stacks
+
+State = Literal["done", "running", "silent", "failed", "waiting"]
+
+TAIL = 4096  # bytes of a log that are read: some 35 evaluations
+PATIENCE = 120.0  # seconds without a line after which a job may be dead: loading and looking into failures take less
+INTERVALS = 10  # between a job's evaluations that may pass too, where these are far apart
+
+_ERROR = re.compile(r"^\S+ \S+ ERROR (.*)$", re.MULTILINE)
+_FINISHED = re.compile(rf"^\S+ \S+ INFO {FINISHED}$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A planned training job, and where it leaves what can be seen of it."""
+
+    group: str  # its condition or study
+    arm: str
+    runs: int
+    steps: int  # of each run
+    record: Path
+    log: Path
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What can be seen of a job."""
+
+    state: State
+    since: float = 0.0  # seconds since the epoch: when its log last grew
+    latest: Evaluation | None = None
+    rate: float | None = None  # steps per second, over its latest evaluations
+    error: str = ""  # first line of what ended it
+
+
+def planned_jobs(configuration: Configuration, dataset: str) -> Iterator[Job]:
+    """Go through the training jobs that a configuration plans, in its order.
+
+    dataset: the name in paths. Studies come along where the default target makes them or one of their jobs has begun.
+    """
+    results, logs = Path("results", dataset), Path("logs", dataset)
+    for stack in stacks(configuration):
+        steps, place = configuration.conditions[stack.condition].steps, f"{stack.condition}/{stack.arm}"
+        record = results / f"runs/{place}/seeds-{stack.chunk}.safetensors"
+        log = logs / f"train/{place}/seeds-{stack.chunk}.log"
+        yield Job(stack.condition, stack.arm, len(stack.seeds), steps, record, log)
+    for name, study in configuration.studies.items():
+        jobs = list(_study_jobs(configuration, name, results / f"studies/{name}/runs", logs / f"studies/{name}"))
+        if study.default or any(job.log.exists() for job in jobs):
+            yield from jobs
+
+
+def _study_jobs(configuration: Configuration, name: str, records: Path, logs: Path) -> Iterator[Job]:
+    for stack in study_stacks(configuration, name):
+        record, log = records / f"{stack.name}.safetensors", logs / f"{stack.name}.log"
+        yield Job(f"study {name}", stack.arm, len(stack.seeds), stack.settings.steps, record, log)
+
+
+def look(jobs: Iterable[Job], before: dict[Job, Sight]) -> dict[Job, Sight]:
+    """Look at every job; before: what was seen last, so that the logs of done jobs are read once."""
+    return {job: _look_at(job, before.get(job)) for job in jobs}
+
+
+def _look_at(job: Job, before: Sight | None) -> Sight:
+    done = job.record.exists()
+    if done and before and before.state == "done":
+        return before
+    try:
+        with job.log.open("rb") as file:
+            status = os.fstat(file.fileno())
+            file.seek(max(0, status.st_size - TAIL))
+            tail = file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return Sight("done" if done else "waiting")
+    return judge(done, tail, status.st_mtime, time.time())
+
+
+def judge(done: bool, tail: str, since: float, now: float) -> Sight:
+    """Say what a job does, given whether its record exists, the end of its log, and when that was written.
+
+    since, now: seconds since the epoch.
+    """
+    evaluations = Evaluation.read_all(tail)
+    latest, rate = (evaluations[-1], recent_rate(evaluations)) if evaluations else (None, None)
+    error = _ERROR.search(tail)
+    if done:
+        return Sight("done", since, latest, rate)
+    if error:
+        return Sight("failed", since, latest, rate, error[1])
+    if _FINISHED.search(tail):  # the record was deleted since, and is to be made again
+        return Sight("waiting")
+    return Sight("silent" if now - since > _patience(evaluations) else "running", since, latest, rate)
+
+
+def recent_rate(evaluations: list[Evaluation]) -> float:
+    """Return the steps per second between the first and the last of some evaluations of a job.
+
+    The rate since the job began, which a log states, is that of its start at first, and wrong for a job that resumed.
+    It is returned where there is no other: after a single evaluation.
+    """
+    first, last = evaluations[0], evaluations[-1]
+    steps, seconds = last.step - first.step, last.time - first.time
+    return steps / seconds if steps > 0 and seconds > 0 else last.rate
+
+
+def _patience(evaluations: list[Evaluation]) -> float:
+    if len(evaluations) < 2:
+        return PATIENCE
+    return PATIENCE + INTERVALS * (evaluations[-1].time - evaluations[-2].time)

@@ -1,0 +1,1 @@
+"""The networks: products, normalizations, nonlinearities, and what a seed draws."""

@@ -1,0 +1,88 @@
+"""The random contract: which weights and which mini-batches belong to a seed.
+
+Seed s owns one NumPy legacy stream, ``numpy.random.RandomState(s)``. It gives the weight matrices first, then
+every shuffle of the training images. Both arms of a pair replay the same stream, so they start from the same
+weights and see the same batches. The order of the draws is fixed: changing it changes every curve.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnpipe.core.errors import InputError
+from bnpipe.core.settings import InitScheme
+
+
+def initial_weights(
+    stream: np.random.RandomState, layer_sizes: Sequence[int], init_std: float | InitScheme
+) -> list[NDArray[np.float32]]:
+    """Draw the weight matrices, first layer first; each has shape (fan_in, fan_out)."""
+    return [
+        stream.normal(size=(fan_in, fan_out), scale=standard_deviation(init_std, fan_in)).astype(np.float32)
+        for fan_in, fan_out in pairwise(layer_sizes)
+    ]
+
+
+def standard_deviation(init_std: float | InitScheme, fan_in: int) -> float:
+    """Return the standard deviation of a layer's first weights: a number, 1 / sqrt(fan_in) or sqrt(2 / fan_in).
+
+    The tutorial calls the second Xavier's (Glorot & Bengio 2010 average fan_in and fan_out); the third is He's
+    (He et al. 2015).
+    """
+    variances = {"xavier": 1 / fan_in, "he": 2 / fan_in}
+    return math.sqrt(variances[init_std]) if isinstance(init_std, str) else init_std
+
+
+class BatchOrder:
+    """Which training images make up each mini-batch, for several streams side by side.
+
+    A shuffle permutes the order that stands, as the tutorial's does. A batch takes the next images of the
+    order; where too few are left it takes the rest, shuffles, and fills up from the front of the new order.
+    """
+
+    def __init__(self, streams: Sequence[np.random.RandomState], images: int, batch_size: int) -> None:
+        if not 1 <= batch_size <= images:
+            raise InputError(f"batch_size: found {batch_size}; permitted is 1 to {images}, the training images")
+        self._streams = streams
+        self._batch_size = batch_size
+        self._orders = np.tile(np.arange(images, dtype=np.int32), (len(streams), 1))  # (runs, images)
+        self._next = images  # shuffle before the first batch
+
+    def next_batches(self, count: int) -> NDArray[np.int32]:
+        """Return the next mini-batches: indices of training images, shape (count, batch_size, runs)."""
+        missing = count * self._batch_size
+        parts = []
+        while missing:
+            if self._next == self._orders.shape[1]:
+                self._shuffle()
+                self._next = 0
+            part = self._orders[:, self._next : self._next + missing]
+            parts.append(part.T.copy())  # the order will be overwritten
+            self._next += len(parts[-1])
+            missing -= len(parts[-1])
+        return np.concatenate(parts).reshape(count, self._batch_size, len(self._streams))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that decides the batches to come, by name, (runs, ...), and "next", (1,)."""
+        _, keys, positions, has_gauss, gauss = zip(*(stream.get_state() for stream in self._streams), strict=True)
+        generators = {"keys": keys, "positions": positions, "has_gauss": has_gauss, "gauss": gauss}
+        arrays = {name: np.array(values) for name, values in generators.items()}
+        return {"orders": self._orders, "next": np.array([self._next]), **arrays}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Bring back what `state` returned."""
+        self._orders[:] = state["orders"]
+        self._next = int(state["next"][0])
+        generators = (state[name].tolist() for name in ("positions", "has_gauss", "gauss"))
+        for stream, key, *rest in zip(self._streams, state["keys"], *generators, strict=True):
+            stream.set_state(("MT19937", key, *rest))
+
+    def _shuffle(self) -> None:
+        for order, stream in zip(self._orders, self._streams, strict=True):
+            permutation = np.arange(len(order))
+            stream.shuffle(permutation)
+            order[:] = order[permutation]

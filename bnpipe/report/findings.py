@@ -1,0 +1,65 @@
+"""What the runs of a condition show, in sentences."""
+
+from typing import Any
+
+import pandas as pd
+
+from bnpipe.report.tables import percent, points
+
+
+def findings(condition: str, summary: pd.DataFrame, comparison: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
+    """Say in sentences what the runs of a condition show: accuracies, differences, divergence, steps to 90%."""
+    arms = [
+        f"{row['arm']}: final validation accuracy {percent(row['mean'])} on average"
+        f"{interval(row['low'], row['high'])}; {_reached(arm_runs['steps_to_90'])}"
+        f"{_divergence(arm_runs['first_nonfinite_step'])}{_states(arm_runs)}."
+        for row in summary[summary["condition"] == condition].to_dict("records")
+        for arm_runs in [runs[(runs["condition"] == condition) & (runs["arm"] == row["arm"])]]
+    ]
+    pairs = [
+        f"{row['arm']} minus {row['baseline']}, seed by seed: {points(row['mean_difference'])} on average"
+        f"{interval(row['low'], row['high'], points)}, {_pairs(row['n'], row['n_diverged'])}."
+        for row in comparison[comparison["condition"] == condition].drop_duplicates("arm").to_dict("records")
+    ]
+    return arms + pairs
+
+
+def interval(low: float, high: float, write: Any = percent) -> str:
+    """Write a 95% interval, or nothing where there is none (a single run)."""
+    return "" if pd.isna(low) else f" (95% interval {write(low)} to {write(high)})"
+
+
+def _reached(steps_to_90: pd.Series) -> str:
+    reached = steps_to_90.dropna()
+    if reached.empty:
+        return "no run reaches 90%"
+    return f"{len(reached)} of {len(steps_to_90)} runs reach 90%, after {reached.median():,.0f} steps in the median"
+
+
+def _divergence(first_nonfinite_step: pd.Series) -> str:
+    diverged = first_nonfinite_step.dropna()
+    if diverged.empty:
+        return ""
+    if len(diverged) == len(first_nonfinite_step):
+        return f"; all runs diverge, the first at step {diverged.min():.0f}"
+    count = f"{len(diverged)} of {len(first_nonfinite_step)}"
+    return f"; {count} runs diverge, the first at step {diverged.min():.0f}, and are left out of the mean"
+
+
+def _states(runs: pd.DataFrame) -> str:
+    """Say how many runs ended in which state that is not healthy, and where that began at the earliest."""
+    told = [
+        f"; {len(group)} of {len(runs)} runs {'end in' if state == 'overflow' else 'end'} {state}, which begins, at "
+        f"the earliest, at step {first['first_bad_step']:.0f} in layer {first['first_bad_layer']:.0f}"
+        for state, group in runs.dropna(subset="first_bad_layer").groupby("state")
+        for first in [group.sort_values(["first_bad_step", "first_bad_layer"]).iloc[0]]
+    ]
+    return "".join(told)
+
+
+def _pairs(n: int, diverged: int) -> str:
+    if diverged == 0:
+        return f"over {n} pairs"
+    if diverged == n:
+        return f"over {n} pairs, in all of which a run diverged"
+    return f"over {n - diverged} of {n} pairs: in the others a run diverged"

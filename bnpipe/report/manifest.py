@@ -1,0 +1,69 @@
+"""What every result was made from: provenance.json, by checksums, without clock time, host or absolute path."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bnpipe import __version__
+from bnpipe.core.errors import InputError
+from bnpipe.core.files import write_text_whole
+from bnpipe.core.provenance import versions
+from bnpipe.core.records import read_record
+
+ABOUT = (
+    "What every result was made from: of each file its checksum (SHA-256), the rule that made it, the digest of the "
+    "modules of bnpipe that this rule uses, and what it read; of each run record what it says of itself. Paths are "
+    "relative to the folder where the workflow ran; versions are those that wrote this file."
+)
+LIBRARIES = ("numpy", "scipy", "pandas", "torch", "matplotlib", "altair", "snakemake")
+
+
+def make_provenance(
+    files: Sequence[Path],
+    lineage: Mapping[str, Mapping[str, Any]],
+    configuration: Mapping[str, Any],
+    dataset: Mapping[str, str],
+    output: Path,
+) -> None:
+    """Write down of every file its checksum and what made it from what, and of every run record what it says of itself.
+
+    files: relative paths. lineage: of each by path, the rule, the digest of its code, and its inputs. configuration:
+    plain values. dataset: `name`, as in paths, and `title`. Raises InputError where a file cannot be read.
+    """
+    manifest = {
+        "about": ABOUT,
+        "bnpipe": __version__,
+        "versions": versions(*LIBRARIES),
+        "dataset": dict(dataset),
+        "configuration": dict(configuration),
+        "files": {path.as_posix(): {"sha256": checksum(path), **lineage.get(path.as_posix(), {})} for path in files},
+        "records": {path.as_posix(): describe_record(path) for path in files if _is_record(path)},
+    }
+    write_text_whole(output, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's content. Raises InputError, naming it, where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error}); the workflow makes it again") from error
+
+
+def describe_record(path: Path) -> dict[str, Any]:
+    """Return what a run record says of itself: condition, arm, seeds, data, code, device and versions."""
+    record = read_record(path)
+    return {
+        "condition": record.condition,
+        "arm": record.arm,
+        "seeds": record.curves.seeds.tolist(),
+        **asdict(record.origin),
+    }
+
+
+def _is_record(path: Path) -> bool:
+    return path.suffix == ".safetensors" and "runs" in path.parts

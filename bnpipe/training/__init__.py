@@ -1,0 +1,1 @@
+"""Training: from a stack of runs to a run record."""

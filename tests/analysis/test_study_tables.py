@@ -1,0 +1,78 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bnpipe.analysis.study_tables import STATES, make_study_tables, summary_table, written
+from bnpipe.core.errors import InputError
+from bnpipe.core.records import write_record
+from tests.conftest import make_record, make_settings
+
+
+def test_swept_values_are_columns_and_runs_keep_their_order(tmp_path: Path) -> None:
+    settings = [
+        make_settings(arm="vanilla", learning_rate=rate, hidden_sizes=(20,) * depth)
+        for depth in (2, 1)
+        for rate in (1.0, 0.1)
+    ]
+    paths = [tmp_path / f"study/runs/{name}.safetensors" for name in "ab"]
+    for path, own in zip(paths, (settings[:2], settings[2:]), strict=True):
+        write_record(replace(make_record("study", seeds=(42, 42)), settings=tuple(own)), path)
+    accuracy, runs = tmp_path / "accuracy.csv", tmp_path / "runs.csv"
+    make_study_tables(paths, ["learning_rate", "hidden_sizes"], tmp_path, accuracy, runs, tmp_path / "summary.csv")
+
+    table = pd.read_csv(runs)
+    assert list(table.columns[:4]) == ["learning_rate", "hidden_sizes", "arm", "seed"]
+    assert table["learning_rate"].tolist() == [1.0, 0.1, 1.0, 0.1]
+    assert table["hidden_sizes"].tolist() == ["2 x 20", "2 x 20", "1 x 20", "1 x 20"]
+    assert table["final_accuracy"].tolist() == pytest.approx([0.9, 0.89, 0.9, 0.89])
+    assert table["record"].tolist()[:2] == ["study/runs/a.safetensors"] * 2
+    evaluations = pd.read_csv(accuracy)
+    assert evaluations["learning_rate"].tolist() == [1.0] * 3 + [0.1] * 3 + [1.0] * 3 + [0.1] * 3
+    assert evaluations["step"].tolist() == [0, 60, 120] * 4
+    assert "training_set_loss" not in evaluations  # not measured
+    assert pd.read_csv(tmp_path / "summary.csv")["mean"].tolist() == pytest.approx([0.9, 0.89, 0.9, 0.89])
+
+
+def test_summary_by_hand() -> None:
+    runs = pd.DataFrame(
+        {
+            "rate": [2, 2, 2, 1],
+            "arm": "vanilla",
+            "final_accuracy": [0.5, 0.7, 0.1, 0.2],
+            "first_nonfinite_step": pd.array([None, None, 7, None], dtype="Int64"),
+            "state": ["healthy", "saturated", "overflow", "dead"],
+            "first_bad_step": pd.array([None, 60, 6, 0], dtype="Int64"),
+            "first_bad_layer": pd.array([None, 2, 3, 1], dtype="Int64"),
+        }
+    )
+    first, second = summary_table(runs, ["rate"]).to_dict("records")
+    assert (first["rate"], first["n"], first["diverged"], second["rate"]) == (2, 3, 1, 1)
+    assert first["mean"] == pytest.approx(0.6)  # of the two that stayed finite
+    assert [first[state] for state in STATES] == [1, 1, 0, 1]
+    assert (first["first_bad_step"], first["first_bad_layer"]) == (6, 3)  # of one run
+    assert [second[state] for state in STATES] == [0, 0, 1, 0]
+
+
+def test_records_of_different_data_are_refused(tmp_path: Path) -> None:
+    record = make_record()
+    write_record(record, tmp_path / "a.safetensors")
+    write_record(replace(record, origin=replace(record.origin, dataset_sha256="e" * 64)), tmp_path / "b.safetensors")
+    with pytest.raises(InputError, match=r"different data: a.safetensors, b.safetensors"):
+        make_study_tables(
+            [tmp_path / "a.safetensors", tmp_path / "b.safetensors"],
+            [],
+            tmp_path,
+            tmp_path / "x",
+            tmp_path / "y",
+            tmp_path / "z",
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [((100,) * 9, "9 x 100"), ((30, 30, 10), "2 x 30 + 1 x 10"), (None, "all"), (0.1, 0.1), ("he", "he")],
+)
+def test_settings_as_written_in_tables(value: object, text: object) -> None:
+    assert written(value) == text

@@ -1,0 +1,85 @@
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bnpipe.core.provenance import PACKAGE, code_digest, module_files, versions
+
+REPOSITORY = PACKAGE.parent
+
+
+def names(module: str) -> set[str]:
+    return {file.relative_to(PACKAGE).as_posix() for file in module_files(module)}
+
+
+def test_training_is_built_on_what_it_imports_and_on_no_table_figure_or_configuration() -> None:
+    assert names("training.train") == {
+        *("core/errors.py", "core/files.py", "core/records.py", "core/settings.py", "data/packed.py"),
+        *(f"networks/{name}.py" for name in ("kernels", "network", "nonlinearities", "norms", "seeds")),
+        *(f"training/{name}.py" for name in ("checkpoints", "devices", "diagnostics", "train")),
+    }
+
+
+def test_digest_follows_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "bnpipe"
+    package.mkdir()
+    (package / "a.py").write_text("from bnpipe import b\nimport json\n")
+    (package / "b.py").write_text("x = 1\n")
+    (package / "c.py").write_text("y = 1\n")
+    monkeypatch.setattr("bnpipe.core.provenance.PACKAGE", package)
+    module_files.cache_clear()
+    assert [file.name for file in module_files("a")] == ["a.py", "b.py"]
+    before = code_digest("a")
+    (package / "c.py").write_text("y = 2\n")
+    assert code_digest("a") == before
+    (package / "b.py").write_text("x = 2\n")
+    assert code_digest("a") != before
+    module_files.cache_clear()
+
+
+def test_versions_are_the_installed_ones() -> None:
+    import torch
+
+    found = versions("torch")
+    assert found["python"] == "{}.{}.{}".format(*sys.version_info)
+    assert torch.__version__.startswith(found["torch"].split("+")[0])
+
+
+def test_what_the_snakefile_imports_leaves_torch_and_pandas_alone() -> None:
+    modules = "bnpipe.grid.stacks, bnpipe.grid.config, bnpipe.data.sources, bnpipe.core.provenance"
+    program = f"import {modules}, sys; print({{'torch', 'torchvision', 'pandas', 'matplotlib'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("file", ["workflow/envs/bnpipe.yaml", "environment.yml"])
+def test_the_conda_environments_have_the_bounds_of_pyproject(file: str) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
+    conda = yaml.safe_load((REPOSITORY / file).read_text())["dependencies"]
+    other_names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+    bounds: dict[str, str] = dict(dependency.split(">=") for dependency in project)
+    expected = {other_names.get(name, name): bound for name, bound in bounds.items()} | {"python": "3.11"}
+    if file == "environment.yml":
+        expected |= {"setuptools": "77"}
+        conda.remove("pip")
+    else:  # what runs a job, not Snakemake itself
+        expected = {name: bound for name, bound in expected.items() if not name.startswith("snakemake")}
+    assert dict(dependency.split(" >=") for dependency in conda) == expected
+
+
+def test_the_citation_is_of_this_version() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+
+
+def test_the_lock_holds_every_dependency_and_no_host() -> None:
+    lock = (REPOSITORY / "requirements.lock").read_text()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    locked = {line.split("==")[0] for line in lock.splitlines() if "==" in line}
+    assert {dependency.split(">=")[0].lower() for dependency in wanted} <= locked
+    assert "://" not in lock

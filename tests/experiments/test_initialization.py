@@ -1,0 +1,264 @@
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bnpipe.core.settings import Activation, Arm, TrainingSettings
+from bnpipe.data.packed import Dataset, Images, open_dataset, pack
+from bnpipe.experiments.initialization import (
+    ACTIVATION_COLUMNS,
+    HISTOGRAM_COLUMNS,
+    INITIALIZATIONS,
+    LAYER_COLUMNS,
+    NETWORK_COLUMNS,
+    draw,
+    gradient_slope,
+    histogram,
+    make_activation_tables,
+    make_network_tables,
+    measure_network,
+    measure_tutorial,
+    orthogonality_gap,
+)
+from bnpipe.networks.kernels import one_thread
+from tests.conftest import make_settings
+from tests.reference import TutorialBatchNorm, batches, build
+
+EPSILON = 1e-3
+FUNCTIONS = {"tanh": torch.tanh, "relu": torch.relu}
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    with one_thread():
+        yield
+
+
+@pytest.fixture
+def noise() -> Images:
+    """Return images of noise, as long as MNIST's, whose squared length is 87.8 on average."""
+    pixels = np.random.default_rng(5).integers(0, 148, (60, 784), np.uint8)
+    assert np.square(pixels / 255).sum(axis=1).mean() == pytest.approx(87.8, rel=0.02)
+    return Images(torch.from_numpy(pixels), torch.arange(60) % 10)
+
+
+def test_inputs_are_drawn_first_then_the_weights_then_the_gradient() -> None:
+    draws, stream = draw(42), np.random.RandomState(42)
+    assert (draws.inputs[:, 0].numpy() == stream.randn(500, 200)).all()
+    assert len(draws.weights) == 11
+    assert all((weight[0].numpy() == stream.randn(200, 200)).all() for weight in draws.weights)
+    assert (draws.gradient[:, 0].numpy() == stream.randn(500, 200)).all()
+    assert not torch.equal(draw(43).inputs, draws.inputs)
+
+
+@pytest.mark.parametrize("arm", ["vanilla", "batchnorm"])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_layers_are_as_autograd_has_them(activation: Activation, arm: Arm) -> None:
+    draws, init_std = draw(7), 0.05
+    hidden, products, outputs = draws.inputs[:, 0], [], []
+    for weight in draws.weights:
+        z = (hidden @ (weight[0] * init_std)).requires_grad_()
+        z.retain_grad()
+        products.append(z)
+        if arm == "batchnorm":
+            variance, mean = torch.var_mean(z, dim=0, correction=0)
+            z = (z - mean) / torch.sqrt(variance + EPSILON)
+        hidden = FUNCTIONS[activation](z)
+        outputs.append(hidden.detach())
+    (z * draws.gradient[:, 0]).sum().backward()  # type: ignore[no-untyped-call]
+    squares = [float(z.detach().square().mean()) for z in products]
+    gradients = [float(slope_of(z).square().sum(dim=1).mean()) for z in products]
+
+    layers, histograms = measure_tutorial(draws, activation, arm, init_std, EPSILON)
+    assert layers["layer"].tolist() == list(range(1, 11))
+    np.testing.assert_allclose(layers["mean"], [float(values.mean()) for values in outputs[:10]], atol=1e-12)
+    np.testing.assert_allclose(
+        layers["standard_deviation"], [float(values.std(correction=0)) for values in outputs[:10]]
+    )
+    np.testing.assert_allclose(layers["forward_growth"][1:], np.divide(squares[1:10], squares[:9]), rtol=1e-9)
+    np.testing.assert_allclose(layers["backward_growth"], np.divide(gradients[:10], gradients[1:]), rtol=1e-9)
+    assert np.isnan(layers["forward_growth"][0])
+    counts = histograms[histograms["layer"] == 3]["count"].tolist()
+    assert counts[1:-1] == np.histogram(outputs[2], bins=30, range=(-1, 1))[0].tolist()
+    assert sum(counts) == 500 * 200
+
+
+def slope_of(z: Tensor) -> Tensor:
+    assert z.grad is not None
+    return z.grad
+
+
+def test_histogram_by_hand() -> None:
+    counts = histogram(np.array([-2.0, -1.0, -0.999, 0.0, 0.05, 1.0, 1.0, 1.001, 30.0]))
+    filled = counts[counts["count"] > 0]
+    expected = [[-np.inf, -1, 1], [-1, -14 / 15, 2], [0, 1 / 15, 2], [14 / 15, 1, 2], [1, np.inf, 2]]
+    np.testing.assert_allclose(filled.to_numpy(), expected, atol=1e-12)
+    assert len(counts) == 32
+
+
+@pytest.mark.parametrize(
+    ("arm", "activation", "initialization"),
+    [
+        ("vanilla", "tanh", "small"),
+        ("vanilla", "tanh", "xavier"),
+        ("vanilla", "tanh", "unit"),
+        ("vanilla", "relu", "xavier"),
+        ("batchnorm", "tanh", "small"),
+        ("batchnorm", "tanh", "unit"),
+        ("batchnorm", "relu", "small"),
+        ("batchnorm", "relu", "xavier"),
+    ],
+)
+def test_the_tutorials_networks_grow_as_theory_says(arm: Arm, activation: Activation, initialization: str) -> None:
+    layers = pd.concat(
+        measure_tutorial(draw(seed), activation, arm, INITIALIZATIONS[initialization], EPSILON)[0] for seed in range(4)
+    )
+    for direction in ("forward", "backward"):
+        ratio = layers[f"{direction}_growth"] / layers[f"{direction}_theory"]
+        assert ratio.count() == 4 * (9 if direction == "forward" else 10)
+        assert ratio.mean() == pytest.approx(1, abs=0.05)
+        if arm == "batchnorm" or activation == "tanh":
+            assert ratio.groupby(layers["layer"]).mean().dropna().to_numpy() == pytest.approx(1, abs=0.05)
+
+
+def networks(images: Images, seeds: Sequence[int], **settings: Any) -> pd.DataFrame:
+    return pd.concat(measure_network(make_settings(**settings), seed, images)[0] for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("arm", "activation", "init_std", "expected"),
+    [
+        ("vanilla", "tanh", 1.0, 5.4),
+        ("vanilla", "relu", 0.1, 0.5),
+        ("batchnorm", "relu", 0.1, np.pi / (np.pi - 1)),
+        ("batchnorm", "tanh", 0.1, 1.18),
+    ],
+)
+def test_gradients_grow_as_the_claims_say(
+    noise: Images, arm: Arm, activation: Activation, init_std: float, expected: float
+) -> None:
+    layers = networks(noise, range(10), arm=arm, activation=activation, init_std=init_std)
+    above_first = layers["layer"] > 1  # whose z is of pixels
+    assert layers["backward_growth"][above_first].mean() == pytest.approx(expected, rel=0.05)
+
+
+def test_activations_of_relu_at_std_1_grow_as_the_claims_say_to_logits_near_4e8(noise: Images) -> None:
+    layers = networks(noise, range(100), arm="vanilla", activation="relu", init_std=1.0)
+    assert np.sqrt(layers["forward_growth"].mean()) == pytest.approx(np.sqrt(100 / 2), rel=0.05)
+    logits = layers[layers["layer"] == 10]
+    assert np.sqrt(logits["mean_square_z"].mean()) == pytest.approx(4e8, rel=0.1)
+
+
+@pytest.mark.parametrize("arm", ["vanilla", "batchnorm"])
+def test_a_network_is_measured_on_its_first_mini_batch(dataset: Dataset, arm: Arm) -> None:
+    stream = np.random.RandomState(42)
+    reference = build(stream, [784, *[100] * 9, 10], 0.1, "tanh", arm)
+    index = torch.from_numpy(next(batches(stream, len(dataset.train), 60)))
+    outputs: list[Tensor] = [dataset.train.pixels[index] / 255]
+    products: list[Tensor] = []
+    for module in reference:
+        outputs.append(module(outputs[-1]))
+        if isinstance(module, nn.Linear):
+            outputs[-1].retain_grad()
+            products.append(outputs[-1])
+    nn.functional.cross_entropy(outputs[-1], dataset.train.labels[index]).backward()  # type: ignore[no-untyped-call]
+    gradients = np.array([float(slope_of(z).double().square().sum(dim=1).mean()) for z in products])
+    last_hidden = outputs[-3 if arm == "batchnorm" else -2].detach().double()
+    gram = last_hidden @ last_hidden.T
+    gap = torch.linalg.matrix_norm(gram / gram.trace() - torch.eye(60) / 60)
+
+    assert (arm == "batchnorm") == any(isinstance(module, TutorialBatchNorm) for module in reference)
+    layers, network = measure_network(make_settings(arm=arm), 42, dataset.train)
+    np.testing.assert_allclose(layers["squared_gradient"], gradients, rtol=1e-4)
+    np.testing.assert_allclose(
+        layers["mean_square_z"], [float(z.detach().square().mean()) for z in products], rtol=1e-5
+    )
+    slope = np.polyfit(range(9), np.log(gradients[:9]), 1)[0]
+    assert network["gradient_slope"].item() == pytest.approx(-slope, rel=1e-3)
+    assert network["orthogonality_gap"].item() == pytest.approx(float(gap), rel=1e-4)
+
+
+def test_gradient_slope_by_hand() -> None:
+    assert gradient_slope(np.array([2.0, 2.0, 2.0])) == pytest.approx(np.log(2))
+    # From the top ln E||delta||^2 is 0, 0, ln 8: over -1, 0, 1 the slope is ln 8 / 2.
+    assert gradient_slope(np.array([8.0, 1.0])) == pytest.approx(np.log(8) / 2)
+    # From the top 0, 0, 0, ln 16 and 0, ln 16, ln 16, ln 16 have one slope, 0, 0, ln 16, ln 16 another: x'x is 5.
+    assert gradient_slope(np.array([16.0, 1.0, 1.0])) == pytest.approx(1.5 / 5 * np.log(16))
+    assert gradient_slope(np.array([1.0, 16.0, 1.0])) == pytest.approx(2 / 5 * np.log(16))
+
+
+@pytest.mark.parametrize("growth", [[2.0, 0.0], [np.inf, 2.0], [np.nan, 2.0], []])
+def test_gradients_that_vanish_or_overflow_have_no_slope(growth: list[float]) -> None:
+    assert np.isnan(gradient_slope(np.array(growth)))
+
+
+def test_orthogonality_gap_by_hand() -> None:
+    # Gram matrix diag(9, 1) / 10, minus diag(1, 1) / 2: entries 0.4 and -0.4.
+    assert orthogonality_gap(torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 1.0]])) == pytest.approx(0.4 * np.sqrt(2))
+    assert orthogonality_gap(5 * torch.eye(4)) == pytest.approx(0, abs=1e-7)
+    assert orthogonality_gap(torch.ones(4, 3)) == pytest.approx(np.sqrt(3 / 4))
+
+
+def activation_tables(folder: Path, seeds: Sequence[int]) -> tuple[list[str], list[str]]:
+    paths = folder / "activations.csv", folder / "histograms.csv"
+    make_activation_tables(["batchnorm"], seeds, seeds[0], EPSILON, *paths)
+    return paths[0].read_text().splitlines(), paths[1].read_text().splitlines()
+
+
+def test_activation_tables_are_complete_and_a_seed_is_the_same_with_others(tmp_path: Path) -> None:
+    both, histograms = activation_tables(tmp_path / "both", [42, 43])
+    assert both[0] == ",".join(ACTIVATION_COLUMNS)
+    assert len(both) - 1 == 3 * 2 * 2 * 10
+    assert histograms[0] == ",".join(HISTOGRAM_COLUMNS)
+    assert len(histograms) - 1 == 3 * 2 * 10 * 32
+    alone, histograms_alone = activation_tables(tmp_path / "alone", [42])
+    assert [line for line in both if ",43," not in line] == alone
+    assert histograms == histograms_alone
+    assert pd.read_csv(tmp_path / "both/histograms.csv")["low"].min() == -np.inf
+
+
+@pytest.fixture
+def packed(tmp_path: Path, dataset: Dataset) -> Path:
+    images = dataset.train.pixels.numpy().reshape(-1, 28, 28), dataset.train.labels.numpy().astype(np.uint8)
+    pack(images, images, 100, tmp_path / "packed.safetensors")
+    return tmp_path / "packed.safetensors"
+
+
+def network_tables(packed: Path, settings: Mapping[str, Sequence[TrainingSettings]]) -> tuple[Path, Path]:
+    paths = packed.parent / "layers.csv", packed.parent / "initialization.csv"
+    plain: dict[str, dict[str, dict[str, Any]]] = {
+        name: {of_arm.arm: asdict(of_arm) for of_arm in arms} for name, arms in settings.items()
+    }
+    make_network_tables(plain, [42, 43], packed, *paths)
+    return paths
+
+
+def test_network_tables_have_every_run_in_order(packed: Path) -> None:
+    arms = [make_settings(arm="vanilla"), make_settings(arm="batchnorm")]
+    layers, networks = network_tables(packed, {"tanh": arms, "another": arms})
+    table = pd.read_csv(networks)
+    assert list(table.columns) == NETWORK_COLUMNS
+    runs = [(name, arm, seed) for name in ("another", "tanh") for arm in ("batchnorm", "vanilla") for seed in (42, 43)]
+    assert list(table[["condition", "arm", "seed"]].itertuples(index=False, name=None)) == runs
+    of_layers = pd.read_csv(layers)
+    assert list(of_layers.columns) == LAYER_COLUMNS
+    assert of_layers["layer"].tolist() == list(range(1, 11)) * 8
+    _, expected = measure_network(arms[1], 43, open_dataset(packed).train)
+    np.testing.assert_allclose(table.iloc[[1]][expected.columns].to_numpy(), expected.to_numpy(), rtol=1e-8)
+    both = table.groupby("condition")["gradient_slope"].apply(list)
+    assert both["tanh"] == both["another"]
+
+
+def test_what_overflows_or_has_no_theory_is_left_empty(packed: Path) -> None:
+    overflowing = make_settings(arm="vanilla", activation="relu", init_std=1e20)
+    without_theory = make_settings(arm="layernorm")
+    _, networks = network_tables(packed, {"relu": [overflowing], "tanh": [without_theory]})
+    table = pd.read_csv(networks)
+    assert table[["gradient_slope", "orthogonality_gap"]].isna().all(axis=1).tolist() == [True, True, False, False]
+    assert table["gradient_slope_theory"].isna().tolist() == [False, False, True, True]

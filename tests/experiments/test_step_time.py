@@ -1,0 +1,72 @@
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+import torch
+
+from bnpipe.core.csv_files import read_table
+from bnpipe.data.packed import Dataset, pack
+from bnpipe.experiments import step_time
+from bnpipe.experiments.step_time import STEP_TIME_COLUMNS, make_step_time, step_time_table
+from bnpipe.training.train import Training
+from tests.conftest import make_settings
+
+ARMS = [make_settings(arm=arm, hidden_sizes=(5,)) for arm in ("vanilla", "batchnorm")]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make it short: three rounds of two steps."""
+    monkeypatch.setattr(step_time, "ROUNDS", 3)
+    monkeypatch.setattr(step_time, "STEPS", 2)
+
+
+def clock_of(turns: list[float]) -> Iterator[float]:
+    """Yield what a clock shows that is read before and after turns of so many seconds."""
+    for end, turn in zip(accumulate(turns), turns, strict=True):
+        yield from (end - turn, end)
+
+
+@pytest.mark.usefixtures("few")
+def test_arms_take_turns_and_the_median_is_taken_by_step_and_network(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Vanilla 6, 40, 8 seconds and batchnorm 20, 12, 16, in turns, after a warm-up that does not count.
+    clock = clock_of([100, 100, 6, 20, 40, 12, 8, 16])
+    monkeypatch.setattr(step_time, "perf_counter", lambda: next(clock))
+    table = step_time_table(ARMS, [42, 43], dataset.train)
+    expected = [["tanh", "vanilla", 8 / 4], ["tanh", "batchnorm", 16 / 4]]  # 2 steps of 2 networks
+    assert list(table.columns) == STEP_TIME_COLUMNS
+    assert table.to_numpy().tolist() == expected
+    assert next(clock, None) is None
+
+
+@pytest.mark.usefixtures("few")
+def test_what_is_timed_is_training(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[str, int, int]] = []
+    advance = Training.advance
+
+    def recorded(training: Training, steps: int) -> torch.Tensor:
+        losses = advance(training, steps)
+        taken.append((type(training.network.layers[0][1]).__name__, *losses.shape))
+        return losses
+
+    monkeypatch.setattr(Training, "advance", recorded)
+    table = step_time_table(ARMS, [42, 43, 44], dataset.train)
+    assert taken == [("Bias", 2, 3), ("BatchNorm", 2, 3)] * 4
+    assert (table["seconds"] > 0).all()
+
+
+@pytest.mark.usefixtures("few")
+def test_the_table_is_written(dataset: Dataset, tmp_path: Path) -> None:
+    images = dataset.train.pixels.view(-1, 28, 28).numpy(), dataset.train.labels.to(torch.uint8).numpy()
+    pack(images, images, 100, tmp_path / "packed.safetensors")
+    relu = make_settings(activation="relu", arm="vanilla", hidden_sizes=(5,))
+    settings = [asdict(each) for each in (*ARMS, relu)]
+    make_step_time(settings, [42], tmp_path / "packed.safetensors", tmp_path / "step_time.csv")
+    table = read_table(tmp_path / "step_time.csv")
+    assert table["activation"].tolist() == ["tanh", "tanh", "relu"]
+    assert table["arm"].tolist() == ["vanilla", "batchnorm", "vanilla"]
+    assert (table["seconds"] > 0).all()

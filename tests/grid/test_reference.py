@@ -1,0 +1,46 @@
+"""The reference of the configuration says of every key what the types say."""
+
+from pathlib import Path
+
+import pytest
+
+from bnpipe.grid.config import Configuration
+from bnpipe.grid.reference import permitted, reference
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_committed_reference_is_up_to_date() -> None:
+    assert (REPOSITORY / "docs/configuration.md").read_text(encoding="utf-8") == reference()
+
+
+def test_every_key_of_every_section_has_a_row() -> None:
+    schema = Configuration.model_json_schema()
+    keys = [key for section in (schema, *schema["$defs"].values()) for key in section["properties"]]
+    rows = [line.split("`")[1] for line in reference().splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "| `batch_size` | a whole number from 2 to 1,000,000 | `60` | images | Images in a mini-batch. |",
+        "| `activation` | `tanh`, `relu`, `sigmoid` | none: it must be given |  |"
+        " Nonlinearity of the hidden layers; the output layer is linear. |",
+    ],
+)
+def test_a_row_says_what_is_permitted_the_default_the_unit_and_the_meaning(row: str) -> None:
+    assert row in reference().splitlines()
+
+
+def test_bounds_are_in_words() -> None:
+    number = {"type": "number", "exclusiveMinimum": 0}
+    assert permitted(number) == "a number greater than 0"
+    assert permitted({**number, "maximum": 1}) == "a number greater than 0 and at most 1"
+    assert permitted({**number, "exclusiveMaximum": 1}) == "a number greater than 0 and less than 1"
+    assert permitted({"anyOf": [number, {"type": "null"}]}) == "a number greater than 0; or `null`"
+
+
+def test_a_schema_without_words_is_not_passed_over() -> None:
+    with pytest.raises(ValueError, match="no words"):
+        permitted({"const": 1})

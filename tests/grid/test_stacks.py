@@ -1,0 +1,239 @@
+import re
+from itertools import product
+from typing import Any
+
+import pytest
+
+from bnpipe.core.errors import InputError
+from bnpipe.core.settings import TrainingSettings
+from bnpipe.grid.config import Condition, Configuration, parse_configuration
+from bnpipe.grid.stacks import (
+    Stack,
+    check_widths,
+    describe,
+    first_of_each_activation,
+    largest_batch,
+    shareable,
+    stacks,
+    study_stacks,
+    training_settings,
+)
+
+
+def configuration(**changes: Any) -> Configuration:
+    """Return a configuration of two conditions whose order is not alphabetic, with some values changed."""
+    values: dict[str, Any] = {
+        "conditions": {
+            "zebra": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000},
+            "ant": {"activation": "relu", "learning_rate": 2, "init_std": 1.5, "steps": 70},
+        }
+    }
+    return parse_configuration({**values, **changes}, "config.yaml")
+
+
+def chunk(*seeds: int) -> str:
+    return Stack("tanh", "vanilla", seeds).chunk
+
+
+def test_stacks_go_by_condition_then_arm_then_chunk() -> None:
+    assert list(stacks(configuration(seeds=3, chunk_size=2))) == [
+        Stack("zebra", "vanilla", (42, 43)),
+        Stack("zebra", "vanilla", (44,)),
+        Stack("zebra", "batchnorm", (42, 43)),
+        Stack("zebra", "batchnorm", (44,)),
+        Stack("ant", "vanilla", (42, 43)),
+        Stack("ant", "vanilla", (44,)),
+        Stack("ant", "batchnorm", (42, 43)),
+        Stack("ant", "batchnorm", (44,)),
+    ]
+
+
+def test_arms_keep_the_configured_order() -> None:
+    arms = [stack.arm for stack in stacks(configuration(seeds=1, arms=["batchnorm", "vanilla"]))]
+    assert arms == ["batchnorm", "vanilla", "batchnorm", "vanilla"]
+
+
+@pytest.mark.parametrize(
+    ("chunk_size", "sizes"), [(1, [1, 1, 1, 1, 1]), (2, [2, 2, 1]), (4, [4, 1]), (5, [5]), (10_000, [5])]
+)
+def test_chunks_are_cut_at_chunk_size(chunk_size: int, sizes: list[int]) -> None:
+    found = list(stacks(configuration(seeds=5, chunk_size=chunk_size, arms=["vanilla"])))
+    assert [len(stack.seeds) for stack in found] == sizes * 2  # two conditions
+    assert [seed for stack in found for seed in stack.seeds] == [42, 43, 44, 45, 46] * 2
+
+
+def test_on_a_gpu_all_seeds_share_a_stack() -> None:
+    found = list(stacks(configuration(seeds=5, chunk_size=2, arms=["vanilla"], device="cuda")))
+    assert [len(stack.seeds) for stack in found] == [5, 5]  # two conditions
+
+
+@pytest.mark.parametrize(("seeds", "name"), [((42,), "42-42"), ((42, 43, 44), "42-44"), ((0, 1), "0-1")])
+def test_contiguous_seeds_name_their_chunk(seeds: tuple[int, ...], name: str) -> None:
+    assert chunk(*seeds) == name
+
+
+def test_other_seeds_are_told_apart_by_a_digest() -> None:
+    lists = [
+        (42, 44),
+        (42, 50, 44),
+        (42, 51, 44),
+        (43, 42),
+        (42, 44, 43, 45),
+        (42, 45),
+        (42, 50, 51, 44),
+        (42, 51, 50, 44),
+    ]
+    names = [chunk(*seeds) for seeds in lists]
+    assert len(set(names)) == len(lists)
+    for seeds, name in zip(lists, names, strict=True):
+        assert re.fullmatch(rf"{seeds[0]}-{seeds[-1]}-[0-9a-f]{{12}}", name)
+    assert chunk(42, 44) == chunk(42, 44)
+
+
+@pytest.mark.parametrize(("fewer", "more"), [(10, 20), (7, 9), ([3, 1, 4, 15, 9], [3, 1, 4, 15, 9, 26])])
+def test_more_seeds_keep_the_names_of_full_chunks(fewer: object, more: object) -> None:
+    def names(seeds: object) -> list[str]:
+        found = stacks(configuration(seeds=seeds, chunk_size=5, arms=["vanilla"]))
+        return [stack.chunk for stack in found if stack.condition == "ant" and len(stack.seeds) == 5]
+
+    assert names(fewer)
+    assert names(more)[: len(names(fewer))] == names(fewer)
+
+
+def test_training_settings_take_every_field_from_its_place() -> None:
+    found = training_settings(
+        configuration(
+            hidden_sizes=[30, 20],
+            batch_size=64,
+            evaluation_interval=7,
+            normalization={"epsilon": 0.5, "moving_average_weight": 0.25, "moving_variance": "unbiased"},
+        ).model_copy(update={"diagnostics": False}),
+        Condition(activation="relu", learning_rate=2.0, init_std=1.5, steps=70),
+        "batchnorm",
+    )
+    assert found == TrainingSettings(
+        arm="batchnorm",
+        activation="relu",
+        learning_rate=2.0,
+        init_std=1.5,
+        steps=70,
+        hidden_sizes=(30, 20),
+        batch_size=64,
+        evaluation_interval=7,
+        epsilon=0.5,
+        moving_average_weight=0.25,
+        moving_variance="unbiased",
+    )
+
+
+@pytest.mark.parametrize(
+    ("condition", "line"),
+    [
+        (
+            Condition(activation="tanh", learning_rate=0.01, init_std=0.1, steps=2000),
+            "tanh, learning rate 0.01, init std 0.1",
+        ),
+        (
+            Condition(activation="relu", learning_rate=1, init_std=1e-5, steps=60),
+            "relu, learning rate 1, init std 1e-05",
+        ),
+    ],
+)
+def test_describe(condition: Condition, line: str) -> None:
+    assert describe(condition) == line
+
+
+def test_shareable_leaves_out_what_belongs_to_one_machine() -> None:
+    private = configuration(
+        dataset="/home/me/pictures",
+        mirrors=["/home/me/mirror"],
+        seeds=[42, 51],
+        studies={"rates": STUDY},
+        checkpoint_seconds=5,
+    )
+    shared = shareable(private, "pictures")
+    assert not {"mirrors", "checkpoint_seconds"} & set(shared)
+    assert "/home/me" not in repr(shared)
+    assert shared["dataset"] == "pictures"
+    assert shared["seeds"] == [42, 51]
+    again = parse_configuration(shared, "config.yaml")
+    assert again == private.model_copy(update={"dataset": "pictures", "mirrors": (), "checkpoint_seconds": 60})
+
+
+STUDY: dict[str, Any] = {
+    "about": "Which?",
+    "condition": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 50},
+    "sweep": {"hidden_sizes": ["2 x 30", "1 x 30"], "learning_rate": [0.1, 1]},
+    "seeds": 2,
+}
+
+
+def test_a_study_stacks_what_has_equal_shapes_and_takes_the_first_seeds() -> None:
+    found = list(study_stacks(configuration(seeds=[7, 8, 9], studies={"rates": STUDY}), "rates"))
+    assert [(stack.arm, stack.settings.hidden_sizes) for stack in found] == [
+        (arm, sizes) for arm in ("vanilla", "batchnorm") for sizes in ((30, 30), (30,))
+    ]
+    for stack in found:
+        assert stack.seeds == (7, 7, 8, 8)
+        assert list(stack.learning_rates) == [0.1, 1, 0.1, 1]
+        assert set(stack.init_stds) == {0.1}
+        assert (stack.settings.learning_rate, stack.settings.init_std) == (0.1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sizes"),
+    [
+        ({}, [30, 10]),
+        ({"device": "cuda"}, [40]),
+        ({"runs_per_job": 16}, [16, 16, 8]),
+        ({"runs_per_job": 1000}, [40]),
+        ({"runs_per_job": 39, "device": "cuda"}, [39, 1]),
+    ],
+    ids=str,
+)
+def test_a_job_of_a_study_takes_so_many_runs(changes: dict[str, Any], sizes: list[int]) -> None:
+    made = configuration(seeds=20, studies={"rates": {**STUDY, "seeds": 20, "arms": ["vanilla"]}}, **changes)
+    found = list(study_stacks(made, "rates"))
+    assert [len(stack.seeds) for stack in found] == sizes * 2  # two shapes of networks
+    runs = [
+        (stack.settings.hidden_sizes, *run)
+        for stack in found
+        for run in zip(stack.seeds, stack.learning_rates, strict=True)
+    ]
+    assert runs == list(product([(30, 30), (30,)], range(42, 62), [0.1, 1]))  # however they are cut
+
+
+def test_stacks_of_other_settings_or_seeds_have_other_names() -> None:
+    names = [
+        stack.name
+        for sweep in ([0.1, 1], [0.1, 2])
+        for seeds in (1, 2)
+        for stack in study_stacks(
+            configuration(studies={"r": {**STUDY, "seeds": seeds, "sweep": {"learning_rate": sweep}}}), "r"
+        )
+    ]
+    assert len(set(names)) == len(names) == 8
+
+
+def test_groups_must_divide_every_normalized_width() -> None:
+    check_widths(configuration(studies={"rates": STUDY}))
+    grouped = {**STUDY, "arms": ["groupnorm"]}
+    hidden_alone = {**grouped, "condition": {**STUDY["condition"], "normalize_logits": False}}
+    check_widths(configuration(studies={"rates": hidden_alone}))
+    with pytest.raises(InputError, match=r"groups: found 4; .* of studies.rates \(30 units\)"):
+        check_widths(configuration(studies={"rates": hidden_alone}, normalization={"groups": 4}))
+    with pytest.raises(
+        InputError, match=r"groups: found 5; .* \(10, 30 units\) .* at least 4; normalize_logits: false"
+    ):
+        check_widths(configuration(studies={"rates": grouped}))
+
+
+def test_the_largest_batch_is_looked_for_in_studies_too() -> None:
+    assert largest_batch(configuration(batch_size=64)) == 64
+    assert largest_batch(configuration(studies={"r": {**STUDY, "sweep": {"batch_size": [2, 300]}}})) == 300
+
+
+def test_the_first_condition_of_each_nonlinearity() -> None:
+    made = configuration()
+    again = made.model_copy(update={"conditions": {**made.conditions, "bee": made.conditions["ant"]}})
+    assert first_of_each_activation(again) == [("zebra", made.conditions["zebra"]), ("ant", made.conditions["ant"])]

@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from bnpipe.core.errors import InputError
+from bnpipe.training.devices import captured, describe_device, free_memory, open_device
+
+on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
+
+
+def test_the_cpu_is_always_there() -> None:
+    device = open_device("cpu", tf32=True)
+    assert device == torch.device("cpu")
+    assert describe_device(device) == "cpu"
+
+
+def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"device: found cuda, but PyTorch finds no GPU .* permitted is cpu"):
+        open_device("cuda", tf32=False)
+
+
+@on_a_gpu
+@pytest.mark.parametrize(("tf32", "precision"), [(False, "float32"), (True, "TF32")])
+def test_a_gpu_multiplies_as_it_is_told(tf32: bool, precision: str) -> None:
+    device = open_device("cuda", tf32)
+    assert describe_device(device) == f"cuda ({torch.cuda.get_device_name()}, {precision})"
+    one = torch.ones(64, 64, device=device)
+    error = ((one * (1 + 2**-12)) @ one - 64 * (1 + 2**-12)).abs().max().item()
+    assert (error > 1e-3) == tf32  # TF32 keeps 10 bits of mantissa: 2^-12 is lost
+    open_device("cuda", tf32=False)
+
+
+@on_a_gpu
+def test_a_captured_step_replays_and_leaves_no_trace_of_its_warm_up() -> None:
+    counter = torch.zeros(1, device="cuda")
+
+    def step() -> None:
+        counter.add_(1)
+
+    replay = captured(step, [counter])
+    assert counter.item() == 0
+    for _ in range(5):
+        replay()
+    assert counter.item() == 5
+
+
+@on_a_gpu
+def test_free_memory_counts_what_pytorch_holds_unused() -> None:
+    before = free_memory(torch.device("cuda"))
+    held = torch.empty(64 * 2**20, dtype=torch.uint8, device="cuda")
+    assert before - free_memory(torch.device("cuda")) >= len(held)
+    del held
+    assert abs(free_memory(torch.device("cuda")) - before) < 2**25
