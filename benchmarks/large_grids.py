@@ -34,7 +34,7 @@ CELLS = (100, 1000, 10_000)  # of a study
 MILLION = 50_000  # cells, of 10 seeds and 2 arms
 RUNS_PER_JOB = (300, 100, 30, 10)
 BATCHES = (1, 10, 100)
-MOST_JOBS = 50_000  # planned at once
+MAX_JOBS = 50_000  # planned at once
 FILES_OF_A_JOB = 4  # record, log, benchmark, and what Snakemake keeps on the record
 
 
@@ -108,7 +108,7 @@ def plans() -> list[dict[str, Any]]:
     grids = [("study", MILLION, runs, batches) for runs in RUNS_PER_JOB for batches in BATCHES]
     grids += [("study", cells, runs, 1) for cells in CELLS for runs in (30, 300)]
     grids += [("named", conditions, SEEDS, 1) for conditions in NAMED]
-    return [plan(*grid) for grid in grids if ARMS * SEEDS * grid[1] <= MOST_JOBS * grid[2] * grid[3]]
+    return [plan(*grid) for grid in grids if ARMS * SEEDS * grid[1] <= MAX_JOBS * grid[2] * grid[3]]
 
 
 def plan(what: str, conditions: int, runs_per_job: int, batches: int) -> dict[str, Any]:

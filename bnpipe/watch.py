@@ -18,37 +18,37 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.yaml_files import read_yaml
 from bnpipe.data.sources import resolve
 from bnpipe.grid.config import parse_configuration
-from bnpipe.grid.state import Job, Sight, State, look, planned_jobs
+from bnpipe.grid.state import Job, JobStatus, State, planned_jobs, poll
 
-REFRESH = 3.0  # seconds between looks
+REFRESH = 3.0  # seconds between two polls
 TROUBLES_SHOWN = 5
 STATES: tuple[State, ...] = ("done", "running", "waiting", "failed", "silent")
 HEADER = ("condition", "arm", "jobs", *STATES, "steps", "accuracy", "steps/s")
 _CLEAR = "\x1b[H\x1b[J"  # the terminal: cursor to the upper left corner, erase what follows
 
-Sights = Mapping[Job, Sight]
+Statuses = Mapping[Job, JobStatus]
 
 
-def steps_taken(job: Job, sight: Sight) -> int:
+def steps_taken(job: Job, status: JobStatus) -> int:
     """Return the steps of a job that need not be taken again: none of one that ended early."""
-    if sight.state == "running" and sight.latest:
-        return sight.latest.step + 1
-    return job.steps if sight.state == "done" else 0
+    if status.state == "running" and status.latest:
+        return status.latest.step + 1
+    return job.steps if status.state == "done" else 0
 
 
-def seconds_left(sights: Sights) -> float | None:
+def seconds_left(statuses: Statuses) -> float | None:
     """Estimate how long the running and the waiting jobs take, as many at once as run now (or one), longest first.
 
     Failed jobs are left out: they wait for a person. None where work is left and nothing is measured yet.
     """
-    costs = _costs(sights)
+    costs = _costs(statuses)
     left: dict[str, list[float]] = {"running": [], "waiting": [], "silent": []}
-    for job, sight in sights.items():
-        if sight.state in left:
-            seconds = _seconds_of(job, sight, costs)
+    for job, status in statuses.items():
+        if status.state in left:
+            seconds = _seconds_of(job, status, costs)
             if seconds is None:
                 return None
-            left[sight.state].append(seconds)
+            left[status.state].append(seconds)
     places = left["running"] or [0.0]  # when each comes free
     heapq.heapify(places)
     for seconds in sorted(left["waiting"] + left["silent"], reverse=True):
@@ -56,13 +56,13 @@ def seconds_left(sights: Sights) -> float | None:
     return max(places)
 
 
-def _costs(sights: Sights) -> dict[tuple[str, ...], float]:
+def _costs(statuses: Statuses) -> dict[tuple[str, ...], float]:
     """Return the seconds of a step of a run, mean of the jobs measured, for every likeness of jobs."""
     measured: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
-    for job, sight in sights.items():
-        if sight.rate:
+    for job, status in statuses.items():
+        if status.rate:
             for likeness in _likenesses(job):
-                measured[likeness].append(1 / (sight.rate * job.runs))
+                measured[likeness].append(1 / (status.rate * job.runs))
     return {likeness: fmean(costs) for likeness, costs in measured.items()}
 
 
@@ -71,58 +71,59 @@ def _likenesses(job: Job) -> tuple[tuple[str, ...], ...]:
     return (job.group, job.arm), (job.arm,), ()
 
 
-def _seconds_of(job: Job, sight: Sight, costs: Mapping[tuple[str, ...], float]) -> float | None:
+def _seconds_of(job: Job, status: JobStatus, costs: Mapping[tuple[str, ...], float]) -> float | None:
     """Return what is left of a job at its own rate, or else at that of the jobs most like it."""
-    steps = job.steps - steps_taken(job, sight)
-    if sight.state == "running" and sight.rate:
-        return steps / sight.rate
+    steps = job.steps - steps_taken(job, status)
+    if status.state == "running" and status.rate:
+        return steps / status.rate
     cost = next((costs[likeness] for likeness in _likenesses(job) if likeness in costs), None)
     return None if cost is None else steps * job.runs * cost
 
 
-def _rows(sights: Sights) -> Iterator[tuple[tuple[str, ...], bool]]:
+def _rows(statuses: Statuses) -> Iterator[tuple[tuple[str, ...], bool]]:
     """Go through the lines of the table: the cells of a condition and arm, and whether there is anything to see.
 
     That is a job that runs, failed or fell silent.
     """
-    groups: defaultdict[tuple[str, str], dict[Job, Sight]] = defaultdict(dict)
-    for job, sight in sights.items():
-        groups[job.group, job.arm][job] = sight
+    groups: defaultdict[tuple[str, str], dict[Job, JobStatus]] = defaultdict(dict)
+    for job, status in statuses.items():
+        groups[job.group, job.arm][job] = status
     for name, members in groups.items():
-        yield (*name, *_cells(members)), any(sight.state not in ("done", "waiting") for sight in members.values())
+        yield (*name, *_cells(members)), any(status.state not in ("done", "waiting") for status in members.values())
 
 
-def _cells(sights: Sights) -> tuple[str, ...]:
+def _cells(statuses: Statuses) -> tuple[str, ...]:
     """Return what stands in a line of the table after its name."""
-    states = Counter(sight.state for sight in sights.values())
+    states = Counter(status.state for status in statuses.values())
     counts = [str(states[state] or "") for state in STATES]
-    steps = sum(job.steps * job.runs for job in sights)
-    taken = sum(steps_taken(job, sight) * job.runs for job, sight in sights.items())
-    rate = sum(sight.rate for sight in sights.values() if sight.state == "running" and sight.rate)
-    return str(len(sights)), *counts, f"{100 * taken // steps}%", _accuracy(sights.values()), f"{rate:.0f}" * (rate > 0)
+    steps = sum(job.steps * job.runs for job in statuses)
+    taken = sum(steps_taken(job, status) * job.runs for job, status in statuses.items())
+    rate = sum(status.rate for status in statuses.values() if status.state == "running" and status.rate)
+    rate_text = f"{rate:.0f}" if rate else ""
+    return str(len(statuses)), *counts, f"{100 * taken // steps}%", _accuracy(statuses.values()), rate_text
 
 
-def _accuracy(sights: Iterable[Sight]) -> str:
+def _accuracy(statuses: Iterable[JobStatus]) -> str:
     """Return the range of the latest accuracies."""
-    latest = [sight.latest for sight in sights if sight.latest]
+    latest = [status.latest for status in statuses if status.latest]
     if not latest:
         return ""
     return f"{min(each.lowest for each in latest):.3f} to {max(each.highest for each in latest):.3f}"
 
 
-def render(sights: Sights, now: float, height: int | None = None) -> str:
-    """Lay out what was seen: the table, its total, the time left, and what needs a look.
+def render(statuses: Statuses, now: float, height: int | None = None) -> str:
+    """Lay out what was seen: the table, its total, the time left, and what needs attention.
 
     now: seconds since the epoch. height: lines of the terminal; where they do not suffice, only conditions with a job
     that runs, failed or fell silent are shown. None: as many as it takes.
     """
-    rows = list(_rows(sights))
-    below = [_forecast(sights), *_troubles(sights, now)]
+    rows = list(_rows(statuses))
+    below = [_forecast(statuses), *_troubles(statuses, now)]
     shown = [row for row, _ in rows]
     if height is not None and len(rows) + len(below) + 3 > height:  # the header, the total, and the cursor's line
         shown = [row for row, to_see in rows if to_see][: max(0, height - len(below) - 4)]
         below.insert(0, f"({len(rows) - len(shown)} lines are left out)")
-    *counts, _, rate = _cells(sights)
+    *counts, _, rate = _cells(statuses)
     return "\n".join([*_aligned([HEADER, *shown, ("total", "", *counts, "", rate)]), *below])
 
 
@@ -136,11 +137,11 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     ]
 
 
-def _forecast(sights: Sights) -> str:
-    states = Counter(sight.state for sight in sights.values())
+def _forecast(statuses: Statuses) -> str:
+    states = Counter(status.state for status in statuses.values())
     if not states["running"] + states["waiting"] + states["silent"]:
         return "No training is left" + (", but for what failed." if states["failed"] else ".")
-    seconds = seconds_left(sights)
+    seconds = seconds_left(statuses)
     if seconds is None:
         return "Time left: not known before the first evaluations."
     if not states["running"]:
@@ -149,13 +150,13 @@ def _forecast(sights: Sights) -> str:
     return f"Time left: about {_duration(seconds)} of training with {jobs} at once."
 
 
-def _troubles(sights: Sights, now: float) -> list[str]:
+def _troubles(statuses: Statuses, now: float) -> list[str]:
     """Return a line for each job that failed or fell silent, the first of them."""
-    lines = [f"failed: {job.log}: {sight.error}" for job, sight in sights.items() if sight.state == "failed"]
+    lines = [f"failed: {job.log}: {status.error}" for job, status in statuses.items() if status.state == "failed"]
     lines += [
-        f"silent for {_duration(now - sight.since)}, perhaps killed: {job.log}"
-        for job, sight in sights.items()
-        if sight.state == "silent"
+        f"silent for {_duration(now - status.since)}, perhaps killed: {job.log}"
+        for job, status in statuses.items()
+        if status.state == "silent"
     ]
     more = len(lines) - TROUBLES_SHOWN
     return lines[:TROUBLES_SHOWN] + ([f"(and {more} more)"] if more > 0 else [])
@@ -171,12 +172,12 @@ def _duration(seconds: float) -> str:
 def watch(jobs: Sequence[Job], follow: bool) -> None:
     """Print how far the jobs are, once; or again and again until all are done."""
     on_terminal = sys.stdout.isatty()
-    sights: dict[Job, Sight] = {}
+    statuses: dict[Job, JobStatus] = {}
     while True:
-        sights = look(jobs, before=sights)
-        text = render(sights, time.time(), shutil.get_terminal_size().lines if on_terminal else None)
-        print(_CLEAR * (follow and on_terminal) + text, flush=True)
-        if not follow or all(sight.state == "done" for sight in sights.values()):
+        statuses = poll(jobs, before=statuses)
+        text = render(statuses, time.time(), shutil.get_terminal_size().lines if on_terminal else None)
+        print((_CLEAR if follow and on_terminal else "") + text, flush=True)
+        if not follow or all(status.state == "done" for status in statuses.values()):
             return
         time.sleep(REFRESH)
 

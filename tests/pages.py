@@ -8,7 +8,7 @@ import pandas as pd
 
 from bnpipe.analysis.claims import claims_table, evidence_table
 from bnpipe.analysis.measures import Sources
-from bnpipe.analysis.study_tables import summary_table
+from bnpipe.analysis.study_tables import study_summary_table
 from bnpipe.analysis.tables import make_tables
 from bnpipe.core.csv_files import read_table, write_table
 from bnpipe.core.records import write_record
@@ -85,7 +85,7 @@ def make_study(folder: Path, sweep: Mapping[str, Sequence[Any]], condition: str,
         table = read_table(tables / f"{name}.csv")
         made[name] = cells.merge(table[table["condition"] == condition].drop(columns="condition"), how="cross")
         write_table(made[name], folder / f"{name}.csv")
-    write_table(summary_table(made["runs"], list(sweep)), folder / "summary.csv")
+    write_table(study_summary_table(made["runs"], list(sweep)), folder / "summary.csv")
 
 
 def pages_of(folder: Path, dataset: str = "MNIST", is_mnist: bool = True) -> Pages:

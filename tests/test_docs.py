@@ -160,11 +160,11 @@ def test_what_a_document_would_have_one_write_is_permitted(document: Path) -> No
 @pytest.fixture
 def mean_only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return the class of a normalizer of one's own, as the how-to has it, made where it is to be appended."""
-    monkeypatch.setattr(norms, "ARMS", dict(norms.ARMS))
+    monkeypatch.setattr(norms, "TRANSFORMS", dict(norms.TRANSFORMS))
     names = dict(vars(norms))
     exec(code_of("how-to.md", OWN_NORMALIZER)[0], names)
     made: Callable[..., Any] = names["MeanOnlyBatchNorm"]
-    assert norms.ARMS["meanonly"] is made  # type: ignore[index]
+    assert norms.TRANSFORMS["meanonly"] is made  # type: ignore[index]
     return made
 
 

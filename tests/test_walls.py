@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bnpipe.core.provenance import PACKAGE
+from bnpipe.core.digests import PACKAGE
 
 # What each folder, and each command at the door, may import besides itself.
 MAKES = {"core", "data", "networks", "training", "experiments"}  # results

@@ -6,19 +6,19 @@ import yaml
 
 from bnpipe import watch
 from bnpipe.core.progress import Evaluation
-from bnpipe.grid.state import Job, Sight
+from bnpipe.grid.state import Job, JobStatus
 from bnpipe.watch import render, seconds_left
 
 CONDITION = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 100}
-WAITING, DONE = Sight("waiting"), Sight("done")
+WAITING, DONE = JobStatus("waiting"), JobStatus("done")
 
 
 def job(number: int, group: str = "tanh", arm: str = "vanilla", runs: int = 2) -> Job:
     return Job(group, arm, runs, 100, Path(f"{number}.safetensors"), Path(f"{number}.log"))
 
 
-def at(step: int, rate: float, state: str = "running") -> Sight:
-    return Sight(state, 1000.0, Evaluation(1000.0, step, 0.25, 0.5, 99.0), rate)  # type: ignore[arg-type]
+def at(step: int, rate: float, state: str = "running") -> JobStatus:
+    return JobStatus(state, 1000.0, Evaluation(1000.0, step, 0.25, 0.5, 99.0), rate)  # type: ignore[arg-type]
 
 
 def test_a_running_job_has_left_its_steps_at_its_rate() -> None:
@@ -49,20 +49,20 @@ def test_costs_are_those_of_the_jobs_most_alike() -> None:
 
 def test_what_is_not_measured_is_not_guessed() -> None:
     assert seconds_left({job(1): WAITING}) is None
-    assert seconds_left({job(1): Sight("running")}) is None
-    assert seconds_left({job(1): DONE, job(2): Sight("failed")}) == 0
+    assert seconds_left({job(1): JobStatus("running")}) is None
+    assert seconds_left({job(1): DONE, job(2): JobStatus("failed")}) == 0
     assert "Time left: not known before the first evaluations." in render({job(1): WAITING}, now=1000)
 
 
 def test_the_table_has_a_line_for_each_condition_and_arm_and_a_total() -> None:
-    sights = {
+    statuses = {
         job(1): DONE,
         job(2): at(49, rate=5),
-        job(3, arm="batchnorm"): Sight("failed", 900.0, error="error: a.gz: empty"),
+        job(3, arm="batchnorm"): JobStatus("failed", 900.0, error="error: a.gz: empty"),
         job(4, arm="batchnorm"): at(0, 5, "silent"),
         job(5, "study depth"): WAITING,
     }
-    lines = [line.split() for line in render(sights, now=1300.0).splitlines()]
+    lines = [line.split() for line in render(statuses, now=1300.0).splitlines()]
     assert lines[0] == [*watch.HEADER]
     assert lines[1] == ["tanh", "vanilla", "2", "1", "1", "75%", "0.250", "to", "0.500", "5"]
     assert lines[2] == ["tanh", "batchnorm", "2", "1", "1", "0%", "0.250", "to", "0.500"]
@@ -83,18 +83,18 @@ def test_columns_are_aligned() -> None:
 
 
 def test_a_low_terminal_shows_what_runs() -> None:
-    sights = {job(number, f"condition_{number}"): at(9, 5) if number % 10 == 7 else WAITING for number in range(30)}
-    whole = render(sights, now=0)
+    statuses = {job(number, f"condition_{number}"): at(9, 5) if number % 10 == 7 else WAITING for number in range(30)}
+    whole = render(statuses, now=0)
     assert len(whole.splitlines()) == 1 + 30 + 1 + 1
-    assert render(sights, now=0, height=34) == whole
-    short = render(sights, now=0, height=10).splitlines()
+    assert render(statuses, now=0, height=34) == whole
+    short = render(statuses, now=0, height=10).splitlines()
     assert [line.split()[0] for line in short[1:4]] == ["condition_7", "condition_17", "condition_27"]
     assert short[5] == "(27 lines are left out)"
-    assert len(render(sights, now=0, height=6).splitlines()) < 6
+    assert len(render(statuses, now=0, height=6).splitlines()) < 6
 
 
 def test_many_troubles_are_counted() -> None:
-    lines = render({job(number): Sight("failed") for number in range(9)}, now=0).splitlines()
+    lines = render({job(number): JobStatus("failed") for number in range(9)}, now=0).splitlines()
     assert lines[-1] == "(and 4 more)"
     assert lines[3] == "No training is left, but for what failed."
 

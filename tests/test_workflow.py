@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import pandas as pd
 import pytest
 
-from bnpipe.core.provenance import code_digest
+from bnpipe.core.digests import code_digest
 from tests.idx_files import write_small_folder
 from tests.workplace import CONFIGURATION, Workplace
 
@@ -196,7 +196,7 @@ def test_what_changes_no_result_runs_nothing(workplace: Workplace, change: dict[
         ("figures/diagnostics", {"condition_figures", "states_figure", "report", "provenance"}),
         ("analysis/claims", {"claims", "claims_figure", "report", "provenance"}),
         ("analysis/verdicts", {"claims", "claims_figure", "report", "provenance"}),
-        ("report/manifest", {"provenance"}),
+        ("report/provenance", {"provenance"}),
         ("data/retrieve", set()),
     ],
 )

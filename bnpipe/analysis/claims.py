@@ -16,7 +16,7 @@ import pandas as pd
 
 from bnpipe.analysis import measures
 from bnpipe.analysis.measures import PAIR_COLUMNS, AbsentError, Sources
-from bnpipe.analysis.verdicts import FEWEST_PAIRS, MAJORITY, Decision, decide, decide_share, holm, verdict
+from bnpipe.analysis.verdicts import MAJORITY, MIN_PAIRS, Decision, decide, decide_share, holm, verdict
 from bnpipe.core.csv_files import read_table, write_table
 
 EVIDENCE_COLUMNS = ["claim", *PAIR_COLUMNS]
@@ -85,7 +85,7 @@ CLAIMS = (
         "4",
         "BN tolerates a larger effective step",
         "share of seeds whose training ends with other weights than the same training in other units",
-        measures.other_weights,
+        measures.weights_differ,
         None,
     ),
     Claim(
@@ -272,7 +272,7 @@ def _numbers(decision: Decision, p_holm: float) -> tuple[float, ...]:
 
 def verdict_text(row: "pd.Series[Any]") -> str:
     """Write the verdict of a row of the table, or why it has none."""
-    return str(row["verdict"]) if row["n"] >= FEWEST_PAIRS else "n too small for a verdict"
+    return str(row["verdict"]) if row["n"] >= MIN_PAIRS else "n too small for a verdict"
 
 
 def effect_text(row: "pd.Series[Any]") -> str:

@@ -25,7 +25,7 @@ import pandas as pd
 from bnpipe.analysis.tables import THRESHOLD
 
 PAIR_COLUMNS = ["pair", "value", "diverged"]
-ARMS = ("vanilla", "batchnorm")
+PAIR = ("vanilla", "batchnorm")
 USUAL_SETTINGS = {"activation", "learning_rate", "init_std", "steps"}  # a condition with others is another claim's
 STEADY_ACCURACY = 0.8  # below it a curve still climbs, and its volatility says little
 EARLY_STEP = 60  # by then 46% of the moving averages comes from batches, the rest is still their start
@@ -50,7 +50,7 @@ class Sources:
             raise AbsentError(name)
         return table
 
-    def rows(self, name: str, *columns: str, arms: Sequence[str] = ARMS, condition: str | None = None) -> pd.DataFrame:
+    def rows(self, name: str, *columns: str, arms: Sequence[str] = PAIR, condition: str | None = None) -> pd.DataFrame:
         """Return the rows of some arms, and of a condition. Raises AbsentError, also where an arm has none."""
         rows = self.table(name, "arm", *columns)
         if condition is not None:
@@ -88,7 +88,7 @@ def time_to_90(sources: Sources, activation: str) -> pd.DataFrame:
     steps = updates_to_90(sources, activation)
     times = sources.rows("step_time", "activation", "seconds")
     medians = times[times["activation"] == activation].groupby("arm")["seconds"].median()
-    if {*medians.index} != {*ARMS}:
+    if {*medians.index} != {*PAIR}:
         raise AbsentError("step_time")
     return steps.assign(value=steps["value"] + np.log(medians["vanilla"] / medians["batchnorm"]))
 
@@ -100,7 +100,7 @@ def final_accuracy(sources: Sources, **settings: Any) -> pd.DataFrame:
     return pairs_of(difference(by_arm(runs, "final_accuracy")), runs)
 
 
-def other_weights(sources: Sources) -> pd.DataFrame:
+def weights_differ(sources: Sources) -> pd.DataFrame:
     """Note whether two trainings that differ in units alone end with other weights: 1 if they do, 0 if not."""
     differences = sources.table("scale_equivalence", "seed", "relative_difference").set_index("seed")
     return pairs_of((differences["relative_difference"] > SAME_WEIGHTS).astype(float))

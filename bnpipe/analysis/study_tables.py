@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from bnpipe.analysis.stats import estimate_mean
-from bnpipe.analysis.tables import alike, check_one_dataset, evaluations_of, origin_of, runs_of
+from bnpipe.analysis.tables import check_one_dataset, evaluations_of, origin_of, rows_to_average, runs_of
 from bnpipe.core.csv_files import write_table
 from bnpipe.core.records import Record, read_record
 
@@ -39,10 +39,10 @@ def make_study_tables(
     # Records and their runs stand in the order of the configuration: by arm, shapes, seed, learning rate and init std.
     write_table(all_runs, runs)
     write_table(evaluations.dropna(axis="columns", how="all"), accuracy)
-    write_table(summary_table(all_runs, swept), summary)
+    write_table(study_summary_table(all_runs, swept), summary)
 
 
-def summary_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
+def study_summary_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     """Sum up each combination of swept values and arm, in the order of the runs; their columns and SUMMARY_COLUMNS.
 
     `mean` to `high` (the 95% interval of the mean) are of the final validation accuracy, over the runs that stayed
@@ -52,7 +52,7 @@ def summary_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
     keys, rows = [*swept, "arm"], []
     for values, group in runs.groupby(keys, sort=False):
         diverged = group["first_nonfinite_step"].notna()
-        estimate = estimate_mean(group["final_accuracy"][alike(diverged)])
+        estimate = estimate_mean(group["final_accuracy"][rows_to_average(diverged)])
         states = [(group["state"] == state).sum() for state in STATES]
         where = ["first_bad_step", "first_bad_layer"]
         first_bad = group[where].sort_values(where).iloc[0]
@@ -82,5 +82,5 @@ def written(value: Any) -> Any:
     if value is None:
         return "all"
     if isinstance(value, tuple):
-        return " + ".join(f"{len(list(alike))} x {width}" for width, alike in groupby(value))
+        return " + ".join(f"{len(list(rows_to_average))} x {width}" for width, rows_to_average in groupby(value))
     return value

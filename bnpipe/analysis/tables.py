@@ -145,7 +145,7 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (condition, arm), group in runs.groupby(["condition", "arm"]):
         diverged = group["first_nonfinite_step"].notna()
-        kept = group[alike(diverged)]
+        kept = group[rows_to_average(diverged)]
         statistics = (*estimate_mean(kept["final_accuracy"]), *estimate_mean(kept["test_accuracy"]))
         rows.append((condition, arm, len(group), diverged.sum(), *statistics))
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)
@@ -171,7 +171,7 @@ def comparison_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     pairs["diverged"] |= pairs["diverged_of_baseline"]
     means = []
     for (condition, arm), group in pairs.groupby(["condition", "arm"]):
-        mean, _, low, high = estimate_mean(group["difference"][alike(group["diverged"])])
+        mean, _, low, high = estimate_mean(group["difference"][rows_to_average(group["diverged"])])
         means.append((condition, arm, len(group), group["diverged"].sum(), mean, low, high))
     columns = ["condition", "arm", "n", "n_diverged", "mean_difference", "low", "high"]
     pairs = pairs.merge(pd.DataFrame(means, columns=columns), on=["condition", "arm"])
@@ -242,7 +242,7 @@ def check_one_dataset(origins: pd.DataFrame) -> None:
         )
 
 
-def alike(diverged: pd.Series) -> pd.Series:
+def rows_to_average(diverged: pd.Series) -> pd.Series:
     """Choose the rows to average: diverged and finite ones never together, finite ones where there are any."""
     return diverged if diverged.all() else ~diverged
 

@@ -14,7 +14,7 @@ from scipy.stats import binomtest, bootstrap, permutation_test
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
 
-FEWEST_PAIRS = 10  # with fewer there is no verdict
+MIN_PAIRS = 10  # with fewer there is no verdict
 LEVEL = 0.05  # of the corrected test
 MAJORITY = 0.5  # share of pairs that a claim must hold for where outcomes are counted
 DECIMALS = 12  # effects are of the order of 1, and what differs by less differs by rounding
@@ -81,7 +81,7 @@ def verdict(decision: Decision, p_holm: float) -> Verdict:
     Supported: the interval lies wholly above sesoi, and p_holm is below 0.05. Refuted: the interval lies wholly below
     sesoi. Else, and always where n is below 10, inconclusive.
     """
-    if decision.n < FEWEST_PAIRS:
+    if decision.n < MIN_PAIRS:
         return "inconclusive"
     if decision.low > decision.sesoi and p_holm < LEVEL:
         return "supported"

@@ -5,14 +5,14 @@ from pathlib import Path
 import pandas as pd
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.files import written_whole
+from bnpipe.core.files import atomic_write
 
 RUN_KEYS = ["condition", "arm", "seed"]  # columns that name a run
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV; floats with 9 digits, which single precision survives unchanged; unknown is empty."""
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         table.to_csv(partial, index=False, float_format="%.9g", lineterminator="\n")
 
 

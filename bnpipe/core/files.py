@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a name beside ``path`` to write to; rename it to ``path`` once the block has ended well.
 
     Whatever interrupts the writing, ``path`` holds its old content or all of the new one. Raises InputError where
-    the disk is full or takes no writes, or another process writes the file for too long, see `sole_writer`.
+    the disk is full or takes no writes, or another process writes the file for too long, see `exclusive_lock`.
     """
-    with sole_writer(path), explaining(path):
+    with exclusive_lock(path), explaining(path):
         partial = path.with_name(f".{path.name}.partial")  # what a killed writer left there is overwritten
         try:
             yield partial
@@ -42,22 +42,22 @@ def written_whole(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def write_text_whole(path: Path, text: str) -> None:
+def atomic_write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, so that a reader never sees half of it."""
-    write_bytes_whole(path, text.encode())
+    atomic_write_bytes(path, text.encode())
 
 
-def write_bytes_whole(path: Path, content: bytes) -> None:
+def atomic_write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader never sees half of it.
 
     (Safetensors' own `save_file` leaves a file under a random name where it is killed, and hides why it failed.)
     """
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(content)
 
 
 @contextmanager
-def sole_writer(path: Path, limit: float = WAIT_LIMIT) -> Iterator[None]:
+def exclusive_lock(path: Path, limit: float = WAIT_LIMIT) -> Iterator[None]:
     """Be the only process that writes ``path`` within the block; make its folder.
 
     Where another process is, say whom one waits for, and wait for up to ``limit`` seconds. The lock is the kernel's

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.files import write_bytes_whole
+from bnpipe.core.files import atomic_write_bytes
 from bnpipe.core.settings import Arm, TrainingSettings
 
 TRAINING_SET = ("training_set_accuracy", "training_set_loss")
@@ -100,7 +100,7 @@ def write_record(record: Record, path: Path) -> None:
     """Write a record as a safetensors file: the curves as arrays, all else as JSON in its header."""
     settings = [asdict(run) for run in record.settings]
     about = {"condition": record.condition, "settings": settings, "origin": asdict(record.origin)}
-    write_bytes_whole(path, save(_to_arrays(record.curves), {_HEADER: json.dumps(about, sort_keys=True)}))
+    atomic_write_bytes(path, save(_to_arrays(record.curves), {_HEADER: json.dumps(about, sort_keys=True)}))
 
 
 def read_record(path: Path) -> Record:

@@ -1,7 +1,7 @@
 """What the numbers of a run depend on, apart from its seed and the data."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 Arm = Literal["vanilla", "batchnorm", "layernorm", "groupnorm", "rmsnorm", "weightnorm"]
@@ -77,8 +77,59 @@ class TrainingSettings:
         return range(0, self.steps, self.evaluation_interval)
 
 
-def _repeated(value: Any, runs: int) -> Sequence[Any]:
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value] * runs
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a job: networks of one shape that are trained side by side, each from its own seed.
+
+    Only learning rate and initialization may differ between them: these leave shapes alone, and a run's arithmetic does
+    not depend on its neighbours'.
+    """
+
+    settings: TrainingSettings  # what all share, with the learning rate and the initialization of the first
+    learning_rates: tuple[float, ...]  # of each run
+    init_stds: tuple[float | InitScheme, ...]  # of each run
+    seeds: tuple[int, ...]  # of each run
+
+    @classmethod
+    def of_seeds(cls, settings: TrainingSettings, seeds: Sequence[int]) -> Self:
+        """Return a run for each seed, all with the same settings."""
+        return cls.from_plain(asdict(settings), seeds)
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any], seeds: Sequence[int]) -> Self:
+        """Make the runs of a job from what its parameters hold: see `to_plain`, or the fields of TrainingSettings."""
+        rates, stds = (_repeated(values[name], len(seeds)) for name in ("learning_rate", "init_std"))
+        settings = TrainingSettings.from_plain({**values, "learning_rate": rates[0], "init_std": stds[0]})
+        return cls(settings, rates, stds, tuple(seeds))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the settings as plain values, `learning_rate` and `init_std` as tuples of a value for each run."""
+        return {**asdict(self.settings), "learning_rate": self.learning_rates, "init_std": self.init_stds}
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def __getitem__(self, part: slice) -> Self:
+        """Return some of the runs, one after the other."""
+        return self.take(range(len(self))[part])
+
+    def take(self, places: Iterable[int]) -> Self:
+        """Return the runs at these places, which are one at least."""
+        rates, stds, seeds = zip(
+            *((self.learning_rates[place], self.init_stds[place], self.seeds[place]) for place in places), strict=True
+        )
+        settings = replace(self.settings, learning_rate=rates[0], init_std=stds[0])
+        return replace(self, settings=settings, learning_rates=rates, init_stds=stds, seeds=seeds)
+
+    @property
+    def each(self) -> tuple[TrainingSettings, ...]:
+        """The settings of each run."""
+        pairs = zip(self.learning_rates, self.init_stds, strict=True)
+        return tuple(replace(self.settings, learning_rate=rate, init_std=std) for rate, std in pairs)
+
+
+def _repeated(value: Any, runs: int) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,) * runs
 
 
 def common_settings(runs: Sequence[TrainingSettings]) -> TrainingSettings:

@@ -18,7 +18,7 @@ from bnpipe.core.settings import CLASSES, IMAGE_SIZE
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
-LARGEST_PAYLOAD = 1 << 30  # bytes; a header that promises more is taken for damaged
+MAX_PAYLOAD_SIZE = 1 << 30  # bytes; a header that promises more is taken for damaged
 
 
 def read_images(path: Path) -> NDArray[np.uint8]:
@@ -56,9 +56,9 @@ def peek_count(path: Path) -> int | None:
 
 def read_payload(path: Path) -> bytes:
     """Read a file, decompressed where it is gzip. Raises InputError where it cannot be read or is too large."""
-    payload = _read_bytes(path, LARGEST_PAYLOAD + 1)
-    if len(payload) > LARGEST_PAYLOAD:
-        raise InputError(f"{path}: holds more than {LARGEST_PAYLOAD} bytes, the most permitted; replace the file")
+    payload = _read_bytes(path, MAX_PAYLOAD_SIZE + 1)
+    if len(payload) > MAX_PAYLOAD_SIZE:
+        raise InputError(f"{path}: holds more than {MAX_PAYLOAD_SIZE} bytes, the most permitted; replace the file")
     return payload
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.files import write_bytes_whole
+from bnpipe.core.files import atomic_write_bytes
 from bnpipe.core.settings import PIXELS
 
 SPLITS = ("train", "validation", "test")
@@ -93,7 +93,7 @@ def pack(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes], validation_image
         tensors[f"{split}_labels"] = np.ascontiguousarray(labels)
         digest.update(tensors[f"{split}_images"].tobytes())
         digest.update(tensors[f"{split}_labels"].tobytes())
-    write_bytes_whole(path, save(tensors, {_HEADER: json.dumps({"sha256": digest.hexdigest()})}))
+    atomic_write_bytes(path, save(tensors, {_HEADER: json.dumps({"sha256": digest.hexdigest()})}))
 
 
 def open_dataset(path: Path) -> Dataset:

@@ -14,13 +14,13 @@ from typing import Any
 from tqdm import tqdm
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.files import written_whole
+from bnpipe.core.files import atomic_write
 from bnpipe.data.idx import read_payload
 from bnpipe.data.sources import FILES, MNIST_PAYLOAD_SHA256, TITLES, mirror_url
 
 SILENCE_LIMIT = 20.0  # seconds a mirror may send nothing
 FILE_LIMIT = 600.0  # seconds a file may take from one mirror
-LARGEST_FILE = 1 << 28  # bytes; more than ten times the largest of the files
+MAX_FILE_SIZE = 1 << 28  # bytes; more than ten times the largest of the files
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,8 @@ def download(url: str, target: Path) -> None:
                 bar.update(len(chunk))
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"took longer than {FILE_LIMIT:.0f} s")
-                if file.tell() > LARGEST_FILE:
-                    raise OSError(f"larger than {LARGEST_FILE} bytes")
+                if file.tell() > MAX_FILE_SIZE:
+                    raise OSError(f"larger than {MAX_FILE_SIZE} bytes")
         if announced is not None and file.tell() != announced:
             raise OSError(f"cut off: {file.tell()} bytes of {announced}")
 
@@ -110,7 +110,7 @@ def _fetch(dataset: str, path: Path, check: Check, urls: Sequence[str]) -> None:
 
 
 def _fetch_from(url: str, path: Path, check: Check) -> None:
-    with written_whole(path) as unchecked:
+    with atomic_write(path) as unchecked:
         download(url, unchecked)
         try:
             check(unchecked)

@@ -26,7 +26,7 @@ from bnpipe.data.packed import Images, open_dataset
 from bnpipe.networks.kernels import one_thread
 from bnpipe.networks.network import StackedNetwork, cross_entropy
 from bnpipe.networks.seeds import BatchOrder
-from bnpipe.training.train import Training, build_network, trained_on
+from bnpipe.training.train import Training, build_network, training_subset
 
 SHIFT_COLUMNS = [*RUN_KEYS, "step", "layer", "relative_change", "cosine"]
 
@@ -53,7 +53,7 @@ def covariate_shift_table(
     Columns SHIFT_COLUMNS, sorted by the first five. Layers are counted from 1 and begin with the second, the first
     that has any below. A run whose gradient is zero or not finite is not a number there.
     """
-    seen = trained_on(settings, images)
+    seen = training_subset(settings, images)
     streams = [np.random.RandomState(seed) for seed in seeds]
     steps = settings.evaluated_steps
     tables = []

@@ -24,7 +24,7 @@ from bnpipe.core.settings import TrainingSettings, VarianceConvention
 from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.networks.kernels import one_thread
 from bnpipe.networks.network import StackedNetwork
-from bnpipe.training.train import OnEvaluation, Training, build_network, evaluate, seen_by, trained_on
+from bnpipe.training.train import OnEvaluation, Training, build_network, evaluate, preprocess, training_subset
 
 # With weight 0.01 the moving averages still hold 99%, 90%, 74%, 54%, 30%, 9% and 0.2% of their start.
 MEASURED_STEPS = (0, 9, 29, 60, 120, 240, 600)  # and the last
@@ -71,8 +71,8 @@ def inference_table(
     `batch_size` is empty where each image is normalized for itself. ``on_evaluation(step, accuracy)`` is called after
     each measurement with the accuracies (runs,) under the biased moving averages.
     """
-    train = trained_on(settings, dataset.train)
-    seen = replace(dataset, train=train, validation=seen_by(settings, dataset.validation))
+    train = training_subset(settings, dataset.train)
+    seen = replace(dataset, train=train, validation=preprocess(settings, dataset.validation))
     tables = []
     with torch.inference_mode(), one_thread(), np.errstate(over="ignore", invalid="ignore"):
         training, probe = Training(settings, seeds, dataset.train), build_probe(settings, seeds)

@@ -24,7 +24,7 @@ from bnpipe.experiments import mean_field
 from bnpipe.networks.kernels import one_thread
 from bnpipe.networks.network import StackedNetwork
 from bnpipe.networks.nonlinearities import NONLINEARITIES
-from bnpipe.networks.norms import ARMS
+from bnpipe.networks.norms import TRANSFORMS
 from bnpipe.networks.seeds import standard_deviation
 from bnpipe.training.train import Training
 
@@ -40,7 +40,7 @@ ACTIVATION_KEYS = ["initialization", "activation", "arm", "seed"]
 GROWTH_COLUMNS = ["forward_growth", "forward_theory", "backward_growth", "backward_theory"]
 ACTIVATION_COLUMNS = [*ACTIVATION_KEYS, "layer", "mean", "standard_deviation", *GROWTH_COLUMNS]
 HISTOGRAM_COLUMNS = [*ACTIVATION_KEYS, "layer", "low", "high", "count"]
-LAYER_COLUMNS = [
+INITIAL_LAYER_COLUMNS = [
     *(*RUN_KEYS, "layer", "mean_square_z", "variance_z", "mean", "standard_deviation", "squared_gradient"),
     *GROWTH_COLUMNS,
 ]
@@ -119,7 +119,7 @@ def measure_tutorial(
     """
     settings = _tutorial_settings(activation, arm, init_std, epsilon)
     weights = [weight * init_std for weight in draws.weights]
-    transforms = [ARMS[arm](weight, settings) for weight in weights]
+    transforms = [TRANSFORMS[arm](weight, settings) for weight in weights]
     network = StackedNetwork(weights, transforms, NONLINEARITIES[activation], weights_learn=False)
     observer = Observer()
     network.forward(draws.inputs, observer)
@@ -138,7 +138,7 @@ def with_theory(
     The other arguments are those of `bnpipe.experiments.mean_field.growth`.
     """
     forward = backward = np.full(len(gains), np.nan)
-    if settings.arm in mean_field.ARMS and settings.position == "before":
+    if settings.arm in mean_field.ARMS_WITH_THEORY and settings.position == "before":
         forward, backward = mean_field.growth(
             settings.arm, settings.activation, gains, mean_square, variance, settings.epsilon
         )
@@ -156,7 +156,8 @@ def histogram(values: NDArray[np.float64]) -> pd.DataFrame:
 def measure_network(settings: TrainingSettings, seed: int, images: Images) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure a network on its first mini-batch, before it has learned anything.
 
-    Returns its layers and one row of its own, with the columns LAYER_COLUMNS and NETWORK_COLUMNS without the keys.
+    Returns its layers and one row of its own, with the columns INITIAL_LAYER_COLUMNS and NETWORK_COLUMNS
+    without the keys.
     The slopes are taken over the hidden layers: the logits have no nonlinearity, and their gradient is the loss's.
     Theory starts from what z is in the first layer.
     """
@@ -241,7 +242,7 @@ def make_network_tables(
                 of_network, row = measure_network(TrainingSettings.from_plain(values), seed, images)
                 of_layers.append(_keyed(of_network, RUN_KEYS, keys))
                 of_networks.append(_keyed(row, RUN_KEYS, keys))
-    write_table(pd.concat(of_layers)[LAYER_COLUMNS].sort_values([*RUN_KEYS, "layer"]), layers)
+    write_table(pd.concat(of_layers)[INITIAL_LAYER_COLUMNS].sort_values([*RUN_KEYS, "layer"]), layers)
     write_table(pd.concat(of_networks)[NETWORK_COLUMNS].sort_values(RUN_KEYS), networks)
 
 

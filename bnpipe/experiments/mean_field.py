@@ -30,7 +30,7 @@ FUNCTIONS: dict[Activation, Function] = {
     "relu": Function(lambda x: np.maximum(x, 0), lambda x: np.heaviside(x, 0.5)),
     "sigmoid": Function(expit, lambda x: expit(x) * expit(-x)),
 }
-ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")  # that the theory is written out for
+ARMS_WITH_THEORY: tuple[Arm, ...] = ("vanilla", "batchnorm")  # that the theory is written out for
 
 # Midpoints of steps so short that a nonlinearity of steeply scaled arguments is smooth over them, and none of which
 # is 0, where relu has its kink. Gauss-Hermite quadrature converges slowly for both.

@@ -59,7 +59,7 @@ def make_mechanics(settings: Mapping[str, Any], seed: int, packed: Path, mechani
     units = choose_units(z)
     stages = follow(z[:, list(units)], chosen)
     write_table(mechanics_table(stages, list(units), images), mechanics)
-    write_table(summary_table(stages, units), summary)
+    write_table(stage_summary_table(stages, units), summary)
 
 
 def first_product(settings: TrainingSettings, seed: int, images: Images) -> tuple[Tensor, NDArray[np.int32]]:
@@ -141,7 +141,7 @@ def mechanics_table(stages: Sequence[Stage], units: Sequence[int], images: NDArr
     )
 
 
-def summary_table(stages: Sequence[Stage], units: Mapping[int, str]) -> pd.DataFrame:
+def stage_summary_table(stages: Sequence[Stage], units: Mapping[int, str]) -> pd.DataFrame:
     """Sum up every unit at every stage; columns SUMMARY_COLUMNS.
 
     units: what each was chosen for. `mean` and `variance` in a formula are those of the unit's stage `before`.

@@ -21,8 +21,8 @@ from bnpipe.data.packed import Dataset, open_dataset
 from bnpipe.networks.kernels import one_thread, product
 from bnpipe.networks.network import StackedNetwork
 from bnpipe.networks.nonlinearities import NONLINEARITIES, Nonlinearity
-from bnpipe.training.diagnostics import taken_back
-from bnpipe.training.train import OnEvaluation, Training, evaluate, seen_by
+from bnpipe.training.diagnostics import restored_afterwards
+from bnpipe.training.train import OnEvaluation, Training, evaluate, preprocess
 
 PERCENTILES = (15, 50, 85)  # the paper's
 PROBE_IMAGES = 1000  # of the training images, from the front
@@ -61,7 +61,7 @@ def paper_tables(
     mode; PERCENTILE_COLUMNS, the 15th, 50th and 85th percentile over the probe of what enters one sigmoid, see
     `inputs_of_last_hidden`. ``on_evaluation(step, accuracy)`` is called each time with the accuracies (runs,).
     """
-    validation, training_images = (seen_by(settings, images) for images in (dataset.validation, dataset.train))
+    validation, training_images = (preprocess(settings, images) for images in (dataset.validation, dataset.train))
     nonlinearity = NONLINEARITIES[settings.activation]
     steps = sorted({*settings.evaluated_steps, settings.steps - 1})
     accuracies, percentiles = [], []
@@ -89,7 +89,7 @@ def inputs_of_last_hidden(network: StackedNetwork, images: Tensor, nonlinearity:
     The network is left as it is.
     """
     *below, (weight, transform), _ = network.layers
-    with taken_back(network):
+    with restored_afterwards(network):
         out = images.unsqueeze(1)
         for lower_weight, lower_transform in below:
             out = nonlinearity.forward(lower_transform.forward(product(out, lower_weight)))

@@ -55,10 +55,10 @@ def scale_equivalence_table(settings: TrainingSettings, seeds: Sequence[int], im
         for (weight, _), (scaled, _) in zip(training.network.layers, other.network.layers, strict=True):
             torch.mul(weight, SCALE, out=scaled)
         losses, other_losses = (each.advance(STEPS) for each in (training, other))
-    weights, other_weights = (values_of(each.network, ("weight",)) for each in (training, other))
+    weights, weights_differ = (values_of(each.network, ("weight",)) for each in (training, other))
     parameters, other_parameters = (values_of(each.network, ("gamma", "beta", "bias")) for each in (training, other))
     compared = (
-        relative_difference(other_weights / SCALE, weights),
+        relative_difference(weights_differ / SCALE, weights),
         relative_difference(other_parameters, parameters),
         relative_difference(other_losses.T, losses.T),
     )

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bnpipe.analysis.tables import alike, with_divergence
+from bnpipe.analysis.tables import rows_to_average, with_divergence
 from bnpipe.core.csv_files import read_table
 from bnpipe.figures.style import (
     COLOURS,
@@ -94,7 +94,7 @@ def _draw_arms(axes: Axes, accuracy: pd.DataFrame, arms: Sequence[str]) -> list[
     for arm in arms:
         curves = accuracy[accuracy["arm"] == arm]
         draw_seeds(axes, curves, "step", "accuracy", COLOURS[arm])
-        averaged = curves[alike(curves["diverged"])]
+        averaged = curves[rows_to_average(curves["diverged"])]
         looks = {"linestyle": LINE_STYLES[arm], "label": arm}
         lines.append(draw_mean(axes, averaged, "step", "accuracy", COLOURS[arm], **looks))
     return lines

@@ -31,10 +31,10 @@ EXPLANATION = (
     "Seen on training images that stay the same; a line that drops out of the axes is at 0"
 )
 COLOUR_MAP = matplotlib.colormaps["viridis"]  # reads the same to the colour-blind
-MOST_NAMED = 12  # layers beside their colours
+MAX_NAMED = 12  # layers beside their colours
 
 
-class Look(NamedTuple):
+class StateStyle(NamedTuple):
     """How runs in a state of `bnpipe.analysis.autopsy` are drawn: told apart by lightness too."""
 
     colour: str
@@ -42,12 +42,12 @@ class Look(NamedTuple):
     label: str
 
 
-LOOKS = {
-    "healthy": Look("#A6DBC8", "black", "healthy"),
-    "saturated": Look("#E69F00", "black", "saturated at the end: over half of a layer's outputs"),
-    "dead": Look("#8C6BB1", "white", "dead at the end: all units of a layer"),
-    "overflow": Look("#333333", "white", "overflow: a number that is not finite"),
-    "unknown": Look("#E8E8E8", "black", "finite, else unknown: no diagnostics"),
+STATE_STYLES = {
+    "healthy": StateStyle("#A6DBC8", "black", "healthy"),
+    "saturated": StateStyle("#E69F00", "black", "saturated at the end: over half of a layer's outputs"),
+    "dead": StateStyle("#8C6BB1", "white", "dead at the end: all units of a layer"),
+    "overflow": StateStyle("#333333", "white", "overflow: a number that is not finite"),
+    "unknown": StateStyle("#E8E8E8", "black", "finite, else unknown: no diagnostics"),
 }
 
 
@@ -90,7 +90,7 @@ def draw_states(runs: pd.DataFrame, conditions: Sequence[str], note: str, arms: 
     panels[-1].set_xlabel("runs")
     panels[-1].xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     found = {*runs["state"]}
-    handles = [Patch(color=look.colour, label=look.label) for state, look in LOOKS.items() if state in found]
+    handles = [Patch(color=look.colour, label=look.label) for state, look in STATE_STYLES.items() if state in found]
     figure.legend(handles=handles, loc="outside lower left", ncols=2)
     return figure
 
@@ -163,7 +163,7 @@ def _explain(figure: Figure, grid: NDArray[np.object_], colours: list[str]) -> N
     """Draw the colours of the layers beside the axes."""
     layers = len(colours)
     scale = ScalarMappable(BoundaryNorm(np.arange(layers + 1) + 0.5, layers), ListedColormap(colours))
-    named = list(range(layers, 0, -layers // MOST_NAMED))  # from the last: that one is explained
+    named = list(range(layers, 0, -layers // MAX_NAMED))  # from the last: that one is explained
     bar = figure.colorbar(scale, ax=grid.ravel().tolist(), ticks=named, aspect=40, label="layer (the last: logits)")
     bar.ax.minorticks_off()
 
@@ -180,7 +180,7 @@ def _draw_bars(axes: Axes, runs: pd.DataFrame, arms: Sequence[str]) -> None:
 def _draw_bar(axes: Axes, place: int, runs: pd.DataFrame) -> None:
     """Draw the runs of an arm, a state a part of the bar, with their number in it and where they went wrong beside."""
     left, places = 0, []
-    for state, look in LOOKS.items():
+    for state, look in STATE_STYLES.items():
         found = runs[runs["state"] == state]
         if len(found):
             axes.barh(place, len(found), left=left, color=look.colour, edgecolor="white")

@@ -13,7 +13,7 @@ from bnpipe.core.csv_files import read_table
 from bnpipe.figures.style import COLOURS, TWO_COLUMNS, canvas, draw_mean, draw_seeds, save, style
 
 
-class Look(NamedTuple):
+class StatisticsStyle(NamedTuple):
     """How a kind of statistics is drawn: in colours of the palette of Okabe & Ito, told apart without them too."""
 
     label: str
@@ -22,12 +22,12 @@ class Look(NamedTuple):
     marker: str
 
 
-LOOKS = {
-    "population": Look("training set (algorithm 2)", "#000000", "solid", "o"),
-    "moving_biased": Look("moving averages, biased variance", COLOURS["batchnorm"], (0, (5, 1.5)), "s"),
-    "moving_unbiased": Look("moving averages, unbiased variance", "#E69F00", (0, (1, 1)), "x"),
-    "batch": Look("evaluation batch of {size}", "#009E73", (0, (3, 1, 1, 1)), "^"),
-    "single_class": Look("evaluation batch of {size} of one class", "#CC79A7", (0, (2, 1)), "v"),
+STATISTICS_STYLES = {
+    "population": StatisticsStyle("training set (algorithm 2)", "#000000", "solid", "o"),
+    "moving_biased": StatisticsStyle("moving averages, biased variance", COLOURS["batchnorm"], (0, (5, 1.5)), "s"),
+    "moving_unbiased": StatisticsStyle("moving averages, unbiased variance", "#E69F00", (0, (1, 1)), "x"),
+    "batch": StatisticsStyle("evaluation batch of {size}", "#009E73", (0, (3, 1, 1, 1)), "^"),
+    "single_class": StatisticsStyle("evaluation batch of {size} of one class", "#CC79A7", (0, (2, 1)), "v"),
 }
 
 
@@ -57,7 +57,7 @@ def make_inference_figure(inference: Path, note: str, outputs: Sequence[Path]) -
 
 
 def _draw_along_training(axes: Axes, inference: pd.DataFrame, size: int) -> None:
-    for statistics, look in LOOKS.items():
+    for statistics, look in STATISTICS_STYLES.items():
         curves = inference[inference["statistics"] == statistics]
         _draw_seeds(axes, curves, "updates", "accuracy", look._replace(label=look.label.format(size=size)))
     _finish(axes, "Along training", "updates done (step + 1)", [1, 10, 100, 1000])
@@ -68,23 +68,23 @@ def _draw_difference(axes: Axes, inference: pd.DataFrame) -> None:
     population = inference.loc[inference["statistics"] == "population", ["seed", "step", "accuracy"]]
     pairs = inference.merge(population, on=["seed", "step"], suffixes=("", "_of_population"))
     pairs["points"] = 100 * (pairs["accuracy"] - pairs["accuracy_of_population"])
-    axes.axhline(0, color=LOOKS["population"].colour)
+    axes.axhline(0, color=STATISTICS_STYLES["population"].colour)
     for statistics in ("moving_biased", "moving_unbiased", "batch"):
-        _draw_seeds(axes, pairs[pairs["statistics"] == statistics], "updates", "points", LOOKS[statistics])
+        _draw_seeds(axes, pairs[pairs["statistics"] == statistics], "updates", "points", STATISTICS_STYLES[statistics])
     _finish(axes, "Difference to the training set's", "updates done (step + 1)", [1, 10, 100, 1000])
     axes.set_ylabel("percentage points")
 
 
 def _draw_by_size(axes: Axes, last: pd.DataFrame) -> None:
     population, batches = (last[last["statistics"] == statistics] for statistics in ("population", "batch"))
-    axes.axhline(population["accuracy"].mean(), color=LOOKS["population"].colour)
-    _draw_seeds(axes, batches, "batch_size", "accuracy", LOOKS["batch"])
+    axes.axhline(population["accuracy"].mean(), color=STATISTICS_STYLES["population"].colour)
+    _draw_seeds(axes, batches, "batch_size", "accuracy", STATISTICS_STYLES["batch"])
     powers = [4**power for power in range(6)]
     _finish(axes, "At the end, by batch size", "images in the evaluation batch", powers)
     _scale_accuracy(axes)
 
 
-def _draw_seeds(axes: Axes, curves: pd.DataFrame, x: str, y: str, look: Look) -> None:
+def _draw_seeds(axes: Axes, curves: pd.DataFrame, x: str, y: str, look: StatisticsStyle) -> None:
     draw_seeds(axes, curves.sort_values(x), x, y, look.colour)
     drawn = {"linestyle": look.line_style, "marker": look.marker, "markersize": 3, "label": look.label}
     draw_mean(axes, curves.astype({x: int}), x, y, look.colour, **drawn)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bnpipe.analysis.stats import estimate_mean
-from bnpipe.analysis.tables import alike
+from bnpipe.analysis.tables import rows_to_average
 from bnpipe.core.csv_files import read_table
 from bnpipe.figures.style import (
     COLOURS,
@@ -33,9 +33,9 @@ from bnpipe.figures.style import (
 
 MAP = {"learning_rate", "init_std"}  # the swept settings of which maps are drawn
 COLOUR_MAP = matplotlib.colormaps["cividis"]  # reads the same to the colour-blind
-MOST_CURVES = 8  # in one panel
-MOST_PLACES, MOST_VARIATIONS = 20, 8  # drawn side by side, of the first swept setting and of the others
-MOST_WRITTEN = 10  # values along an axis of a map, if its cells are to be read
+MAX_CURVES = 8  # in one panel
+MAX_PLACES, MAX_VARIATIONS = 20, 8  # drawn side by side, of the first swept setting and of the others
+MAX_WRITTEN = 10  # values along an axis of a map, if its cells are to be read
 IN_A_ROW = 3  # panels
 WIDTH = TWO_COLUMNS / IN_A_ROW  # of a panel, in inches
 DIVERGED = "\N{MULTIPLICATION SIGN}: diverged"
@@ -46,7 +46,7 @@ MAP_EXPLANATION = f"every seed, mean of those that stayed finite, how many are {
 LARGE_MAP_EXPLANATION = "mean of the runs that stayed finite"
 
 
-class Look(NamedTuple):
+class VariantStyle(NamedTuple):
     """How the runs of a variant are drawn: told apart without colours too."""
 
     colour: str
@@ -89,7 +89,7 @@ def draw_maps(runs: pd.DataFrame, about: str, note: str) -> Figure:
     beside them.
     """
     arms = _unique(runs["arm"])
-    is_large = max(runs["learning_rate"].nunique(), runs["init_std"].nunique()) > MOST_WRITTEN
+    is_large = max(runs["learning_rate"].nunique(), runs["init_std"].nunique()) > MAX_WRITTEN
     explanation = LARGE_MAP_EXPLANATION if is_large else MAP_EXPLANATION
     figure = canvas(TWO_COLUMNS, 1.9 * len(arms) + 0.5, about, _drawn(note, runs, explanation))
     grid = figure.subplots(len(arms), 2, squeeze=False, sharex="col", sharey="col", width_ratios=(1.2, 1))
@@ -114,20 +114,20 @@ def draw_cells(curves: pd.DataFrame, runs: pd.DataFrame, first: str, about: str,
     curves, runs: the tables `accuracy` and `runs` with a column `diverged` and those of `with_labels`. first: name of
     that setting in words. Too many curves for a panel are left out.
     """
-    looks = looks_of(runs)
+    styles = variant_styles(runs)
     crosses = f"; {DIVERGED}, and how many of all, never averaged with others" if runs["diverged"].any() else ""
-    places = _unique(runs["place"]) if len(looks) <= MOST_CURVES else []
+    places = _unique(runs["place"]) if len(styles) <= MAX_CURVES else []
     figure, final, panels = _canvas(len(places), about, _drawn(note, runs, EXPLANATION + crosses))
-    _draw_final(final, runs, looks)
+    _draw_final(final, runs, styles)
     final.set_xlabel(first)
     for axes, place in zip(panels, places, strict=True):
-        _draw_curves(axes, curves[curves["place"] == place], looks)
+        _draw_curves(axes, curves[curves["place"] == place], styles)
         axes.set_title(wrapped(f"{first}: {place}", 0.8 * WIDTH, size=8))
     for axes in panels[::IN_A_ROW]:
         axes.set_ylabel("validation accuracy")
     handles = [
         Line2D([], [], color=look.colour, linestyle=look.line_style, marker=look.marker, label=variant)
-        for variant, look in looks.items()
+        for variant, look in styles.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=runs["arm"].nunique())
     return figure
@@ -143,15 +143,15 @@ def with_labels(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
 
 
 def first_cells(runs: pd.DataFrame) -> pd.Series:
-    """Choose the rows that a figure of cells holds: of the first MOST_PLACES places, and MOST_VARIATIONS variations.
+    """Choose the rows that a figure of cells holds: of the first MAX_PLACES places, and MAX_VARIATIONS variations.
 
     runs: with the columns of `with_labels`.
     """
-    places, variations = _unique(runs["place"])[:MOST_PLACES], _unique(runs["variation"])[:MOST_VARIATIONS]
+    places, variations = _unique(runs["place"])[:MAX_PLACES], _unique(runs["variation"])[:MAX_VARIATIONS]
     return runs["place"].isin(places) & runs["variation"].isin(variations)
 
 
-def looks_of(runs: pd.DataFrame) -> dict[str, Look]:
+def variant_styles(runs: pd.DataFrame) -> dict[str, VariantStyle]:
     """Choose a look for every variant, in their order.
 
     Arms differ in colour, line and marker; where there are variations of an arm these differ in line, marker and
@@ -159,10 +159,10 @@ def looks_of(runs: pd.DataFrame) -> dict[str, Look]:
     """
     arms, variations = _unique(runs["arm"]), _unique(runs["variation"])
     if len(variations) == 1:
-        return {arm + variations[0]: Look(COLOURS[arm], LINE_STYLES[arm], MARKERS[arm]) for arm in arms}
+        return {arm + variations[0]: VariantStyle(COLOURS[arm], LINE_STYLES[arm], MARKERS[arm]) for arm in arms}
     styles, markers = list(LINE_STYLES.values()), list(MARKERS.values())
     return {
-        arm + variation: Look(
+        arm + variation: VariantStyle(
             _lightened(COLOURS[arm], number / len(variations)),
             styles[(number + 1) % len(styles)],  # the second is solid
             markers[(number + 1) % len(markers)],
@@ -183,13 +183,13 @@ def _canvas(panels: int, *lines: str) -> tuple[Figure, Axes, list[Axes]]:
     return figure, final, [figure.add_subplot(grid[place]) for place in places]
 
 
-def _draw_final(axes: Axes, runs: pd.DataFrame, looks: dict[str, Look]) -> None:
+def _draw_final(axes: Axes, runs: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
     """Draw every final accuracy at its place, variants side by side, under the mean of the finite ones."""
     places = _unique(runs["place"])
-    width = 0.8 / len(looks)  # of a variant, where places are 1 apart
+    width = 0.8 / len(styles)  # of a variant, where places are 1 apart
     cells = {
         x - 0.4 + width * number: (runs[(runs["variant"] == variant) & (runs["place"] == place)], look)
-        for (number, (variant, look)), (x, place) in product(enumerate(looks.items()), enumerate(places))
+        for (number, (variant, look)), (x, place) in product(enumerate(styles.items()), enumerate(places))
     }
     for left, (cell, look) in cells.items():
         _draw_cell(axes, left + 0.3 * width, left + 0.6 * width, cell, look)
@@ -203,7 +203,7 @@ def _draw_final(axes: Axes, runs: pd.DataFrame, looks: dict[str, Look]) -> None:
         _count_diverged(axes, left + 0.3 * width, cell)
 
 
-def _draw_cell(axes: Axes, seeds_at: float, mean_at: float, runs: pd.DataFrame, look: Look) -> None:
+def _draw_cell(axes: Axes, seeds_at: float, mean_at: float, runs: pd.DataFrame, look: VariantStyle) -> None:
     """Draw the final accuracies of a cell: seeds, mean and interval, and the diverged ones."""
     finite, diverged = (runs.loc[runs["diverged"] == state, "final_accuracy"] for state in (False, True))
     axes.plot([seeds_at] * len(finite), finite, look.marker, color=look.colour, markersize=2.5, alpha=0.4)
@@ -231,10 +231,10 @@ def _count_diverged(axes: Axes, x: float, runs: pd.DataFrame) -> None:
         )
 
 
-def _draw_curves(axes: Axes, curves: pd.DataFrame, looks: dict[str, Look]) -> None:
-    for variant, look in looks.items():
+def _draw_curves(axes: Axes, curves: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
+    for variant, look in styles.items():
         of_variant = curves[curves["variant"] == variant]
-        averaged = of_variant[alike(of_variant["diverged"])]
+        averaged = of_variant[rows_to_average(of_variant["diverged"])]
         draw_mean(axes, averaged, "step", "accuracy", look.colour, linestyle=look.line_style)
     axes.set_ylim(0, 1)
     scale_steps(axes, most=4)
@@ -252,7 +252,7 @@ def _draw_map(axes: Axes, runs: pd.DataFrame, is_large: bool) -> None:
     if not is_large:
         _write_cells(axes, means, runs)
     for axis, values in ((axes.xaxis, rates), (axes.yaxis, stds)):
-        named = np.arange(0, len(values), -(-len(values) // MOST_WRITTEN))
+        named = np.arange(0, len(values), -(-len(values) // MAX_WRITTEN))
         axis.set_ticks(named + 0.5, [_tick(values[number]) for number in named])
     axes.tick_params(axis="x", rotation=90 if is_large else 0)
     axes.set_ylabel("init std")
@@ -279,7 +279,7 @@ def _draw_effective_rates(axes: Axes, runs: pd.DataFrame, is_large: bool) -> Non
     """Draw final accuracy against learning rate / init std^2, the cells of an init std a line; some lines are named."""
     runs = runs.assign(rate=runs["learning_rate"] / runs["init_std"] ** 2)
     stds = _unique(runs["init_std"])
-    named = stds[:: -(-len(stds) // MOST_WRITTEN)]
+    named = stds[:: -(-len(stds) // MAX_WRITTEN)]
     for std, shade, marker in zip(stds, np.linspace(0, 0.9, len(stds)), cycle(MARKERS.values()), strict=False):
         colour = to_hex(COLOUR_MAP(shade))
         of_std = runs[runs["init_std"] == std]

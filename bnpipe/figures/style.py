@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.optimize import isotonic_regression
 
 from bnpipe.analysis.stats import estimate_mean
-from bnpipe.core.files import written_whole
+from bnpipe.core.files import atomic_write
 from bnpipe.core.settings import Arm
 from bnpipe.figures.compact_svg import compact
 
@@ -177,7 +177,7 @@ def save(figure: Figure, outputs: Sequence[Path]) -> None:
     It is laid out for the first.
     """
     for path in outputs:
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             if path.suffix == ".svg":
                 figure.savefig(partial, format="svg", metadata={"Date": None})
                 partial.write_text(compact(partial.read_text(encoding="utf-8")), encoding="utf-8")

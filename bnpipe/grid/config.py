@@ -40,8 +40,8 @@ from bnpipe.core.settings import (
     VarianceConvention,
 )
 
-LARGEST_SEED = 2**32 - 1  # numpy.random.RandomState takes no larger one
-MOST_SEEDS = 10_000
+MAX_SEED = 2**32 - 1  # numpy.random.RandomState takes no larger one
+MAX_SEED_COUNT = 10_000
 
 
 def permitted(text: str) -> WrapValidator:
@@ -90,7 +90,7 @@ def _read_layers(value: Any) -> Any:
 
 def _count_seeds(value: Any) -> Any:
     """Turn a number of seeds into the seeds."""
-    return range(FIRST_SEED, FIRST_SEED + value) if type(value) is int and 1 <= value <= MOST_SEEDS else value
+    return range(FIRST_SEED, FIRST_SEED + value) if type(value) is int and 1 <= value <= MAX_SEED_COUNT else value
 
 
 PositiveNumber = Annotated[
@@ -133,21 +133,21 @@ ConditionName = Annotated[
     permitted("a name of letters, digits, '_' and '-' that starts with a letter, at most 64: it becomes part of paths"),
 ]
 Seeds = Annotated[
-    tuple[Annotated[int, Strict(), Ge(0), Le(LARGEST_SEED)], ...],
-    Field(min_length=1, max_length=MOST_SEEDS),
+    tuple[Annotated[int, Strict(), Ge(0), Le(MAX_SEED)], ...],
+    Field(min_length=1, max_length=MAX_SEED_COUNT),
     BeforeValidator(_count_seeds),
     permitted(
-        f"how many (1 to {MOST_SEEDS}, counted from {FIRST_SEED}) or a list of whole numbers from 0 to {LARGEST_SEED}"
+        f"how many (1 to {MAX_SEED_COUNT}, counted from {FIRST_SEED}) or a list of whole numbers from 0 to {MAX_SEED}"
     ),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": MOST_SEEDS},
+                {"type": "integer", "minimum": 1, "maximum": MAX_SEED_COUNT},
                 {
                     "type": "array",
-                    "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
+                    "items": {"type": "integer", "minimum": 0, "maximum": MAX_SEED},
                     "minItems": 1,
-                    "maxItems": MOST_SEEDS,
+                    "maxItems": MAX_SEED_COUNT,
                     "uniqueItems": True,
                 },
             ]
@@ -267,7 +267,7 @@ class Study(_Section):
 
     about: Text = Field(description="What the study asks, in a sentence; it stands above its figure.")
     arms: Arms | None = Field(default=None, description="Networks to compare; null: those of the configuration.")
-    seeds: Annotated[int, Whole(1, MOST_SEEDS)] | None = Field(
+    seeds: Annotated[int, Whole(1, MAX_SEED_COUNT)] | None = Field(
         default=None, description="How many of the configuration's seeds, from the first; null: all."
     )
     condition: Condition = Field(description="What all conditions of the study share.")
@@ -298,7 +298,7 @@ class Study(_Section):
 class Paper(_Section):
     """The experiment of the paper itself (Ioffe & Szegedy 2015, section 4.1), one of the studies."""
 
-    seeds: Annotated[int, Whole(1, MOST_SEEDS)] | None = Field(
+    seeds: Annotated[int, Whole(1, MAX_SEED_COUNT)] | None = Field(
         default=None, description="How many of the configuration's seeds, from the first; null: all."
     )
     condition: Condition = Field(description="What its two networks are trained with.")
@@ -365,7 +365,7 @@ class Configuration(_Section):
         default={}, description="Grids of conditions, by name.", json_schema_extra={"additionalProperties": False}
     )
     paper: Paper | None = Field(default=None, description="The paper's own experiment; null: it is left out.")
-    chunk_size: Annotated[int, Whole(1, MOST_SEEDS)] = Field(
+    chunk_size: Annotated[int, Whole(1, MAX_SEED_COUNT)] = Field(
         default=10,
         description="Seeds that one job trains side by side on a CPU; on a GPU, all. It does not change any result.",
         json_schema_extra={"unit": "seeds"},

@@ -9,7 +9,7 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.settings import CLASSES, Arm, InitScheme, TrainingSettings
 from bnpipe.grid.config import Condition, Configuration, Study
 
-FEWEST_FEATURES = 4  # of a group: two are always +1 and -1 once normalized, and pass no gradient on
+MIN_GROUP_FEATURES = 4  # of a group: two are always +1 and -1 once normalized, and pass no gradient on
 STUDY_RUNS = 30  # of a study in one job on the CPU: enough to be worth its start, few enough to use all cores
 
 
@@ -64,7 +64,7 @@ def study_stacks(configuration: Configuration, name: str) -> Iterator[StudyStack
     study = configuration.studies[name]
     seeds = configuration.seeds[: study.seeds]
     for arm in study.arms or configuration.arms:
-        for group in _alike(study.cells):
+        for group in _trainable_together(study.cells):
             shared = training_settings(configuration, group[0], arm)
             # Of each run, seed by seed.
             rates = [cell.learning_rate for cell in group] * len(seeds)
@@ -77,7 +77,7 @@ def study_stacks(configuration: Configuration, name: str) -> Iterator[StudyStack
                 yield StudyStack(name, arm, settings, tuple(rates[job]), tuple(stds[job]), tuple(own_seeds[job]))
 
 
-def _alike(cells: Iterable[Condition]) -> Iterable[list[Condition]]:
+def _trainable_together(cells: Iterable[Condition]) -> Iterable[list[Condition]]:
     """Group the conditions that differ in what may differ within a stack alone, in the order of the first of each."""
     groups: dict[tuple[Any, ...], list[Condition]] = {}
     for cell in cells:
@@ -95,14 +95,14 @@ def training_settings(configuration: Configuration, condition: Condition, arm: A
 
 
 def check_widths(configuration: Configuration) -> None:
-    """Raise InputError where group normalization cannot part a layer into groups of at least FEWEST_FEATURES."""
+    """Raise InputError where group normalization cannot part a layer into groups of at least MIN_GROUP_FEATURES."""
     groups = configuration.normalization.groups
     for where, arms, condition in _conditions(configuration):
         widths = {*(condition.hidden_sizes or configuration.hidden_sizes), *([CLASSES] * condition.normalize_logits)}
-        if "groupnorm" in arms and any(width % groups or width < FEWEST_FEATURES * groups for width in widths):
+        if "groupnorm" in arms and any(width % groups or width < MIN_GROUP_FEATURES * groups for width in widths):
             raise InputError(
                 f"normalization.groups: found {groups}; permitted is what parts every normalized layer of {where} "
-                f"({', '.join(map(str, sorted(widths)))} units) into equal groups of at least {FEWEST_FEATURES}; "
+                f"({', '.join(map(str, sorted(widths)))} units) into equal groups of at least {MIN_GROUP_FEATURES}; "
                 "normalize_logits: false leaves the logits out"
             )
 

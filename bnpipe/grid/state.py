@@ -35,8 +35,8 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What can be seen of a job."""
+class JobStatus:
+    """What a job's record and log say of it."""
 
     state: State
     since: float = 0.0  # seconds since the epoch: when its log last grew
@@ -68,12 +68,12 @@ def _study_jobs(configuration: Configuration, name: str, records: Path, logs: Pa
         yield Job(f"study {name}", stack.arm, len(stack.seeds), stack.settings.steps, record, log)
 
 
-def look(jobs: Iterable[Job], before: dict[Job, Sight]) -> dict[Job, Sight]:
-    """Look at every job; before: what was seen last, so that the logs of done jobs are read once."""
-    return {job: _look_at(job, before.get(job)) for job in jobs}
+def poll(jobs: Iterable[Job], before: dict[Job, JobStatus]) -> dict[Job, JobStatus]:
+    """Look at every job; before: its status last time, so that the logs of done jobs are read once."""
+    return {job: _poll_one(job, before.get(job)) for job in jobs}
 
 
-def _look_at(job: Job, before: Sight | None) -> Sight:
+def _poll_one(job: Job, before: JobStatus | None) -> JobStatus:
     done = job.record.exists()
     if done and before and before.state == "done":
         return before
@@ -83,11 +83,11 @@ def _look_at(job: Job, before: Sight | None) -> Sight:
             file.seek(max(0, status.st_size - TAIL))
             tail = file.read().decode("utf-8", errors="replace")
     except FileNotFoundError:
-        return Sight("done" if done else "waiting")
-    return judge(done, tail, status.st_mtime, time.time())
+        return JobStatus("done" if done else "waiting")
+    return classify(done, tail, status.st_mtime, time.time())
 
 
-def judge(done: bool, tail: str, since: float, now: float) -> Sight:
+def classify(done: bool, tail: str, since: float, now: float) -> JobStatus:
     """Say what a job does, given whether its record exists, the end of its log, and when that was written.
 
     since, now: seconds since the epoch.
@@ -96,12 +96,12 @@ def judge(done: bool, tail: str, since: float, now: float) -> Sight:
     latest, rate = (evaluations[-1], recent_rate(evaluations)) if evaluations else (None, None)
     error = _ERROR.search(tail)
     if done:
-        return Sight("done", since, latest, rate)
+        return JobStatus("done", since, latest, rate)
     if error:
-        return Sight("failed", since, latest, rate, error[1])
+        return JobStatus("failed", since, latest, rate, error[1])
     if _FINISHED.search(tail):  # the record was deleted since, and is to be made again
-        return Sight("waiting")
-    return Sight("silent" if now - since > _patience(evaluations) else "running", since, latest, rate)
+        return JobStatus("waiting")
+    return JobStatus("silent" if now - since > _patience(evaluations) else "running", since, latest, rate)
 
 
 def recent_rate(evaluations: list[Evaluation]) -> float:

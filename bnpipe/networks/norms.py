@@ -7,8 +7,8 @@ in prototypes; tests hold them against autograd.
 The gradient that ``backward`` receives already carries the learning rate (`bnpipe.networks.network` says why), so a
 parameter's update is plain subtraction.
 
-A new arm is a class with ``forward``, ``infer``, ``backward`` and ``state``, and an entry in `ARMS`. These are plain
-classes: as attributes of a torch.nn.Module, parameters would cost 3% of a step of ten networks to look up.
+A new arm is a class with ``forward``, ``infer``, ``backward`` and ``state``, and an entry in `TRANSFORMS`. These are
+plain classes: as attributes of a torch.nn.Module, parameters would cost 3% of a step of ten networks to look up.
 """
 
 from abc import ABC, abstractmethod
@@ -284,7 +284,7 @@ def transforms_of(weights: Sequence[Tensor], settings: TrainingSettings) -> tupl
 
     weights: of every layer, (runs, fan_in, features). Where the logits are not normalized they have a bias.
     """
-    make, nonlinearity = ARMS[settings.arm], NONLINEARITIES[settings.activation]
+    make, nonlinearity = TRANSFORMS[settings.arm], NONLINEARITIES[settings.activation]
     transforms = [make(weight, settings) for weight in weights[:-1]]
     logits = (make if settings.normalize_logits else Bias)(weights[-1], settings)
     if settings.position == "after" and settings.arm not in WITHOUT_STATISTICS:
@@ -298,7 +298,7 @@ def batch_norms(layers: Iterable[tuple[Tensor, Transform]]) -> list[BatchNorm]:
     return [transform for transform in transforms if isinstance(transform, BatchNorm)]
 
 
-ARMS: dict[Arm, Callable[[Tensor, TrainingSettings], Transform]] = {
+TRANSFORMS: dict[Arm, Callable[[Tensor, TrainingSettings], Transform]] = {
     "vanilla": Bias,
     "batchnorm": BatchNorm,
     "layernorm": lambda weight, settings: FeatureNorm(weight, settings, groups=1, centred=True),

@@ -18,9 +18,9 @@ from bnpipe.figures.studies import spoken
 from bnpipe.figures.style import COLOURS, LINE_STYLES, MARKERS
 
 ALL = "all"  # what a choice of one value offers besides the values
-MOST_EVALUATIONS = 40_000  # in a chart: 0.8 MB of the page
-MOST_RUNS = 2_000
-MOST_BOXES = 12  # values to tick; where there are more, one or all are chosen
+MAX_EVALUATIONS = 40_000  # in a chart: 0.8 MB of the page
+MAX_RUNS = 2_000
+MAX_BOXES = 12  # values to tick; where there are more, one or all are chosen
 OUTCOMES = {
     "final_accuracy": "final validation accuracy",
     "best_accuracy": "best validation accuracy",
@@ -94,7 +94,7 @@ class _Inputs:
         Return the parameters and the expression that tests a row for being chosen.
         """
         field, names = f"toString(datum.{key})", json.dumps([*values])
-        if len(values) > MOST_BOXES:
+        if len(values) > MAX_BOXES:
             value = ALL if len(ticked) > 1 else ticked[0]
             chosen = self.choose(key, key, key, value, [ALL, *values])
             return [chosen], f"({key} === '{ALL}' || {field} === {key})"
@@ -105,10 +105,10 @@ class _Inputs:
 def explore_curves(name: str, accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[str]) -> Explorer:
     """Draw every evaluation of the runs of the chosen conditions, arms and seeds, over the chosen steps.
 
-    accuracy: the table of this name. Where it has more than MOST_EVALUATIONS rows, only the first seeds are kept.
+    accuracy: the table of this name. Where it has more than MAX_EVALUATIONS rows, only the first seeds are kept.
     """
     runs = _curves(accuracy, conditions, arms)
-    kept = _first_seeds(runs, max(1, MOST_EVALUATIONS // int(runs["step"].map(len).max())))
+    kept = _first_seeds(runs, max(1, MAX_EVALUATIONS // int(runs["step"].map(len).max())))
     seeds = [str(seed) for seed in sorted(set(kept["seed"]))]
     last = max(steps[-1] for steps in kept["step"])
     shown = list(dict.fromkeys(kept["condition"]))
@@ -132,11 +132,11 @@ def explore_runs(name: str, runs: pd.DataFrame, swept: Sequence[str]) -> Explore
     """Show how the outcome of a study's runs depends on its swept settings: a map of means, and every run.
 
     runs: the study's table of this name. Columns of the map are the values of one swept setting, its rows the arms
-    with the values of all others, so that a mean is over seeds alone. Of more than MOST_RUNS runs only the first
+    with the values of all others, so that a mean is over seeds alone. Of more than MAX_RUNS runs only the first
     seeds are kept.
     """
     keys = [*swept, "arm"]
-    kept = _first_seeds(runs, MOST_RUNS)
+    kept = _first_seeds(runs, MAX_RUNS)
     inputs = _Inputs(name)
     chart = _runs_chart(keys, list(dict.fromkeys(runs["arm"]))).add_params(
         inputs.choose("show", "outcome", "outcome", "final_accuracy", [*OUTCOMES], [*OUTCOMES.values()]),

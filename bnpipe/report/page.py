@@ -13,10 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from markupsafe import Markup
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.files import write_text_whole
+from bnpipe.core.files import atomic_write_text
 
 VEGA_LITE = "6.4"  # what altair writes for, of those that vl-convert holds
-PIXELS = 1.9  # of CSS for a point: 4/3 is the printed size, whose letters are small on a screen
+CSS_PIXELS_PER_POINT = 1.9  # of CSS for a point: 4/3 is the printed size, whose letters are small on a screen
 # What may not stand in a quoted address: the rest of it would be taken for a fragment, an escape, or an entity.
 _ESCAPES = str.maketrans({"%": "%25", "#": "%23", '"': "%22", "&": "%26"})
 
@@ -39,7 +39,7 @@ def write_page(template: Path, values: Mapping[str, Any], output: Path) -> None:
         text = _environment(template.parent).get_template(template.name).render(**values)
     except (TemplateError, OSError, ValueError) as error:
         raise InputError(f"{template}: {error}") from error
-    write_text_whole(output, text)
+    atomic_write_text(output, text)
 
 
 def picture(figure: Path) -> Picture:
@@ -47,7 +47,7 @@ def picture(figure: Path) -> Picture:
     try:
         text = figure.read_text(encoding="utf-8")
         svg = " ".join(re.sub("<!--.*?-->", "", text, flags=re.DOTALL).split())  # matplotlib writes texts there again
-        width, height = (round(float(_size(svg, name)) * PIXELS) for name in ("width", "height"))
+        width, height = (round(float(_size(svg, name)) * CSS_PIXELS_PER_POINT) for name in ("width", "height"))
     except (OSError, ValueError) as error:
         raise InputError(f"{figure}: cannot be read ({error}); the workflow makes it again") from error
     return Picture(Markup("data:image/svg+xml;charset=utf-8," + svg.translate(_ESCAPES)), width, height)

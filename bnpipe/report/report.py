@@ -11,10 +11,10 @@ import yaml
 
 from bnpipe import __version__
 from bnpipe.analysis.claims import CLAIMS
-from bnpipe.analysis.verdicts import FEWEST_PAIRS
+from bnpipe.analysis.verdicts import MIN_PAIRS
 from bnpipe.core.csv_files import read_table
+from bnpipe.core.digests import versions
 from bnpipe.core.errors import InputError
-from bnpipe.core.provenance import versions
 from bnpipe.figures.studies import MAP
 from bnpipe.report import tables as report_tables
 from bnpipe.report.explorer import Explorer, explore_curves, explore_runs, variants
@@ -34,7 +34,7 @@ MARKS = {"supported": "\N{CHECK MARK}", "refuted": "\N{BALLOT X}", "inconclusive
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ClaimCard:
     """A claim at a glance."""
 
     claim: str
@@ -59,7 +59,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Study:
+class StudySection:
     """What a page shows of a study."""
 
     name: str
@@ -88,7 +88,7 @@ class Pages:
         shared = {
             "dataset": self.dataset,
             "is_mnist": self.is_mnist,
-            "fewest_pairs": FEWEST_PAIRS,
+            "min_pairs": MIN_PAIRS,
             "made_with": {"bnpipe": __version__, **versions("matplotlib", "pandas", "scipy", "altair")},
             "results": self.results,
             "marks": MARKS,
@@ -184,19 +184,19 @@ def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiment
     is that of `make_report`, as are the errors raised.
     """
     studies = [study_of(pages, name, study) for name, study in configuration["studies"].items()]
-    shown = [*studies, *(Study(one["name"], one["about"], one["caption"]) for one in experiments)]
+    shown = [*studies, *(StudySection(one["name"], one["about"], one["caption"]) for one in experiments)]
     claims = _claims_values(pages.table("tables/all_claims"), "all_claims", "all_evidence")
     pages.write("studies", {**claims, "studies": shown, "provenance": "studies/provenance.json"})
 
 
-def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> Study:
+def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:
     """Collect what a page shows of a study of the configuration."""
     swept, folder = list(study["sweep"]), f"studies/{name}"
     is_map = set(swept) == MAP and all(isinstance(std, float | int) for std in study["sweep"]["init_std"])
     accuracy, runs, summary = (pages.table(f"{folder}/{table}") for table in ("accuracy", "runs", "summary"))
     arms = list(dict.fromkeys(runs["arm"]))
     condition = variants(accuracy, swept)
-    return Study(
+    return StudySection(
         name=name,
         about=study["about"],
         caption=CAPTION_OF_MAPS if is_map else CAPTION_OF_CELLS,
@@ -224,10 +224,10 @@ def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> Study:
     )
 
 
-def verdicts_of(claims: pd.DataFrame) -> list[Verdict]:
+def verdicts_of(claims: pd.DataFrame) -> list[ClaimCard]:
     """Return the claims of a table at a glance."""
     return [
-        Verdict(
+        ClaimCard(
             claim=row["claim"],
             statement=row["statement"],
             mark=MARKS[decided],
@@ -237,7 +237,7 @@ def verdicts_of(claims: pd.DataFrame) -> list[Verdict]:
             pairs=row["n"],
         )
         for row in report_tables.claims_frame(claims).to_dict("records")
-        for decided in [row["verdict"] if row["n"] >= FEWEST_PAIRS else ""]
+        for decided in [row["verdict"] if row["n"] >= MIN_PAIRS else ""]
     ]
 
 

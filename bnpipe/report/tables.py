@@ -10,7 +10,7 @@ from bnpipe.analysis.claims import MINUS, condition_text, effect_text, verdict_t
 from bnpipe.figures.studies import spoken
 from bnpipe.report.explorer import as_text
 
-MOST_ROWS = 2_000  # of a table on a page
+MAX_ROWS = 2_000  # of a table on a page
 
 
 class Column(NamedTuple):
@@ -151,8 +151,8 @@ def study_run_columns(swept: Sequence[str]) -> list[Column]:
 def make_table(
     name: str, frame: pd.DataFrame, columns: Sequence[Column], caption: str, *files: str, rows_are: str = "all rows"
 ) -> Table:
-    """Make a table of the columns of a frame; the first MOST_ROWS rows of it."""
-    rows = [[_cell(column, row) for column in columns] for row in frame.head(MOST_ROWS).to_dict("records")]
+    """Make a table of the columns of a frame; the first MAX_ROWS rows of it."""
+    rows = [[_cell(column, row) for column in columns] for row in frame.head(MAX_ROWS).to_dict("records")]
     return Table(name, files, rows_are, caption, columns, rows, len(frame))
 
 

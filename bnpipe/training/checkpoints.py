@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from bnpipe.core.files import write_bytes_whole
+from bnpipe.core.files import atomic_write_bytes
 
 Arrays = Mapping[str, NDArray[Any]]
 STOPPED = 128 + signal.SIGTERM  # exit status of a job that was told to stop, as a shell has it
@@ -59,7 +59,7 @@ class Checkpoints:
     def write(self, runs: slice, state: Arrays) -> None:
         """Write the state of a stack as a safetensors file."""
         arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
-        write_bytes_whole(self.path(runs), save(arrays, {"work": self._work, "content": _digest(arrays)}))
+        atomic_write_bytes(self.path(runs), save(arrays, {"work": self._work, "content": _digest(arrays)}))
 
     def read(self, runs: slice) -> Arrays | None:
         """Return the state of a stack, or None where there is none.

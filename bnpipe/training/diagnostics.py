@@ -51,7 +51,7 @@ def diagnose(
             layers["dead"].append(_dead(values, settings.activation if hidden else ""))
 
     whole = {"moving_accuracy": _accuracy(network, few)}
-    with taken_back(network) as before, newest_batch_alone(network):
+    with restored_afterwards(network) as before, newest_batch_alone(network):
         pixels, labels = next(probe.chunks(PROBE_IMAGES, network.precision))
         runs = len(learning_rate)
         logits = network.forward(pixels.unsqueeze(1).expand(-1, runs, -1), observe)
@@ -65,7 +65,7 @@ def diagnose(
 
 
 @contextmanager
-def taken_back(network: StackedNetwork) -> Iterator[dict[str, Tensor]]:
+def restored_afterwards(network: StackedNetwork) -> Iterator[dict[str, Tensor]]:
     """Yield a copy of everything that training changes, and bring it back at the end of the block."""
     state = network.state()
     before = {name: tensor.clone() for name, tensor in state.items()}

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
+from bnpipe.core.digests import code_digest, versions
 from bnpipe.core.errors import InputError
-from bnpipe.core.files import sole_writer
-from bnpipe.core.provenance import code_digest, versions
+from bnpipe.core.files import exclusive_lock
 from bnpipe.core.records import Origin, Record, read_record, write_record
 from bnpipe.core.settings import CHECKPOINT_SECONDS, Device, TrainingSettings
 from bnpipe.data.packed import open_dataset
@@ -49,12 +49,12 @@ def train_and_record(
     """
     data = open_dataset(packed)
     trained_with = TrainingSettings.of_each(settings, len(seeds))
-    with sole_writer(record), granted_device(device, tf32, gpus) as trained_on:
+    with exclusive_lock(record), granted_device(device, tf32, gpus) as torch_device:
         origin = Origin(
             dataset=dataset,
             dataset_sha256=data.sha256,
             code_sha256=code_digest("training.job"),
-            device=describe_device(trained_on),
+            device=describe_device(torch_device),
             versions=versions("numpy", "torch"),
         )
         if _stands(record, condition, trained_with, seeds, origin):
@@ -62,7 +62,7 @@ def train_and_record(
         else:
             work = {"condition": condition, "settings": settings, "seeds": seeds, "origin": asdict(origin)}
             with keeping_checkpoints(record, work, checkpoint_seconds) as checkpoints:
-                curves = train_stack(trained_with, seeds, data, on_evaluation, trained_on, checkpoints)
+                curves = train_stack(trained_with, seeds, data, on_evaluation, torch_device, checkpoints)
             if trained_with[0].diagnostics:
                 curves = replace(curves, failure=locate_failures(trained_with, curves, data.train))
             write_record(Record(condition, trained_with, origin, curves), record)

@@ -53,7 +53,7 @@ def train_stack(
         stacks = [slice(first, min(first + size, len(seeds))) for first in range(0, len(seeds), size)]
         parts = []
         for stack in stacks:
-            course = Course(each[stack], seeds[stack], dataset, device)
+            course = TrainingRun(each[stack], seeds[stack], dataset, device)
             _train(course, _on_all(on_evaluation, each, stack), checkpoints, stack)
             parts.append(course.curves())
             if checkpoints and len(stacks) > 1:  # Finished stacks are not to be trained again either.
@@ -100,7 +100,7 @@ class Training:
         common = common_settings(each)
         streams = [np.random.RandomState(seed) for seed in seeds]
         self.network = build_network(each, streams, device)
-        self._images = trained_on(common, images).to(device)
+        self._images = training_subset(common, images).to(device)
         self._precision = PRECISIONS[common.precision]
         rates = [run.learning_rate for run in each]
         self.learning_rate = torch.tensor(rates, dtype=self._precision, device=device).unsqueeze(1)  # (runs, 1)
@@ -151,7 +151,7 @@ class Training:
         self._loss.copy_(loss)
 
 
-class Course:
+class TrainingRun:
     """The course of a stack's training: the networks, and what has been measured on them so far."""
 
     def __init__(
@@ -160,8 +160,8 @@ class Course:
         self._settings = common = common_settings(settings)
         self._seeds = seeds
         self._training = Training(settings, seeds, dataset.train, device)
-        self._validation = seen_by(common, dataset.validation).to(device)
-        self._looked_at = trained_on(common, dataset.train).first(len(self._validation)).to(device)
+        self._validation = preprocess(common, dataset.validation).to(device)
+        self._looked_at = training_subset(common, dataset.train).first(len(self._validation)).to(device)
         self._test = dataset.test
         self._device = device
         self._training_loss: list[Tensor] = []  # of the mini-batches so far, each (some steps, runs)
@@ -217,7 +217,7 @@ class Course:
     def curves(self) -> Curves:
         """Measure the networks on the test images and return all that was measured."""
         test_accuracy, test_loss = evaluate(
-            self._training.network, seen_by(self._settings, self._test).to(self._device)
+            self._training.network, preprocess(self._settings, self._test).to(self._device)
         )
         state = self._training.network.state().values()
         runs = len(self._seeds)
@@ -249,7 +249,7 @@ def _on_all(on_evaluation: OnEvaluation, settings: Sequence[TrainingSettings], s
     return report
 
 
-def _train(course: Course, on_evaluation: OnEvaluation, checkpoints: Checkpoints | None, runs: slice) -> None:
+def _train(course: TrainingRun, on_evaluation: OnEvaluation, checkpoints: Checkpoints | None, runs: slice) -> None:
     """Take a stack from where it stood last to its last step; runs: its place among the runs of the job."""
     if checkpoints:
         _take_up(course, checkpoints, runs)
@@ -259,7 +259,7 @@ def _train(course: Course, on_evaluation: OnEvaluation, checkpoints: Checkpoints
             checkpoints.keep(runs, course.state)
 
 
-def _take_up(course: Course, checkpoints: Checkpoints, runs: slice) -> None:
+def _take_up(course: TrainingRun, checkpoints: Checkpoints, runs: slice) -> None:
     state = checkpoints.read(runs)
     if state is not None:
         course.restore(state)
@@ -270,14 +270,14 @@ def _part(state: Arrays, prefix: str) -> Arrays:
     return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
 
 
-def seen_by(settings: TrainingSettings, images: Images) -> Images:
+def preprocess(settings: TrainingSettings, images: Images) -> Images:
     """Return the images as networks see them."""
     return images.binarized() if settings.binarize else images
 
 
-def trained_on(settings: TrainingSettings, images: Images) -> Images:
+def training_subset(settings: TrainingSettings, images: Images) -> Images:
     """Return those of the training images that networks are trained on, as they see them."""
-    return seen_by(settings, images).first(settings.training_images)
+    return preprocess(settings, images).first(settings.training_images)
 
 
 def build_network(

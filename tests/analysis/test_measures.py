@@ -52,7 +52,7 @@ def test_updates_to_90_count_from_one_and_are_censored_at_the_budget() -> None:
 
 
 def test_steps_to_90_may_all_be_empty() -> None:
-    rows = [("plain", arm, 42, pd.NA) for arm in measures.ARMS]
+    rows = [("plain", arm, 42, pd.NA) for arm in measures.PAIR]
     table = pd.DataFrame(rows, columns=["condition", "arm", "seed", "steps_to_90"]).astype({"steps_to_90": "Int64"})
     found = measures.updates_to_90(Sources({"runs": table.assign(first_nonfinite_step=np.nan)}, CONDITIONS), "tanh")
     assert found["value"].isna().all()
@@ -84,7 +84,7 @@ def test_final_accuracy_is_batchnorms_minus_vanillas() -> None:
 
 def test_weights_are_other_weights_beyond_rounding() -> None:
     table = sources("scale_equivalence", "seed relative_difference", [(42, 1e-13), (43, 1e-11)])
-    assert values(measures.other_weights(table)) == {42: 0, 43: 1}
+    assert values(measures.weights_differ(table)) == {42: 0, 43: 1}
 
 
 GRID = "learning_rate init_std arm seed final_accuracy best_accuracy first_nonfinite_step"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bnpipe.analysis.study_tables import STATES, make_study_tables, summary_table, written
+from bnpipe.analysis.study_tables import STATES, make_study_tables, study_summary_table, written
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import write_record
 from tests.conftest import make_record, make_settings
@@ -47,7 +47,7 @@ def test_summary_by_hand() -> None:
             "first_bad_layer": pd.array([None, 2, 3, 1], dtype="Int64"),
         }
     )
-    first, second = summary_table(runs, ["rate"]).to_dict("records")
+    first, second = study_summary_table(runs, ["rate"]).to_dict("records")
     assert (first["rate"], first["n"], first["diverged"], second["rate"]) == (2, 3, 1, 1)
     assert first["mean"] == pytest.approx(0.6)  # of the two that stayed finite
     assert [first[state] for state in STATES] == [1, 1, 0, 1]

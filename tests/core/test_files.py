@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.files import sole_writer, write_text_whole, written_whole
+from bnpipe.core.files import atomic_write, atomic_write_text, exclusive_lock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_creates_folders_and_leaves_the_file_alone(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folders" / "file.txt"
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("content")
         assert partial.parent == path.parent  # a rename within a folder cannot be half done
         assert not path.exists()
@@ -32,7 +32,7 @@ def test_creates_folders_and_leaves_the_file_alone(tmp_path: Path) -> None:
 def test_readers_see_the_old_content_until_the_block_ends(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -44,7 +44,7 @@ def test_interrupted_writing_changes_nothing(tmp_path: Path, fault: BaseExceptio
     path = tmp_path / "file.txt"
     if old is not None:
         path.write_text(old)
-    with pytest.raises(type(fault)), written_whole(path) as partial:  # noqa: PT012
+    with pytest.raises(type(fault)), atomic_write(path) as partial:  # noqa: PT012
         partial.write_text("half")
         raise fault
     assert [file.read_text() for file in tmp_path.iterdir()] == ([] if old is None else [old])
@@ -53,14 +53,14 @@ def test_interrupted_writing_changes_nothing(tmp_path: Path, fault: BaseExceptio
 def test_block_that_writes_nothing_keeps_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(FileNotFoundError), written_whole(path):
+    with pytest.raises(FileNotFoundError), atomic_write(path):
         pass
     assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
 
 
 def test_text_is_utf8(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file.txt"
-    write_text_whole(path, "σ² ü\n")
+    atomic_write_text(path, "σ² ü\n")
     assert path.read_bytes() == b"\xcf\x83\xc2\xb2 \xc3\xbc\n"
     assert list(path.parent.iterdir()) == [path]
 
@@ -68,8 +68,8 @@ def test_text_is_utf8(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from bnpipe.core.files import written_whole
-with written_whole(Path(sys.argv[1])) as partial:
+from bnpipe.core.files import atomic_write
+with atomic_write(Path(sys.argv[1])) as partial:
     partial.write_text("half")
     print("holding", flush=True)
     time.sleep(60)
@@ -91,7 +91,7 @@ def test_a_second_writer_waits_and_then_ends_and_is_told_who_holds_the_file(
     tmp_path: Path, other_writer: "subprocess.Popen[str]", caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "file.txt"
-    with pytest.raises(InputError) as error, sole_writer(path, limit=0.5):
+    with pytest.raises(InputError) as error, exclusive_lock(path, limit=0.5):
         pass
     who = re.escape(f"process {other_writer.pid} on {socket.gethostname()}")
     since = r" since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00"
@@ -101,7 +101,7 @@ def test_a_second_writer_waits_and_then_ends_and_is_told_who_holds_the_file(
     assert re.fullmatch(f"waiting for {who}{since}, which writes {re.escape(str(path))}, for up to 0.5 s", warning)
     assert other_writer.poll() is None
     assert not path.exists()
-    write_text_whole(tmp_path / "other.txt", "another file is free")
+    atomic_write_text(tmp_path / "other.txt", "another file is free")
 
 
 def test_a_second_writer_goes_on_when_the_first_has_ended(
@@ -111,7 +111,7 @@ def test_a_second_writer_goes_on_when_the_first_has_ended(
     killing = threading.Timer(0.5, other_writer.kill)
     killing.start()
     started = time.monotonic()
-    write_text_whole(path, "second")
+    atomic_write_text(path, "second")
     assert 0.4 < time.monotonic() - started < 10
     killing.join()
     assert [file.read_text() for file in tmp_path.iterdir()] == ["second"]
@@ -125,15 +125,15 @@ def test_a_lock_ends_with_its_holder_and_its_leftovers_with_the_next(
     other_writer.kill()
     other_writer.wait()
     assert {file.name for file in tmp_path.iterdir()} == {".file.txt.lock", ".file.txt.partial"}
-    write_text_whole(tmp_path / "file.txt", "second")
+    atomic_write_text(tmp_path / "file.txt", "second")
     assert [file.read_text() for file in tmp_path.iterdir()] == ["second"]
 
 
 def test_a_job_may_hold_a_file_while_it_works_and_then_write_it(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file.txt"
-    with sole_writer(path):
-        write_text_whole(path, "one")
-        write_text_whole(path, "two")
+    with exclusive_lock(path):
+        atomic_write_text(path, "one")
+        atomic_write_text(path, "two")
         assert (path.parent / ".file.txt.lock").is_file()
     assert [file.read_text() for file in path.parent.iterdir()] == ["two"]
 
@@ -142,12 +142,12 @@ COUNT = """
 import sys, time
 from pathlib import Path
 from bnpipe.core.errors import InputError
-from bnpipe.core.files import sole_writer
+from bnpipe.core.files import exclusive_lock
 path = Path(sys.argv[1])
 done = 0
 while done < 100:
     try:
-        with sole_writer(path, limit=0):
+        with exclusive_lock(path, limit=0):
             path.write_text(str(int(path.read_text()) + 1))
         done += 1
     except InputError:
@@ -171,7 +171,7 @@ def test_a_file_system_without_locks_is_a_warning(
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr("fcntl.flock", no_locks)
-    write_text_whole(tmp_path / "file.txt", "content")
+    atomic_write_text(tmp_path / "file.txt", "content")
     assert (tmp_path / "file.txt").read_text() == "content"
     assert f"{tmp_path / 'file.txt'}: cannot be locked (Function not implemented)" in caplog.text
 
@@ -187,7 +187,7 @@ def test_the_name_reaches_the_disk_after_the_content(tmp_path: Path, monkeypatch
         fsync(descriptor)
 
     monkeypatch.setattr("os.fsync", watched)
-    write_text_whole(path, "content")
+    atomic_write_text(path, "content")
     assert synced == [("file", False), ("folder", True)]
 
 
@@ -201,7 +201,7 @@ def test_a_folder_that_cannot_be_synchronized_is_no_fault_of_a_file(
 
     monkeypatch.setattr("os.fsync", no_sync)
     with pytest.raises(InputError, match=os.strerror(fault)) if is_raised else nullcontext():
-        write_text_whole(tmp_path / "file.txt", "content")
+        atomic_write_text(tmp_path / "file.txt", "content")
     assert (tmp_path / "file.txt").read_text() == "content"
 
 
@@ -211,7 +211,7 @@ def test_a_disk_that_takes_no_file_is_one_line_and_changes_nothing(tmp_path: Pat
     path = tmp_path / "file.txt"
     if old is not None:
         path.write_text(old)
-    with pytest.raises(InputError) as error, written_whole(path) as partial:  # noqa: PT012
+    with pytest.raises(InputError) as error, atomic_write(path) as partial:  # noqa: PT012
         partial.write_text("half")
         raise OSError(fault, os.strerror(fault))  # as `write` has it: without a name
     assert str(error.value).startswith(f"{path}: cannot be written ({os.strerror(fault)}); ")
@@ -223,11 +223,11 @@ def test_a_disk_that_takes_no_file_is_one_line_and_changes_nothing(tmp_path: Pat
 def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     (tmp_path / ".file.txt.partial").symlink_to("/dev/full")  # every write there finds a full disk
     with pytest.raises(InputError) as error:
-        write_text_whole(tmp_path / "file.txt", "content")
+        atomic_write_text(tmp_path / "file.txt", "content")
     assert str(error.value).startswith(f"{tmp_path / 'file.txt'}: cannot be written (No space left on device); ")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_another_fault_is_not_taken_for_one_of_the_disk(tmp_path: Path) -> None:
-    with pytest.raises(TimeoutError), written_whole(tmp_path / "file.txt"):
+    with pytest.raises(TimeoutError), atomic_write(tmp_path / "file.txt"):
         raise TimeoutError("a mirror that is silent")

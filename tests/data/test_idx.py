@@ -106,9 +106,9 @@ def test_missing_file_and_folder_are_refused(tmp_path: Path, read: Reader) -> No
 def test_payload_is_limited(tmp_path: Path, wrap: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(wrap(bytes(1000)))
-    monkeypatch.setattr("bnpipe.data.idx.LARGEST_PAYLOAD", 1000)
+    monkeypatch.setattr("bnpipe.data.idx.MAX_PAYLOAD_SIZE", 1000)
     assert read_payload(path) == bytes(1000)
-    monkeypatch.setattr("bnpipe.data.idx.LARGEST_PAYLOAD", 999)
+    monkeypatch.setattr("bnpipe.data.idx.MAX_PAYLOAD_SIZE", 999)
     assert "more than 999 bytes" in error_line(lambda path: np.frombuffer(read_payload(path), np.uint8), path)
 
 

@@ -67,7 +67,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a mirror that hangs, trickles or floods fail soon."""
     monkeypatch.setattr("bnpipe.data.retrieve.SILENCE_LIMIT", 0.5)
     monkeypatch.setattr("bnpipe.data.retrieve.FILE_LIMIT", 1.0)
-    monkeypatch.setattr("bnpipe.data.retrieve.LARGEST_FILE", 100_000)
+    monkeypatch.setattr("bnpipe.data.retrieve.MAX_FILE_SIZE", 100_000)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from bnpipe.data.packed import Dataset, Images, open_dataset, pack
 from bnpipe.experiments.initialization import (
     ACTIVATION_COLUMNS,
     HISTOGRAM_COLUMNS,
+    INITIAL_LAYER_COLUMNS,
     INITIALIZATIONS,
-    LAYER_COLUMNS,
     NETWORK_COLUMNS,
     draw,
     gradient_slope,
@@ -247,7 +247,7 @@ def test_network_tables_have_every_run_in_order(packed: Path) -> None:
     runs = [(name, arm, seed) for name in ("another", "tanh") for arm in ("batchnorm", "vanilla") for seed in (42, 43)]
     assert list(table[["condition", "arm", "seed"]].itertuples(index=False, name=None)) == runs
     of_layers = pd.read_csv(layers)
-    assert list(of_layers.columns) == LAYER_COLUMNS
+    assert list(of_layers.columns) == INITIAL_LAYER_COLUMNS
     assert of_layers["layer"].tolist() == list(range(1, 11)) * 8
     _, expected = measure_network(arms[1], 43, open_dataset(packed).train)
     np.testing.assert_allclose(table.iloc[[1]][expected.columns].to_numpy(), expected.to_numpy(), rtol=1e-8)

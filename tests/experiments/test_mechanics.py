@@ -17,7 +17,7 @@ from bnpipe.experiments.mechanics import (
     follow,
     make_mechanics,
     mechanics_table,
-    summary_table,
+    stage_summary_table,
 )
 from bnpipe.training.train import Training
 from tests.conftest import make_settings
@@ -44,7 +44,7 @@ def test_every_stage_by_hand(by_hand: Tensor) -> None:
 
 
 def test_the_summary_by_hand(by_hand: Tensor) -> None:
-    table = summary_table(follow(by_hand, SETTINGS), {7: "largest mean"})
+    table = stage_summary_table(follow(by_hand, SETTINGS), {7: "largest mean"})
     assert list(table.columns) == SUMMARY_COLUMNS
     assert table["unit"].tolist() == [7] * 5
     assert table["chosen_for"].tolist() == ["largest mean"] * 5

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from bnpipe.analysis.tables import runs_of
 from bnpipe.core.csv_files import write_table
 from bnpipe.core.settings import Arm
-from bnpipe.figures.diagnostics import LOOKS, draw_diagnostics, draw_states, make_states
+from bnpipe.figures.diagnostics import STATE_STYLES, draw_diagnostics, draw_states, make_states
 from bnpipe.figures.style import style
 from tests.conftest import make_record
 from tests.figures.checks import ALL_ARMS, LONG_NAME, check_figure
@@ -168,12 +168,12 @@ def test_a_bar_has_a_part_for_each_state_with_its_number_of_runs() -> None:
     assert texts(tanh) == ["6", "overflow: step 3", "6"]
     (legend,) = figure.legends
     explained = [text.get_text() for text in legend.get_texts()]
-    assert explained == [LOOKS[state].label for state in ("healthy", "dead", "overflow", "unknown")]
+    assert explained == [STATE_STYLES[state].label for state in ("healthy", "dead", "overflow", "unknown")]
 
 
 def parts(axes: Axes) -> list[tuple[int, str, float, float]]:
     """Return the parts of the bars: place, state by its colour, left end and width."""
-    names = {look.colour: state for state, look in LOOKS.items()}
+    names = {look.colour: state for state, look in STATE_STYLES.items()}
     bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     return [
         (round(bar.get_y() + bar.get_height() / 2), names[to_hex(bar.get_facecolor()).upper()], bar.get_x(), width)
@@ -187,7 +187,7 @@ def test_texts_beside_every_state_can_be_read() -> None:
         (condition, arm, state, *place)
         for condition in ("tanh", LONG_NAME)
         for arm in ALL_ARMS
-        for state in LOOKS
+        for state in STATE_STYLES
         for place in (FIRST_BAD if state in ("saturated", "dead", "overflow") else [(None, None, None)] * 3)
     ]
     runs = states_table(*rows, ("relu", "vanilla", "healthy", None, None, None))

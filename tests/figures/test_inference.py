@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from bnpipe.core.csv_files import read_table, write_table
 from bnpipe.experiments.inference import INFERENCE_COLUMNS
-from bnpipe.figures.inference import LOOKS, draw_inference, make_inference_figure
+from bnpipe.figures.inference import STATISTICS_STYLES, draw_inference, make_inference_figure
 from bnpipe.figures.style import style
 from tests.figures.checks import LONG_NAME, check_figure
 
@@ -44,7 +44,7 @@ def heights(line: Line2D) -> list[float]:
 def test_along_training_every_kind_has_its_mean(inference: pd.DataFrame) -> None:
     along, *_ = draw_inference(inference, "MNIST").axes
     assert along.get_xscale() == "log"
-    for line, statistics in zip(means(along), LOOKS, strict=True):
+    for line, statistics in zip(means(along), STATISTICS_STYLES, strict=True):
         mean = ACCURACY[statistics] - 0.01
         assert places(line) == [1, 100]  # updates, not steps
         assert heights(line) == pytest.approx([mean, mean + 0.1])
@@ -55,7 +55,7 @@ def test_along_training_every_kind_has_its_mean(inference: pd.DataFrame) -> None
 
 
 def test_differences_are_paired_and_in_percentage_points(inference: pd.DataFrame) -> None:
-    inference.loc[inference["seed"] == 42, "accuracy"] += 0.2  # of all kinds alike: no difference changes
+    inference.loc[inference["seed"] == 42, "accuracy"] += 0.2  # of all kinds rows_to_average: no difference changes
     _, difference, _ = draw_inference(inference, "MNIST").axes
     zero, *lines = means(difference)
     assert heights(zero) == [0, 0]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 
 from bnpipe.core.csv_files import write_table
-from bnpipe.experiments.mechanics import STAGES, choose_units, follow, mechanics_table, summary_table
+from bnpipe.experiments.mechanics import STAGES, choose_units, follow, mechanics_table, stage_summary_table
 from bnpipe.figures.mechanics import TITLES, draw_mechanics, make_mechanics_figure
 from bnpipe.figures.style import style
 from tests.conftest import make_settings
@@ -25,7 +25,7 @@ def tables() -> Tables:
     z = torch.randn(60, 4, generator=generator, dtype=torch.float64) * torch.tensor([0.7, 0.7, 0.2, 3.0])
     z = z - z.mean(dim=0) + torch.tensor([-1.5, 20.25, 0.25, 1.0])
     units, stages = choose_units(z), follow(z, make_settings())
-    return mechanics_table(stages, list(units), np.arange(60, dtype=np.int32)), summary_table(stages, units)
+    return mechanics_table(stages, list(units), np.arange(60, dtype=np.int32)), stage_summary_table(stages, units)
 
 
 @pytest.fixture(scope="module")

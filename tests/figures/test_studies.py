@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from bnpipe.core.csv_files import write_table
 from bnpipe.core.settings import Arm
-from bnpipe.figures.studies import draw_study, looks_of, make_study, with_labels
+from bnpipe.figures.studies import draw_study, make_study, variant_styles, with_labels
 from bnpipe.figures.style import COLOURS, LINE_STYLES, MARKERS, style
 from tests.figures.checks import ALL_ARMS, check_figure
 
@@ -79,20 +79,20 @@ def test_every_arm_has_a_colour_a_line_and_a_marker_of_its_own() -> None:
     assert list(COLOURS) == list(LINE_STYLES) == list(MARKERS) == list(get_args(Arm))
     assert len(set(COLOURS.values())) == len(set(LINE_STYLES.values())) == len(set(MARKERS.values())) == 6
     _, runs = make_tables({"activation": ["tanh"]}, list(COLOURS))
-    looks = looks_of(with_labels(runs, ["activation"]))
-    assert {arm: tuple(look) for arm, look in looks.items()} == {
+    styles = variant_styles(with_labels(runs, ["activation"]))
+    assert {arm: tuple(look) for arm, look in styles.items()} == {
         arm: (COLOURS[arm], LINE_STYLES[arm], MARKERS[arm]) for arm in COLOURS
     }
 
 
 def test_variations_of_an_arm_differ_in_line_and_marker_and_are_alike_in_all_arms() -> None:
     _, runs = make_tables({"activation": ["tanh"], "normalize_logits": [True, False]})
-    looks = looks_of(with_labels(runs, ["activation", "normalize_logits"]))
-    assert list(looks) == [f"{arm}, normalize logits: {answer}" for arm in ARMS for answer in ("yes", "no")]
-    one, two, three, four = looks.values()
+    styles = variant_styles(with_labels(runs, ["activation", "normalize_logits"]))
+    assert list(styles) == [f"{arm}, normalize logits: {answer}" for arm in ARMS for answer in ("yes", "no")]
+    one, two, three, four = styles.values()
     assert (one.colour.upper(), three.colour.upper()) == (COLOURS["vanilla"], COLOURS["batchnorm"])
     assert one[1:] == three[1:] != two[1:] == four[1:]
-    assert len({look.colour for look in looks.values()}) == 4
+    assert len({look.colour for look in styles.values()}) == 4
     assert two.colour == "#eaae80"  # halfway from #d55e00 to white
 
 

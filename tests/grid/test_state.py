@@ -8,7 +8,7 @@ import pytest
 
 from bnpipe.core.progress import Evaluation
 from bnpipe.grid.config import Configuration, parse_configuration
-from bnpipe.grid.state import INTERVALS, PATIENCE, TAIL, Job, Sight, judge, look, planned_jobs, recent_rate
+from bnpipe.grid.state import INTERVALS, PATIENCE, TAIL, Job, JobStatus, classify, planned_jobs, poll, recent_rate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONDITION = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 100}
@@ -61,21 +61,21 @@ def test_a_study_is_planned_by_default_or_once_it_has_begun() -> None:
 
 
 def test_what_a_log_says_while_the_record_is_missing() -> None:
-    running = judge(False, line(10, 0) + line(14, 20), since=LATE, now=LATE + 3)
+    running = classify(False, line(10, 0) + line(14, 20), since=LATE, now=LATE + 3)
     assert (running.state, running.rate) == ("running", 5)
     assert running.latest is not None
     assert (running.latest.step, running.latest.lowest, running.latest.highest) == (20, 0.25, 0.5)
-    assert judge(False, "", since=LATE, now=LATE + 3).state == "running"  # it loads
-    failed = judge(False, line(10, 0) + "2026-11-22 19:17:11,000 ERROR error: a.gz: empty\n", LATE, LATE)
+    assert classify(False, "", since=LATE, now=LATE + 3).state == "running"  # it loads
+    failed = classify(False, line(10, 0) + "2026-11-22 19:17:11,000 ERROR error: a.gz: empty\n", LATE, LATE)
     assert (failed.state, failed.error) == ("failed", "error: a.gz: empty")
     finished = line(10, 99) + "2026-11-22 19:17:11,000 INFO finished\n"
-    assert judge(False, finished, LATE, LATE) == Sight("waiting")  # its record was deleted
-    assert judge(True, finished, LATE, LATE).state == "done"
+    assert classify(False, finished, LATE, LATE) == JobStatus("waiting")  # its record was deleted
+    assert classify(True, finished, LATE, LATE).state == "done"
 
 
 def test_a_job_is_silent_after_its_patience() -> None:
     def state(tail: str, idle: float) -> str:
-        return judge(False, tail, LATE, LATE + idle).state
+        return classify(False, tail, LATE, LATE + idle).state
 
     assert (state("", PATIENCE), state("", PATIENCE + 1)) == ("running", "silent")
     apart = PATIENCE + INTERVALS * 40  # evaluations that are far apart
@@ -94,20 +94,20 @@ def test_a_rate_is_measured_between_evaluations_not_from_the_start() -> None:
 
 def test_looks_at_files_alone_and_reads_the_log_of_a_done_job_once() -> None:
     job = make_job()
-    assert look([job], {}) == {job: Sight("waiting")}
+    assert poll([job], {}) == {job: JobStatus("waiting")}
     job.log.write_text("x" * 2 * TAIL + "\n" + line(10, 0) + line(14, 20))
-    seen = look([job], {job: Sight("waiting")})[job]
+    seen = poll([job], {job: JobStatus("waiting")})[job]
     assert (seen.state, seen.rate) == ("running", 5)
     assert abs(seen.since - time.time()) < 60
     os.utime(job.log, (LATE, LATE))
-    assert look([job], {})[job].state == "silent"
+    assert poll([job], {})[job].state == "silent"
     job.record.touch()
-    done = look([job], {job: seen})
+    done = poll([job], {job: seen})
     assert done[job].state == "done"
     job.log.unlink()
-    assert look([job], done) == done
+    assert poll([job], done) == done
     job.record.unlink()  # it is to be made again
-    assert look([job], done) == {job: Sight("waiting")}
+    assert poll([job], done) == {job: JobStatus("waiting")}
 
 
 def test_starts_without_torch_pandas_or_snakemake() -> None:

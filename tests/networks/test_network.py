@@ -11,7 +11,7 @@ from torch import Tensor
 from bnpipe.core.settings import Arm, TrainingSettings
 from bnpipe.networks.network import StackedNetwork, cross_entropy
 from bnpipe.networks.nonlinearities import NONLINEARITIES
-from bnpipe.networks.norms import ARMS, transforms_of
+from bnpipe.networks.norms import TRANSFORMS, transforms_of
 from tests.conftest import make_settings
 
 
@@ -64,7 +64,7 @@ def test_cross_entropy_by_hand() -> None:
     torch.testing.assert_close(gradient, expected)
 
 
-@pytest.mark.parametrize("arm", sorted(ARMS))
+@pytest.mark.parametrize("arm", sorted(TRANSFORMS))
 @pytest.mark.parametrize("activation", sorted(NONLINEARITIES))
 @pytest.mark.parametrize("changes", [{}, {"normalize_logits": False}, {"position": "after"}, {"trained": "transforms"}])
 def test_a_step_is_gradient_descent_as_autograd_has_it(arm: Arm, activation: str, changes: dict[str, Any]) -> None:
@@ -101,7 +101,7 @@ def test_a_step_is_gradient_descent_as_autograd_has_it(arm: Arm, activation: str
         torch.testing.assert_close(updated, weight - rate * slope)
 
 
-@pytest.mark.parametrize("arm", sorted(ARMS))
+@pytest.mark.parametrize("arm", sorted(TRANSFORMS))
 def test_inference_looks_at_each_image_alone(arm: Arm) -> None:
     settings = make_settings(arm=arm)
     weights = [torch.randn(2, 784, 10, generator=torch.Generator().manual_seed(4)) * 0.1]
@@ -129,7 +129,7 @@ def test_state_is_all_that_a_step_changes() -> None:
         assert tensor.view(2, -1).data_ptr() == tensor.data_ptr()  # run by run
 
 
-@pytest.mark.parametrize("arm", sorted(ARMS))
+@pytest.mark.parametrize("arm", sorted(TRANSFORMS))
 def test_double_precision_throughout_where_weights_are_double(arm: Arm) -> None:
     weights = [torch.ones(1, 784, 10, dtype=torch.float64), torch.ones(1, 10, 10, dtype=torch.float64)]
     network = make_network(weights, make_settings(arm=arm), "tanh")

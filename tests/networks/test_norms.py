@@ -6,7 +6,7 @@ from torch import Tensor
 
 from bnpipe.core.settings import Arm
 from bnpipe.networks.nonlinearities import IDENTITY
-from bnpipe.networks.norms import ARMS, AfterNonlinearity, BatchNorm, Bias, transforms_of
+from bnpipe.networks.norms import TRANSFORMS, AfterNonlinearity, BatchNorm, Bias, transforms_of
 from tests.conftest import make_settings
 
 EPSILON = 1e-3
@@ -23,7 +23,7 @@ def batchnorm(runs: int = 3, features: int = 7, **changes: object) -> BatchNorm:
 
 
 def test_every_arm_of_the_configuration_has_a_transform() -> None:
-    assert set(ARMS) == set(get_args(Arm))
+    assert set(TRANSFORMS) == set(get_args(Arm))
 
 
 def test_values_worked_out_by_hand() -> None:
@@ -102,7 +102,9 @@ def test_bias_adds_and_descends() -> None:
 @pytest.mark.parametrize("arm", ["layernorm", "groupnorm", "rmsnorm"])
 def test_norms_over_features_agree_with_torch_in_both_modes_and_in_every_gradient(z: Tensor, arm: Arm) -> None:
     z = torch.cat([z, z[:, :, :1]], dim=2)  # 8 features
-    norm = ARMS[arm](torch.empty(3, 5, 8, dtype=torch.float64), make_settings(arm=arm, groups=4, parameter_rate=0.5))
+    norm = TRANSFORMS[arm](
+        torch.empty(3, 5, 8, dtype=torch.float64), make_settings(arm=arm, groups=4, parameter_rate=0.5)
+    )
     gamma, beta = (
         norm.state()[name].uniform_(0.5, 1.5, generator=torch.Generator().manual_seed(5)) for name in ("gamma", "beta")
     )
@@ -129,7 +131,7 @@ def test_weight_normalization_and_its_gradients() -> None:
     inputs = torch.randn(9, 2, 5, generator=generator, dtype=torch.float64)
     weight = torch.randn(2, 5, 4, generator=generator, dtype=torch.float64)
     delta = torch.randn(9, 2, 4, generator=generator, dtype=torch.float64)
-    norm = ARMS["weightnorm"](weight, make_settings(arm="weightnorm"))
+    norm = TRANSFORMS["weightnorm"](weight, make_settings(arm="weightnorm"))
     norm.state()["gamma"].fill_(1.5)
     leaf = weight.clone().requires_grad_()
     expected = 1.5 * torch.einsum("bri,rij->brj", inputs, leaf / leaf.pow(2).sum(1, keepdim=True).sqrt())

@@ -115,12 +115,12 @@ def test_of_many_values_one_is_chosen_from_a_list() -> None:
 
 
 def test_of_too_many_runs_the_first_seeds_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(explorer, "MOST_EVALUATIONS", 30)
-    monkeypatch.setattr(explorer, "MOST_RUNS", 9)
+    monkeypatch.setattr(explorer, "MAX_EVALUATIONS", 30)
+    monkeypatch.setattr(explorer, "MAX_RUNS", 9)
     curves = explore_curves("curves", accuracy_table(seeds=5), CONDITIONS, ARMS)
     assert (curves.shown, curves.of) == (8, 20)
     assert {run["seed"] for run in curves.spec["datasets"]["runs"]} == {42, 43}
-    monkeypatch.setattr(explorer, "MOST_EVALUATIONS", 2)  # fewer than one run has
+    monkeypatch.setattr(explorer, "MAX_EVALUATIONS", 2)  # fewer than one run has
     assert explore_curves("curves", accuracy_table(), CONDITIONS, ARMS).shown == 1
     runs = explore_runs("map", runs_table(seeds=3), ["learning_rate", "normalize_logits"])
     assert (runs.shown, runs.of) == (8, 24)

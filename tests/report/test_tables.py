@@ -3,7 +3,7 @@ import pandas as pd
 
 from bnpipe.analysis.claims import MINUS
 from bnpipe.report.tables import (
-    MOST_ROWS,
+    MAX_ROWS,
     RUNS,
     Cell,
     Column,
@@ -39,9 +39,9 @@ def test_a_column_may_show_the_text_of_another() -> None:
 
 
 def test_of_many_rows_the_first_are_shown_and_all_are_counted() -> None:
-    frame = pd.DataFrame({"seed": range(MOST_ROWS + 1)})
+    frame = pd.DataFrame({"seed": range(MAX_ROWS + 1)})
     table = make_table("t", frame, [Column("seed", "seed", str)], "Seeds", "t.csv")
-    assert (len(table.rows), table.of) == (MOST_ROWS, MOST_ROWS + 1)
+    assert (len(table.rows), table.of) == (MAX_ROWS, MAX_ROWS + 1)
 
 
 def test_records_of_one_origin_are_counted_together() -> None:

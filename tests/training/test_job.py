@@ -105,7 +105,7 @@ def test_a_job_of_other_work_begins_anew(packed: Path, tmp_path: Path, changes: 
 def second_job(packed: Path, record: Path, on_evaluation: str = "print(step)") -> "subprocess.Popen[str]":
     """Start a job in another process, which logs to stderr; on_evaluation: an expression."""
     program = (
-        "import logging; from tests.test_runs import *; logging.basicConfig(level=logging.INFO);"
+        "import logging; from tests.training.test_job import *; logging.basicConfig(level=logging.INFO);"
         f"job(Path({str(packed)!r}), Path({str(record)!r}), on_evaluation=lambda step, _: {on_evaluation})"
     )
     command = [sys.executable, "-c", program]

@@ -18,7 +18,7 @@ from bnpipe.grid.stacks import (
 from bnpipe.grid.config import parse_configuration
 from bnpipe.data.sources import check_mirrors, check_sizes, resolve
 from bnpipe.core.errors import InputError
-from bnpipe.core.provenance import code_digest
+from bnpipe.core.digests import code_digest
 from bnpipe.core.settings import FIRST_SEED
 from snakemake.iocontainers import Wildcards
 

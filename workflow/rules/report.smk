@@ -52,7 +52,7 @@ rule provenance:
         mem_mb=growing(1000),
         runtime=growing(30),
     params:
-        code=code_digest("report.manifest"),
+        code=code_digest("report.provenance"),
         lineage=lineage,
         configuration=shareable(configuration, source.name),
         dataset={"name": source.name, "title": source.title},
@@ -73,7 +73,7 @@ use rule provenance as studies_provenance with:
     log:
         logs("studies_provenance.log"),
     params:
-        code=code_digest("report.manifest"),
+        code=code_digest("report.provenance"),
         lineage=lineage,
         configuration=shareable(configuration, source.name),
         dataset={"name": source.name, "title": source.title},

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnpipe.core.progress import job
-from bnpipe.report.manifest import make_provenance
+from bnpipe.report.provenance import make_provenance
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

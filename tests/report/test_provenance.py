@@ -6,7 +6,7 @@ import pytest
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import write_record
-from bnpipe.report.manifest import make_provenance
+from bnpipe.report.provenance import make_provenance
 from tests.conftest import make_record
 
 LINEAGE = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bnpipe.core.provenance import PACKAGE, code_digest, module_files, versions
+from bnpipe.core.digests import PACKAGE, code_digest, module_files, versions
 
 REPOSITORY = PACKAGE.parent
 
@@ -29,7 +29,7 @@ def test_digest_follows_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (package / "a.py").write_text("from bnpipe import b\nimport json\n")
     (package / "b.py").write_text("x = 1\n")
     (package / "c.py").write_text("y = 1\n")
-    monkeypatch.setattr("bnpipe.core.provenance.PACKAGE", package)
+    monkeypatch.setattr("bnpipe.core.digests.PACKAGE", package)
     module_files.cache_clear()
     assert [file.name for file in module_files("a")] == ["a.py", "b.py"]
     before = code_digest("a")
@@ -49,7 +49,7 @@ def test_versions_are_the_installed_ones() -> None:
 
 
 def test_what_the_snakefile_imports_leaves_torch_and_pandas_alone() -> None:
-    modules = "bnpipe.grid.stacks, bnpipe.grid.config, bnpipe.data.sources, bnpipe.core.provenance"
+    modules = "bnpipe.grid.stacks, bnpipe.grid.config, bnpipe.data.sources, bnpipe.core.digests"
     program = f"import {modules}, sys; print({{'torch', 'torchvision', 'pandas', 'matplotlib'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "set()"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bnpipe import __version__
+from bnpipe.core.digests import versions
 from bnpipe.core.errors import InputError
-from bnpipe.core.files import write_text_whole
-from bnpipe.core.provenance import versions
+from bnpipe.core.files import atomic_write_text
 from bnpipe.core.records import read_record
 
 ABOUT = (
@@ -42,7 +42,7 @@ def make_provenance(
         "files": {path.as_posix(): {"sha256": checksum(path), **lineage.get(path.as_posix(), {})} for path in files},
         "records": {path.as_posix(): describe_record(path) for path in files if _is_record(path)},
     }
-    write_text_whole(output, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    atomic_write_text(output, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 
 def checksum(path: Path) -> str:
