@@ -10,7 +10,8 @@ from typing import Literal
 
 from bnpipe.core.progress import FINISHED, Evaluation
 from bnpipe.grid.config import Configuration
-from bnpipe.grid.stacks import stacks, study_stacks
+from bnpipe.grid.layout import Layout
+from bnpipe.grid.stacks import Stack, condition_stacks, study_stacks
 
 State = Literal["done", "running", "silent", "failed", "waiting"]
 
@@ -48,24 +49,20 @@ class JobStatus:
 def planned_jobs(configuration: Configuration, dataset: str) -> Iterator[Job]:
     """Go through the training jobs that a configuration plans, in its order.
 
-    dataset: the name in paths. Studies come along where the default target makes them or one of their jobs has begun.
+    dataset: the name in paths. A study is included if the default target makes it or one of its jobs has begun.
     """
-    results, logs = Path("results", dataset), Path("logs", dataset)
-    for stack in stacks(configuration):
-        steps, place = configuration.conditions[stack.condition].steps, f"{stack.condition}/{stack.arm}"
-        record = results / f"runs/{place}/seeds-{stack.chunk}.safetensors"
-        log = logs / f"train/{place}/seeds-{stack.chunk}.log"
-        yield Job(stack.condition, stack.arm, len(stack.seeds), steps, record, log)
+    layout = Layout(dataset)
+    for name in configuration.conditions:
+        yield from (_job_of(stack, name, layout) for stack in condition_stacks(configuration, name))
     for name, study in configuration.studies.items():
-        jobs = list(_study_jobs(configuration, name, results / f"studies/{name}/runs", logs / f"studies/{name}"))
+        jobs = [_job_of(stack, f"study {name}", layout) for stack in study_stacks(configuration, name)]
         if study.default or any(job.log.exists() for job in jobs):
             yield from jobs
 
 
-def _study_jobs(configuration: Configuration, name: str, records: Path, logs: Path) -> Iterator[Job]:
-    for stack in study_stacks(configuration, name):
-        record, log = records / f"{stack.name}.safetensors", logs / f"{stack.name}.log"
-        yield Job(f"study {name}", stack.arm, len(stack.seeds), stack.settings.steps, record, log)
+def _job_of(stack: Stack, group: str, layout: Layout) -> Job:
+    record, log = Path(layout.record(stack)), Path(layout.training_log(stack))
+    return Job(group, stack.arm, len(stack.runs), stack.runs.settings.steps, record, log)
 
 
 def poll(jobs: Iterable[Job], before: dict[Job, JobStatus]) -> dict[Job, JobStatus]:

@@ -10,11 +10,10 @@ from bnpipe.grid.config import Condition, Configuration, parse_configuration
 from bnpipe.grid.stacks import (
     Stack,
     check_widths,
-    describe,
+    chunk_name,
+    condition_stacks,
     first_of_each_activation,
     largest_batch,
-    shareable,
-    stacks,
     study_stacks,
     training_settings,
 )
@@ -31,21 +30,41 @@ def configuration(**changes: Any) -> Configuration:
     return parse_configuration({**values, **changes}, "config.yaml")
 
 
+def stacks(made: Configuration) -> list[Stack]:
+    return [stack for name in made.conditions for stack in condition_stacks(made, name)]
+
+
 def chunk(*seeds: int) -> str:
-    return Stack("tanh", "vanilla", seeds).chunk
+    return chunk_name(seeds)
 
 
 def test_stacks_go_by_condition_then_arm_then_chunk() -> None:
-    assert list(stacks(configuration(seeds=3, chunk_size=2))) == [
-        Stack("zebra", "vanilla", (42, 43)),
-        Stack("zebra", "vanilla", (44,)),
-        Stack("zebra", "batchnorm", (42, 43)),
-        Stack("zebra", "batchnorm", (44,)),
-        Stack("ant", "vanilla", (42, 43)),
-        Stack("ant", "vanilla", (44,)),
-        Stack("ant", "batchnorm", (42, 43)),
-        Stack("ant", "batchnorm", (44,)),
+    found = stacks(configuration(seeds=3, chunk_size=2))
+    assert [(stack.kind, stack.group, stack.arm, stack.name, stack.runs.seeds) for stack in found] == [
+        ("condition", "zebra", "vanilla", "42-43", (42, 43)),
+        ("condition", "zebra", "vanilla", "44-44", (44,)),
+        ("condition", "zebra", "batchnorm", "42-43", (42, 43)),
+        ("condition", "zebra", "batchnorm", "44-44", (44,)),
+        ("condition", "ant", "vanilla", "42-43", (42, 43)),
+        ("condition", "ant", "vanilla", "44-44", (44,)),
+        ("condition", "ant", "batchnorm", "42-43", (42, 43)),
+        ("condition", "ant", "batchnorm", "44-44", (44,)),
     ]
+
+
+def test_the_runs_of_a_condition_share_its_settings() -> None:
+    made = configuration(seeds=3, chunk_size=2)
+    first, *_ = stacks(made)
+    settings = training_settings(made, made.conditions["zebra"], "vanilla")
+    assert first.runs.each == (settings, settings)
+
+
+def test_the_wildcards_of_a_stack_are_those_of_the_rules() -> None:
+    first, *_ = stacks(configuration(seeds=[7, 9]))
+    assert first.wildcards == {"condition": "zebra", "arm": "vanilla", "chunk": chunk(7, 9)}
+    first, *_ = study_stacks(configuration(studies={"rates": STUDY}), "rates")
+    assert first.wildcards == {"study": "rates", "stack": first.name}
+    assert re.fullmatch("vanilla-[0-9a-f]{12}", first.name)
 
 
 def test_arms_keep_the_configured_order() -> None:
@@ -58,13 +77,13 @@ def test_arms_keep_the_configured_order() -> None:
 )
 def test_chunks_are_cut_at_chunk_size(chunk_size: int, sizes: list[int]) -> None:
     found = list(stacks(configuration(seeds=5, chunk_size=chunk_size, arms=["vanilla"])))
-    assert [len(stack.seeds) for stack in found] == sizes * 2  # two conditions
-    assert [seed for stack in found for seed in stack.seeds] == [42, 43, 44, 45, 46] * 2
+    assert [len(stack.runs) for stack in found] == sizes * 2  # two conditions
+    assert [seed for stack in found for seed in stack.runs.seeds] == [42, 43, 44, 45, 46] * 2
 
 
 def test_on_a_gpu_all_seeds_share_a_stack() -> None:
     found = list(stacks(configuration(seeds=5, chunk_size=2, arms=["vanilla"], device="cuda")))
-    assert [len(stack.seeds) for stack in found] == [5, 5]  # two conditions
+    assert [len(stack.runs) for stack in found] == [5, 5]  # two conditions
 
 
 @pytest.mark.parametrize(("seeds", "name"), [((42,), "42-42"), ((42, 43, 44), "42-44"), ((0, 1), "0-1")])
@@ -94,7 +113,7 @@ def test_other_seeds_are_told_apart_by_a_digest() -> None:
 def test_more_seeds_keep_the_names_of_full_chunks(fewer: object, more: object) -> None:
     def names(seeds: object) -> list[str]:
         found = stacks(configuration(seeds=seeds, chunk_size=5, arms=["vanilla"]))
-        return [stack.chunk for stack in found if stack.condition == "ant" and len(stack.seeds) == 5]
+        return [stack.name for stack in found if stack.group == "ant" and len(stack.runs) == 5]
 
     assert names(fewer)
     assert names(more)[: len(names(fewer))] == names(fewer)
@@ -126,40 +145,6 @@ def test_training_settings_take_every_field_from_its_place() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("condition", "line"),
-    [
-        (
-            Condition(activation="tanh", learning_rate=0.01, init_std=0.1, steps=2000),
-            "tanh, learning rate 0.01, init std 0.1",
-        ),
-        (
-            Condition(activation="relu", learning_rate=1, init_std=1e-5, steps=60),
-            "relu, learning rate 1, init std 1e-05",
-        ),
-    ],
-)
-def test_describe(condition: Condition, line: str) -> None:
-    assert describe(condition) == line
-
-
-def test_shareable_leaves_out_what_belongs_to_one_machine() -> None:
-    private = configuration(
-        dataset="/home/me/pictures",
-        mirrors=["/home/me/mirror"],
-        seeds=[42, 51],
-        studies={"rates": STUDY},
-        checkpoint_seconds=5,
-    )
-    shared = shareable(private, "pictures")
-    assert not {"mirrors", "checkpoint_seconds"} & set(shared)
-    assert "/home/me" not in repr(shared)
-    assert shared["dataset"] == "pictures"
-    assert shared["seeds"] == [42, 51]
-    again = parse_configuration(shared, "config.yaml")
-    assert again == private.model_copy(update={"dataset": "pictures", "mirrors": (), "checkpoint_seconds": 60})
-
-
 STUDY: dict[str, Any] = {
     "about": "Which?",
     "condition": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 50},
@@ -170,14 +155,14 @@ STUDY: dict[str, Any] = {
 
 def test_a_study_stacks_what_has_equal_shapes_and_takes_the_first_seeds() -> None:
     found = list(study_stacks(configuration(seeds=[7, 8, 9], studies={"rates": STUDY}), "rates"))
-    assert [(stack.arm, stack.settings.hidden_sizes) for stack in found] == [
+    assert [(stack.arm, stack.runs.settings.hidden_sizes) for stack in found] == [
         (arm, sizes) for arm in ("vanilla", "batchnorm") for sizes in ((30, 30), (30,))
     ]
-    for stack in found:
-        assert stack.seeds == (7, 7, 8, 8)
-        assert list(stack.learning_rates) == [0.1, 1, 0.1, 1]
-        assert set(stack.init_stds) == {0.1}
-        assert (stack.settings.learning_rate, stack.settings.init_std) == (0.1, 0.1)
+    for runs in (stack.runs for stack in found):
+        assert runs.seeds == (7, 7, 8, 8)
+        assert list(runs.learning_rates) == [0.1, 1, 0.1, 1]
+        assert set(runs.init_stds) == {0.1}
+        assert (runs.settings.learning_rate, runs.settings.init_std) == (0.1, 0.1)
 
 
 @pytest.mark.parametrize(
@@ -194,11 +179,11 @@ def test_a_study_stacks_what_has_equal_shapes_and_takes_the_first_seeds() -> Non
 def test_a_job_of_a_study_takes_so_many_runs(changes: dict[str, Any], sizes: list[int]) -> None:
     made = configuration(seeds=20, studies={"rates": {**STUDY, "seeds": 20, "arms": ["vanilla"]}}, **changes)
     found = list(study_stacks(made, "rates"))
-    assert [len(stack.seeds) for stack in found] == sizes * 2  # two shapes of networks
+    assert [len(stack.runs) for stack in found] == sizes * 2  # two shapes of networks
     runs = [
-        (stack.settings.hidden_sizes, *run)
-        for stack in found
-        for run in zip(stack.seeds, stack.learning_rates, strict=True)
+        (job.settings.hidden_sizes, *run)
+        for job in (stack.runs for stack in found)
+        for run in zip(job.seeds, job.learning_rates, strict=True)
     ]
     assert runs == list(product([(30, 30), (30,)], range(42, 62), [0.1, 1]))  # however they are cut
 

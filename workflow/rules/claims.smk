@@ -1,12 +1,12 @@
 rule claims:
     """Decide the claims that the default runs can decide."""
     input:
-        **{name: [TABLES[name]] for name in CLAIM_TABLES},
+        **plan.claim_tables,
     output:
-        claims=table("claims"),
-        evidence=table("evidence"),
+        claims=table("claims", caption="claims", group="Claims"),
+        evidence=table("evidence", caption="claims", group="Claims"),
     log:
-        logs("claims.log"),
+        layout.logs("claims.log"),
     conda:
         "../envs/bnpipe.yaml"
     resources:
@@ -14,28 +14,24 @@ rule claims:
         runtime=growing(30),
     params:
         code=code_digest("analysis.claims"),
-        tables=CLAIM_TABLES,
-        conditions=condition_settings,
+        tables=list(plan.claim_tables),
+        conditions=told(jobs.all_conditions),
         smallest_effects=configuration.smallest_effects.model_dump(),
     script:
         "../scripts/claims.py"
 
 
-rule claims_figure:
-    """Draw every claim's effect with its interval beside what would matter."""
+# Decide all claims, with the tables of the studies.
+use rule claims as all_claims with:
     input:
-        claims=TABLES["claims"],
+        **plan.all_claim_tables,
     output:
-        figure("claims", shows="claims", group="All conditions"),
+        claims=table("all_claims", caption="claims", group="Claims"),
+        evidence=table("all_evidence", caption="claims", group="Claims"),
     log:
-        logs("figures/claims.log"),
-    conda:
-        "../envs/bnpipe.yaml"
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        layout.logs("all_claims.log"),
     params:
-        code=code_digest("figures.claims"),
-        note=source.title,
-    script:
-        "../scripts/claims_figure.py"
+        code=code_digest("analysis.claims"),
+        tables=list(plan.all_claim_tables),
+        conditions=told(jobs.all_conditions),
+        smallest_effects=configuration.smallest_effects.model_dump(),

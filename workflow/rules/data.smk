@@ -7,9 +7,9 @@ rule data:
     input:
         own_files=source.files,
     output:
-        packed=PACKED,
+        packed=layout.packed,
     log:
-        logs("data.log"),
+        layout.logs("data.log"),
     conda:
         "../envs/bnpipe.yaml"
     resources:

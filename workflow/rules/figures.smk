@@ -1,72 +1,183 @@
-rule condition_figures:
-    """Draw a condition: one seed alone, as the tutorial draws it, all seeds under their mean, and the layers."""
+# Draw a condition: one seed alone, as the tutorial draws it, all seeds under their mean, and the layers.
+use rule job as condition_figures with:
     input:
         # Not the tables, which wait for all conditions and change with each.
-        records=condition_records,
+        records=told(jobs.condition_records),
     output:
-        single_seed=figure("{condition}/single_seed", shows="single seed", group="Conditions", condition="{condition}"),
-        all_seeds=figure("{condition}/all_seeds", shows="all seeds", group="Conditions", condition="{condition}"),
-        diagnostics=(
-            figure("{condition}/diagnostics", shows="diagnostics", group="Conditions", condition="{condition}")
-            if configuration.diagnostics
-            else []
+        **{
+            kind: figure(
+                f"{{condition}}/{kind}",
+                shows=kind.replace("_", " "),
+                condition="{condition}",
+                group="Conditions",
+                caption="condition",
+            )
+            for kind in plan.condition_figures
+        },
+    log:
+        layout.logs("figures/{condition}.log"),
+    priority: 1_000_000_000  # before any training, to be seen early
+    params:
+        **calls(
+            "figures.condition.make_condition",
+            condition="{condition}",
+            note=told(jobs.condition_note),
+            seed=plan.shown_seed,
+            arms=plan.arms,
+        ),
+
+
+# Draw the conditions side by side.
+use rule job as overview_figure with:
+    input:
+        accuracy=layout.table("accuracy"),
+        runs=layout.table("runs"),
+    output:
+        outputs=figure("overview", shows="overview", caption="overview", group="All conditions"),
+    log:
+        layout.logs("figures/overview.log"),
+    params:
+        **calls("figures.curves.make_overview", conditions=plan.examined, note=plan.examined_note, arms=plan.arms),
+
+
+# Draw how many runs of each condition and arm are healthy, saturated, dead or overflowed, and where it began.
+use rule job as states_figure with:
+    input:
+        runs=layout.table("runs"),
+    output:
+        outputs=figure("states", shows="states", caption="states", group="All conditions"),
+    log:
+        layout.logs("figures/states.log"),
+    params:
+        **calls("figures.diagnostics.make_states", conditions=plan.examined, note=plan.examined_note, arms=plan.arms),
+
+
+# Draw every claim's effect with its interval beside what would matter.
+use rule job as claims_figure with:
+    input:
+        claims=layout.table("claims"),
+    output:
+        outputs=figure("claims", shows="claims", caption="claims", group="All conditions"),
+    log:
+        layout.logs("figures/claims.log"),
+    params:
+        **calls("figures.claims.make_claims_figure", note=source.title),
+
+
+use rule claims_figure as all_claims_figure with:
+    input:
+        claims=layout.table("all_claims"),
+    output:
+        outputs=figure("all_claims", shows="claims", caption="claims", group="Studies", study="all"),
+    log:
+        layout.logs("figures/all_claims.log"),
+
+
+# Draw the tutorial's networks of noise under one initialization: layers, histograms, growth.
+use rule job as activation_figures with:
+    input:
+        activations=layout.table("activations"),
+        histograms=layout.table("histograms"),
+    output:
+        layers_outputs=figure(
+            "initialization/{start}_layers", shows="layers", caption="activations", group="Initialization", networks="{start}"
+        ),
+        histograms_outputs=figure(
+            "initialization/{start}_histograms", shows="histograms", caption="activations", group="Initialization", networks="{start}"
+        ),
+        growth_outputs=figure(
+            "initialization/{start}_growth", shows="growth of noise", caption="activations", group="Initialization", networks="{start}"
         ),
     log:
-        logs("figures/{condition}.log"),
-    priority: 1_000_000_000  # before any training, to be seen early
-    conda:
-        "../envs/bnpipe.yaml"
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        layout.logs("figures/initialization_{start}.log"),
+    wildcard_constraints:
+        start="|".join(INITIALIZATIONS),
     params:
-        code=code_digest("figures.condition"),
-        note=figure_note,
-        seed=SHOWN_SEED,
-        arms=ARMS,
-    script:
-        "../scripts/condition_figures.py"
+        **calls("figures.activations.make_activation_figures", initialization="{start}", arms=PAIR),
 
 
-rule states_figure:
-    """Draw how many runs of each condition and arm are healthy, saturated, dead or overflowed, and where it began."""
+# Draw how signal and gradient grow from layer to layer before the first step, against theory.
+use rule job as growth_figure with:
     input:
-        runs=TABLES["runs"],
+        layers=layout.table("initial_layers"),
     output:
-        figure("states", shows="states", group="All conditions"),
+        outputs=figure("initialization/growth", shows="growth", caption="initialization", group="Initialization", networks="those trained"),
     log:
-        logs("figures/states.log"),
-    conda:
-        "../envs/bnpipe.yaml"
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        layout.logs("figures/growth.log"),
     params:
-        code=code_digest("figures.diagnostics"),
-        conditions=EXAMINED,
-        note=EXAMINED_NOTE,
-        arms=ARMS,
-    script:
-        "../scripts/states_figure.py"
+        **calls("figures.initialization.make_growth", conditions=plan.examined, note=plan.examined_note, arms=plan.arms),
 
 
-rule overview_figure:
-    """Draw the conditions side by side."""
+# Draw what each step of the transform does to the mini-batch.
+use rule job as mechanics_figure with:
     input:
-        tables=[TABLES["accuracy"], TABLES["runs"]],
+        mechanics=layout.table("mechanics"),
+        summary=layout.table("mechanics_summary"),
     output:
-        figure("overview", shows="overview", group="All conditions"),
+        outputs=figure("mechanics", shows="mechanics", caption="mechanics", group="The transform", condition=plan.first),
     log:
-        logs("figures/overview.log"),
-    conda:
-        "../envs/bnpipe.yaml"
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        layout.logs("figures/mechanics.log"),
     params:
-        code=code_digest("figures.curves"),
-        conditions=EXAMINED,
-        note=EXAMINED_NOTE,
-        arms=ARMS,
-    script:
-        "../scripts/overview_figure.py"
+        **calls(
+            "figures.mechanics.make_mechanics_figure",
+            note=f"first hidden layer, seed {plan.shown_seed}, before the first update; {source.title}",
+        ),
+
+
+# Draw accuracy under every kind of statistics, along training and against the size of the evaluation batch.
+use rule job as inference_figure with:
+    input:
+        inference=layout.table("inference"),
+    output:
+        outputs=figure("inference", shows="inference", caption="inference", group="The transform", condition=plan.first),
+    log:
+        layout.logs("figures/inference.log"),
+    params:
+        **calls("figures.inference.make_inference_figure", note=f"{source.title}, {plan.first}, batchnorm"),
+
+
+# Draw a study in the form that its swept values ask for.
+use rule job as study_figure with:
+    input:
+        accuracy=layout.study_table("{study}", "accuracy"),
+        runs=layout.study_table("{study}", "runs"),
+    output:
+        outputs=figure("studies/{study}", shows="study", caption="study", group="Studies", study="{study}"),
+    log:
+        layout.logs("figures/studies_{study}.log"),
+    params:
+        **calls(
+            "figures.studies.make_study",
+            swept=told(jobs.study_sweep),
+            about=told(jobs.study_about),
+            note=told(jobs.study_note),
+        ),
+
+
+# Draw the change of gradients that the layers below bring about.
+use rule job as covariate_shift_figure with:
+    input:
+        tables=plan.all_claim_tables["covariate_shift"],
+    output:
+        outputs=figure("studies/covariate_shift", shows="covariate shift", caption="covariate_shift", group="Studies", study="covariate_shift"),
+    log:
+        layout.logs("figures/studies_covariate_shift.log"),
+    params:
+        **calls(
+            "figures.covariate_shift.make_covariate_shift_figure",
+            conditions=list(plan.pair_settings),
+            note=source.title,
+            arms=PAIR,
+        ),
+
+
+# Draw the paper's figure 1: accuracy, and percentiles of the input of a sigmoid without and with normalization.
+use rule job as paper_figure with:
+    input:
+        **plan.paper_tables,
+    output:
+        outputs=figure("studies/paper", shows="paper", caption="paper", group="Studies", study="paper"),
+    log:
+        layout.logs("figures/studies_paper.log"),
+    params:
+        **calls("figures.paper.make_paper_figure", note=source.title),

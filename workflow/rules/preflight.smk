@@ -1,14 +1,13 @@
 # Mistakes that Snakemake's own reading of the configuration hides or reports without a place: broken YAML, and
-# keys that stand twice. A module is handed its configuration: the files are then another workflow's.
+# keys that stand twice.
 import sys
-from pathlib import Path
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.yaml_files import read_yaml
+from bnpipe.grid.internals import own_configuration_files
 
-own_files = [] if workflow.modifier.skip_configfile else ["config.yaml", *workflow.overwrite_configfiles]
 try:
-    for path in map(Path, own_files):
+    for path in own_configuration_files(workflow):
         if path.is_file():
             read_yaml(path)
 except InputError as error:

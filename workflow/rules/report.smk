@@ -1,19 +1,19 @@
 # Stands above Snakemake's own report; each figure and table brings a caption of its own.
-report: "../report/workflow.rst"
+report: "../report/captions/workflow.rst"
 
 
 rule report:
     """Render the report, one self-contained page."""
     input:
-        tables=list(TABLES.values()),
-        studies=study_files(DEFAULT_STUDIES),
-        figures=[results(f"figures/{name}.svg") for name in FIGURES],
+        tables=list(plan.tables.values()),
+        studies=plan.study_tables(plan.default_studies),
+        figures=plan.pictures(plan.figures),
         templates=templates("report"),
-        tutorial=str(TEMPLATES / "tutorial.yaml"),
+        tutorial=str(PAGES / "tutorial.yaml"),
     output:
-        report(results("report.html"), caption="../report/page.rst", category="Report", labels={"page": "report"}),
+        page("report"),
     log:
-        logs("report.log"),
+        layout.logs("report.log"),
     conda:
         "../envs/bnpipe.yaml"
     resources:
@@ -23,29 +23,57 @@ rule report:
         code=code_digest("report.report"),
         lineage=lineage,
         configuration=shareable(configuration, source.name),
-        conditions=EXAMINED,
-        studies=DEFAULT_STUDIES,
+        conditions=plan.examined,
+        studies=plan.default_studies,
         dataset=source.title,
         dataset_name=source.name,
         is_mnist=source.name == "mnist",
-        shown_seed=SHOWN_SEED,
+        shown_seed=plan.shown_seed,
     script:
         "../scripts/report.py"
+
+
+rule studies_report:
+    """Render the page on all studies, with the verdicts on all claims."""
+    input:
+        claims=layout.table("all_claims"),
+        studies=plan.study_tables(plan.studies),
+        figures=plan.pictures(plan.study_figures),
+        templates=templates("studies"),
+        experiments=str(PAGES / "experiments.yaml"),
+    output:
+        page("studies"),
+    log:
+        layout.logs("studies_report.log"),
+    conda:
+        "../envs/bnpipe.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
+    params:
+        code=code_digest("report.studies"),
+        lineage=lineage,
+        configuration=shareable(configuration, source.name),
+        experiments=plan.experiments,
+        dataset=source.title,
+        is_mnist=source.name == "mnist",
+    script:
+        "../scripts/studies_report.py"
 
 
 rule provenance:
     """Write down what every result of the default target was made from, by checksums."""
     input:
-        packed=PACKED,
-        records=all_records,
-        records_of_studies=records_of_studies(DEFAULT_STUDIES),
-        tables=list(TABLES.values()) + study_files(DEFAULT_STUDIES),
-        figures=[results(f"figures/{name}.svg") for name in FIGURES],
-        page=results("report.html"),
+        packed=layout.packed,
+        records=told(jobs.all_records),
+        records_of_studies=told(jobs.default_study_records),
+        tables=[*plan.tables.values(), *plan.study_tables(plan.default_studies)],
+        figures=plan.pictures(plan.figures),
+        page=layout.results("report.html"),
     output:
-        results("provenance.json"),
+        layout.results("provenance.json"),
     log:
-        logs("provenance.log"),
+        layout.logs("provenance.log"),
     conda:
         "../envs/bnpipe.yaml"
     resources:
@@ -60,20 +88,16 @@ rule provenance:
         "../scripts/provenance.py"
 
 
+# The same for the target `studies`.
 use rule provenance as studies_provenance with:
     input:
-        packed=PACKED,
-        records=records_of_studies(STUDIES),
-        tables=[table for tables in ALL_CLAIM_TABLES.values() for table in tables] + study_files(STUDIES) + PAPER_TABLES,
-        claims=[results("tables/all_claims.csv"), results("tables/all_evidence.csv")],
-        figures=[results(f"figures/{name}.svg") for name in STUDY_FIGURES],
-        page=results("studies.html"),
+        packed=layout.packed,
+        records=told(jobs.all_study_records),
+        tables=plan.study_results,
+        claims=[layout.table("all_claims"), layout.table("all_evidence")],
+        figures=plan.pictures(plan.study_figures),
+        page=layout.results("studies.html"),
     output:
-        results("studies/provenance.json"),
+        layout.results("studies/provenance.json"),
     log:
-        logs("studies_provenance.log"),
-    params:
-        code=code_digest("report.provenance"),
-        lineage=lineage,
-        configuration=shareable(configuration, source.name),
-        dataset={"name": source.name, "title": source.title},
+        layout.logs("studies_provenance.log"),

@@ -1,25 +1,49 @@
-rule tables:
-    """Collect the records of all runs into tidy tables."""
+# Collect the records of all runs into tidy tables.
+use rule job as tables with:
     input:
-        records=all_records,
+        records=told(jobs.all_records),
     output:
-        accuracy=table("accuracy"),
-        layers=table("layers"),
-        runs=table("runs"),
-        summary=table("summary"),
-        comparison=table("comparison"),
-        origins=table("origins"),
+        accuracy=table("accuracy", caption="runs", group="Runs"),
+        layers=table("layers", caption="runs", group="Runs"),
+        runs=table("runs", caption="runs", group="Runs"),
+        summary=table("summary", caption="summaries", group="Runs"),
+        comparison=table("comparison", caption="summaries", group="Runs"),
+        origins=table("origins", caption="origins", group="Runs"),
     log:
-        logs("tables.log"),
-    conda:
-        "../envs/bnpipe.yaml"
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        layout.logs("tables.log"),
     params:
-        code=code_digest("analysis.tables"),
-        conditions=CONDITIONS,
-        arms=ARMS,
-        seeds=configuration.seeds,
-    script:
-        "../scripts/tables.py"
+        **calls(
+            "analysis.tables.make_tables",
+            conditions=plan.conditions,
+            arms=plan.arms,
+            seeds=configuration.seeds,
+        ),
+
+
+# Collect the records of a study into tidy tables, with its swept values as columns.
+use rule job as study_tables with:
+    input:
+        records=told(jobs.study_records),
+    output:
+        accuracy=study_table("{study}", "accuracy", caption="study"),
+        runs=study_table("{study}", "runs", caption="study"),
+        summary=study_table("{study}", "summary", caption="study"),
+    log:
+        layout.logs("studies/{study}/tables.log"),
+    params:
+        **calls("analysis.study_tables.make_study_tables", swept=told(jobs.study_sweep)),
+
+
+# Compare training and validation loss of the study on regularization, at equal training loss.
+use rule job as generalization with:
+    input:
+        accuracy=layout.study_table("regularization", "accuracy"),
+    output:
+        table=study_table("regularization", "generalization", caption="generalization"),
+    log:
+        layout.logs("studies/generalization.log"),
+    params:
+        **calls(
+            "analysis.generalization.make_generalization",
+            swept=list(configuration.studies["regularization"].sweep) if "regularization" in plan.studies else [],
+        ),

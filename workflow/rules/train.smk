@@ -1,14 +1,14 @@
 rule train:
     """Train one stack: the runs of a condition and an arm whose seeds share a chunk."""
     input:
-        packed=PACKED,
+        packed=layout.packed,
     output:
-        record=results("runs/{condition}/{arm}/seeds-{chunk}.safetensors"),
+        record=layout.record_pattern("condition"),
     log:
-        logs("train/{condition}/{arm}/seeds-{chunk}.log"),
+        layout.training_log_pattern("condition"),
     benchmark:
-        logs("train/{condition}/{arm}/seeds-{chunk}.benchmark.tsv")
-    priority: steps  # the longest first
+        layout.training_log_pattern("condition", suffix="benchmark.tsv")
+    priority: told(jobs.stack_steps)  # the longest first
     conda:
         "../envs/bnpipe.yaml"
     threads: 1
@@ -18,10 +18,10 @@ rule train:
         gpu=int(configuration.device == "cuda"),
     params:
         code=code_digest("training.job"),
-        name="{condition}",
-        settings=stack_settings,
-        seeds=stack_seeds,
-        steps=steps,
+        name=told(jobs.group),
+        settings=told(jobs.stack_settings),
+        seeds=told(jobs.stack_seeds),
+        steps=told(jobs.stack_steps),
         dataset=source.name,
         device=configuration.device,
         tf32=configuration.tf32,
@@ -29,20 +29,12 @@ rule train:
         "../scripts/train.py"
 
 
+# The same for one stack of a study.
 use rule train as train_study with:
     output:
-        record=results("studies/{study}/runs/{stack}.safetensors"),
+        record=layout.record_pattern("study"),
     log:
-        logs("studies/{study}/{stack}.log"),
+        layout.training_log_pattern("study"),
     benchmark:
-        logs("studies/{study}/{stack}.benchmark.tsv")
+        layout.training_log_pattern("study", suffix="benchmark.tsv")
     priority: 0
-    params:
-        code=code_digest("training.job"),
-        name="{study}",
-        settings=study_settings,
-        seeds=study_seeds,
-        steps=study_steps,
-        dataset=source.name,
-        device=configuration.device,
-        tf32=configuration.tf32,

@@ -1,0 +1,95 @@
+"""All that bnpipe uses of Snakemake's internals, which any new version may change.
+
+Checked with Snakemake 9.20.0 and 9.27.1, and with version 2.8.0 of its plugin for Slurm; `pyproject.toml` admits no
+other major versions. `workflow` is Snakemake's object of that name, which rules find among their globals.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from threading import Thread
+from time import sleep
+from typing import Any
+
+from bnpipe.grid.slurm import NodeNames, wait_in_vain
+
+GRACE = 300  # seconds for Snakemake to cancel its jobs and to end
+
+Lineage = Callable[[Any, Iterable[str]], dict[str, dict[str, Any]]]
+
+
+def own_configuration_files(workflow: Any) -> list[Path]:
+    """Return the files that make up the configuration; none in a module, which is handed its configuration."""
+    if workflow.modifier.skip_configfile:
+        return []
+    return [Path(file) for file in ["config.yaml", *workflow.overwrite_configfiles]]
+
+
+def folder_of_rules(workflow: Any) -> Path:
+    """Return the folder of the file of rules that is being read.
+
+    (`workflow.source_path` copies files to another place for each run: what reads them would never be up to date.)
+    """
+    return Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()
+
+
+def all_cores(workflow: Any) -> int:
+    """Return the cores that Snakemake was given; 1 on a cluster, whose profile says what a job gets."""
+    return workflow.resource_settings.cores or 1
+
+
+def lineage_of(workflow: Any, root: Path) -> Lineage:
+    """Return the function that tells a job where its inputs come from, as pages and provenance.json show it.
+
+    root: the folder below which paths of the workflow's own files are given. The function returns of each input that a
+    rule makes `rule`, `code_sha256` and `made_from`; what that rule reads.
+    """
+
+    def lineage(wildcards: Any, input: Iterable[str]) -> dict[str, dict[str, Any]]:  # noqa: ARG001 - Snakemake's
+        return {file: made for file in map(str, input) if (made := _made_by(workflow, file, root)) is not None}
+
+    return lineage
+
+
+def _made_by(workflow: Any, file: str, root: Path) -> dict[str, Any] | None:
+    from snakemake.iocontainers import Wildcards  # not at the top: `bnpipe.watch` does without Snakemake
+
+    makers = [rule for rule in workflow.rules if rule.is_producer(file)]
+    if not makers:
+        return None
+    maker = min(makers, key=lambda rule: rule.has_wildcards())  # as Snakemake chooses
+    inputs, *_ = maker.expand_input(Wildcards(fromdict=maker.get_wildcards(file)))
+    made_from = [_without_machine(Path(path), root) for path in inputs]
+    return {"rule": maker.name, "code_sha256": getattr(maker.params, "code", ""), "made_from": made_from}
+
+
+def _without_machine(path: Path, root: Path) -> str:
+    if path.is_relative_to(root):
+        return str(path.relative_to(root))
+    return path.name if path.is_absolute() else str(path)
+
+
+def guard_slurm(workflow: Any, say: Callable[[str], None], complain: Callable[[str], None]) -> None:
+    """On Slurm, mend the plugin's list of lost nodes and start a thread that ends a run that waits in vain.
+
+    The plugin waits forever for a job that Slurm has forgotten, and for all of them after its last query has failed;
+    what it takes for a lost node may be none, see `bnpipe.grid.slurm.NodeNames`. say, complain: log a warning and an
+    error.
+    """
+    if workflow.executor_plugin.name != "slurm":
+        return
+    executor = workflow.scheduler._executor
+    executor._failed_nodes = NodeNames(getattr(executor, "_failed_nodes", ()))
+
+    def waited_for() -> list[str]:
+        return [", ".join(job.output) for job in list(workflow.scheduler.running) if not job.is_local]
+
+    def limit_waiting() -> None:
+        reason = wait_in_vain(Path.cwd(), waited_for, say)
+        complain(f"error: {reason}; run the same command again")
+        os.kill(os.getpid(), signal.SIGINT)
+        sleep(GRACE)
+        os._exit(1)  # the plugin still asks
+
+    Thread(target=limit_waiting, daemon=True).start()

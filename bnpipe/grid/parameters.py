@@ -1,0 +1,147 @@
+"""What a job is told, by the wildcards of its outputs."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from bnpipe.core.errors import InputError
+from bnpipe.grid.config import Condition, Study
+from bnpipe.grid.descriptions import describe, describe_shared
+from bnpipe.grid.plan import Plan
+from bnpipe.grid.stacks import Kind, Stack
+
+MAX_NAMED = 20  # of the names that would have been right
+
+Value = TypeVar("Value")
+
+
+class Wildcards(Protocol):
+    """The values of wildcards by name: Snakemake's own, or a dictionary."""
+
+    def get(self, name: str, /) -> Any:
+        """Return the value of a wildcard; None if there is none of this name."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return the value of a wildcard."""
+
+
+class Parameters:
+    """The parameters of jobs. Every method raises InputError if wildcards name what the configuration does not have."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Take the plan that the jobs are of."""
+        self._plan = plan
+        self._configuration = plan.configuration
+
+    # A training job, of a condition or of a study.
+
+    def stack(self, wildcards: Wildcards) -> Stack:
+        """Return the stack that a job trains."""
+        kind: Kind = "study" if wildcards.get("study") else "condition"
+        (self.study if kind == "study" else self.condition)(wildcards)
+        stacks = self._plan.stacks(kind, self.group(wildcards))
+        record = self._plan.layout.record_pattern(kind).format_map(wildcards)
+        if record not in stacks:
+            raise InputError(f"{record}: expected {_listed(stacks)}; ask for a table or a figure instead")
+        return stacks[record]
+
+    def group(self, wildcards: Wildcards) -> str:
+        """Return the name of the condition or study."""
+        return str(wildcards.get("study") or wildcards["condition"])
+
+    def stack_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what the runs of a stack are trained with: see `bnpipe.core.settings.Runs.from_plain`."""
+        return self.stack(wildcards).runs.to_plain()
+
+    def stack_seeds(self, wildcards: Wildcards) -> tuple[int, ...]:
+        """Return the seed of each run of a stack."""
+        return self.stack(wildcards).runs.seeds
+
+    def stack_steps(self, wildcards: Wildcards) -> int:
+        """Return the number of mini-batches that a stack is trained on."""
+        return self.stack(wildcards).runs.settings.steps
+
+    # A job of one condition.
+
+    def condition(self, wildcards: Wildcards) -> Condition:
+        """Return the condition."""
+        return _known("condition", wildcards["condition"], self._configuration.conditions)
+
+    def condition_records(self, wildcards: Wildcards) -> list[str]:
+        """Return the records of its runs."""
+        self.condition(wildcards)
+        return self._plan.records("condition", [wildcards["condition"]])
+
+    def condition_note(self, wildcards: Wildcards) -> str:
+        """Return what stands above its figures: its settings, and the data set."""
+        return f"{describe(self.condition(wildcards))}\n{self._plan.title}"
+
+    def pair_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what one of the pair of networks is trained with under it."""
+        arms = _known("condition", wildcards["condition"], self._plan.pair_settings)
+        return _known("arm", wildcards["arm"], arms)
+
+    # A job of one study.
+
+    def study(self, wildcards: Wildcards) -> Study:
+        """Return the study."""
+        return _known("study", wildcards["study"], self._configuration.studies)
+
+    def study_records(self, wildcards: Wildcards) -> list[str]:
+        """Return the records of its runs."""
+        self.study(wildcards)
+        return self._plan.records("study", [wildcards["study"]])
+
+    def study_sweep(self, wildcards: Wildcards) -> list[str]:
+        """Return the keys that differ between its conditions."""
+        return list(self.study(wildcards).sweep)
+
+    def study_about(self, wildcards: Wildcards) -> str:
+        """Return what it asks."""
+        return self.study(wildcards).about
+
+    def study_note(self, wildcards: Wildcards) -> str:
+        """Return what stands above its figure: the data set, and what its conditions have in common."""
+        return f"{self._plan.title}; {describe_shared(self.study(wildcards))}"
+
+    def paper_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what one of the two networks of the paper's own experiment is trained with."""
+        if self._configuration.paper is None:
+            raise InputError("paper: expected a condition, got nothing; add it to the configuration")
+        return self._plan.plain_settings(self._configuration.paper.condition, wildcards["arm"])
+
+    # A job of the whole grid: every wildcard is fixed, but lists of a large grid are made only if they are asked for.
+
+    def all_records(self, _: Wildcards) -> list[str]:
+        """Return the records of all conditions."""
+        return self._plan.records("condition", self._plan.conditions)
+
+    def default_study_records(self, _: Wildcards) -> list[str]:
+        """Return the records of the studies that the default target makes."""
+        return self._plan.records("study", self._plan.default_studies)
+
+    def all_study_records(self, _: Wildcards) -> list[str]:
+        """Return the records of all studies."""
+        return self._plan.records("study", self._plan.studies)
+
+    def all_condition_figures(self, _: Wildcards) -> list[str]:
+        """Return the figures of all conditions."""
+        kinds = self._plan.condition_figures
+        return self._plan.figure_files(f"{name}/{kind}" for name in self._plan.conditions for kind in kinds)
+
+    def all_conditions(self, _: Wildcards) -> dict[str, dict[str, Any]]:
+        """Return the conditions as plain values, without keys that have their default."""
+        return {
+            name: condition.model_dump(mode="json", exclude_defaults=True)
+            for name, condition in self._configuration.conditions.items()
+        }
+
+
+def _known(what: str, name: str, among: Mapping[str, Value]) -> Value:
+    if name not in among:
+        raise InputError(f"{what}: expected {_listed(among)}, got {name}")
+    return among[name]
+
+
+def _listed(names: Iterable[str]) -> str:
+    """List the first of some names."""
+    return " or ".join([*names][:MAX_NAMED])

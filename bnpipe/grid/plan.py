@@ -1,0 +1,209 @@
+"""What the workflow makes of a configuration: its tables and figures, and the runs that it looks into more closely."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import cache, cached_property
+from typing import Any
+
+from bnpipe.core.settings import FIRST_SEED, Arm
+from bnpipe.grid.config import Condition, Configuration
+from bnpipe.grid.layout import Layout
+from bnpipe.grid.stacks import (
+    Kind,
+    Stack,
+    condition_stacks,
+    first_of_each_activation,
+    study_stacks,
+    training_settings,
+)
+
+RUN_TABLES = ["accuracy", "layers", "runs", "summary", "comparison", "origins"]
+EXPERIMENT_TABLES = [
+    "activations",
+    "histograms",
+    "initial_layers",
+    "initialization",
+    "mechanics",
+    "mechanics_summary",
+    "inference",
+    "claims",
+    "evidence",
+]
+CLAIM_TABLES = ["accuracy", "runs", "initialization", "inference"]  # from which claims are decided
+STUDY_TABLES = ["accuracy", "runs", "summary"]
+INITIALIZATIONS = ["small", "xavier", "unit"]  # of the tutorial's networks of noise
+PAIR: list[Arm] = ["vanilla", "batchnorm"]  # compared by the experiments that are no grid of conditions
+MAX_EXAMINED = 20  # conditions that a figure of all of them has room for
+MAX_EXAMINED_SEEDS = 30  # that one job can take: an interval gains little from more
+
+
+class Plan:
+    """What is made of a configuration. Every job of a cluster reads it anew: stacks wait until they are asked for."""
+
+    def __init__(self, configuration: Configuration, dataset: str, title: str) -> None:
+        """Take what the user decided, the data set's name in paths, and its name for people."""
+        self.configuration = configuration
+        self.layout = Layout(dataset)
+        self.title = title
+        self.conditions = list(configuration.conditions)
+        self.arms = list(configuration.arms)
+        self.studies = list(configuration.studies)
+        self.default_studies = [name for name, study in configuration.studies.items() if study.default]
+        self.stacks = cache(self._stacks)
+
+    def _stacks(self, kind: Kind, group: str) -> dict[str, Stack]:
+        """Return the stacks of a condition or study, by the paths of their records."""
+        of = condition_stacks if kind == "condition" else study_stacks
+        return {self.layout.record(stack): stack for stack in of(self.configuration, group)}
+
+    def records(self, kind: Kind, groups: Iterable[str]) -> list[str]:
+        """Return the paths of all records of some conditions or studies."""
+        return [record for group in groups for record in self.stacks(kind, group)]
+
+    def plain_settings(self, condition: Condition, arm: Arm) -> dict[str, Any]:
+        """Return what a condition and arm are trained with, as plain values."""
+        return asdict(training_settings(self.configuration, condition, arm))
+
+    # The runs that are looked into more closely.
+
+    @property
+    def first(self) -> str:
+        """The condition whose networks some experiments look into."""
+        return self.conditions[0]
+
+    @property
+    def first_settings(self) -> dict[str, Any]:
+        """Its settings, with batch normalization whatever the arms are."""
+        return self.plain_settings(self.configuration.conditions[self.first], "batchnorm")
+
+    @property
+    def examined(self) -> list[str]:
+        """The conditions that figures and pages show."""
+        return self.conditions[:MAX_EXAMINED]
+
+    @property
+    def examined_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Their settings, by condition and arm."""
+        conditions = {name: self.configuration.conditions[name] for name in self.examined}
+        return {
+            name: {arm: self.plain_settings(condition, arm) for arm in self.arms}
+            for name, condition in conditions.items()
+        }
+
+    @property
+    def examined_note(self) -> str:
+        """What stands above a figure of them: the data set, and how many of all conditions they are."""
+        shown, of = len(self.examined), len(self.conditions)
+        return self.title if shown == of else f"{self.title}, first {shown} of {of} conditions"
+
+    @property
+    def shown_seed(self) -> int:
+        """The seed that is shown alone: the tutorial's, if it is among the seeds."""
+        seeds = self.configuration.seeds
+        return FIRST_SEED if FIRST_SEED in seeds else seeds[0]
+
+    @property
+    def examined_seeds(self) -> tuple[int, ...]:
+        """The seeds that experiments take, as many as one job bears."""
+        return tuple(sorted({self.shown_seed, *self.configuration.seeds[:MAX_EXAMINED_SEEDS]}))
+
+    @cached_property
+    def pair_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Settings of the pair of networks under the first condition of each nonlinearity, by condition and arm."""
+        return {
+            name: {arm: self.plain_settings(condition, arm) for arm in PAIR}
+            for name, condition in first_of_each_activation(self.configuration)
+        }
+
+    @property
+    def paper_seeds(self) -> tuple[int, ...]:
+        """The seeds of the paper's own experiment; none if it is left out."""
+        paper = self.configuration.paper
+        return self.configuration.seeds[: paper.seeds] if paper else ()
+
+    # Tables.
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """The tables of the default target that are not a study's, by name."""
+        return {name: self.layout.table(name) for name in RUN_TABLES + EXPERIMENT_TABLES}
+
+    def study_tables(self, studies: Iterable[str]) -> list[str]:
+        """Return the tables of some studies."""
+        return [self.layout.study_table(study, table) for study in studies for table in STUDY_TABLES]
+
+    @property
+    def claim_tables(self) -> dict[str, list[str]]:
+        """The tables from which claims are decided by default, by the names of `bnpipe.analysis.measures`."""
+        return {name: [self.layout.table(name)] for name in CLAIM_TABLES}
+
+    @property
+    def all_claim_tables(self) -> dict[str, list[str]]:
+        """The same with those of the studies."""
+        table = self.layout.study_table
+        pairs = [f"{condition}-{arm}" for condition in self.pair_settings for arm in PAIR]
+        tables = {
+            **self.claim_tables,
+            "covariate_shift": [table("covariate_shift", pair) for pair in pairs],
+            "scale_equivalence": [table("scale_equivalence", "scale_equivalence")],
+            "step_time": [table("step_time", "step_time")],
+        }
+        if "learning_rate_and_init" in self.studies:
+            tables["learning_rate_and_init"] = [table("learning_rate_and_init", "runs")]
+        if "regularization" in self.studies:
+            tables["regularization"] = [table("regularization", "generalization")]
+        return tables
+
+    @property
+    def paper_tables(self) -> dict[str, list[str]]:
+        """The tables of the paper's own experiment, by name, one of each arm."""
+        return {
+            name: [self.layout.study_table("paper", f"{name}-{arm}") for arm in PAIR]
+            for name in ("accuracy", "percentiles")
+        }
+
+    @property
+    def study_results(self) -> list[str]:
+        """All tables of the target `studies` but those of the claims."""
+        tables = [table for tables in self.all_claim_tables.values() for table in tables]
+        tables += self.study_tables(self.studies)
+        if self.configuration.paper:
+            tables += [table for tables in self.paper_tables.values() for table in tables]
+        return tables
+
+    # Figures, by name.
+
+    @property
+    def condition_figures(self) -> list[str]:
+        """The kinds of figures that each condition has."""
+        kinds = ["single_seed", "all_seeds"]
+        return [*kinds, "diagnostics"] if self.configuration.diagnostics else kinds
+
+    @property
+    def figures(self) -> list[str]:
+        """The figures that the page shows."""
+        noise = [f"{start}_{kind}" for start in INITIALIZATIONS for kind in ("layers", "histograms", "growth")]
+        return [
+            *("overview", "states", "claims", "mechanics", "inference", "initialization/growth"),
+            *(f"initialization/{name}" for name in noise),
+            *(f"{condition}/{kind}" for condition in self.examined for kind in self.condition_figures),
+            *(f"studies/{name}" for name in self.default_studies),
+        ]
+
+    @property
+    def experiments(self) -> list[str]:
+        """The experiments that the page of studies shows beside the configuration's studies."""
+        return ["covariate_shift", "paper"] if self.configuration.paper else ["covariate_shift"]
+
+    @property
+    def study_figures(self) -> list[str]:
+        """The figures that the page of studies shows."""
+        return ["all_claims", *(f"studies/{name}" for name in [*self.studies, *self.experiments])]
+
+    def figure_files(self, names: Iterable[str]) -> list[str]:
+        """Return the files of some figures, in both formats."""
+        return [file for name in names for file in self.layout.figure(name)]
+
+    def pictures(self, names: Iterable[str]) -> list[str]:
+        """Return the files of some figures that pages show."""
+        return [self.layout.figure(name)[0] for name in names]

@@ -1,0 +1,89 @@
+from typing import Any
+
+import pytest
+
+from bnpipe.grid.plan import MAX_EXAMINED, MAX_EXAMINED_SEEDS, Plan
+from tests.grid.test_stacks import STUDY, configuration
+
+CONDITION = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 9}
+
+
+def plan(**changes: Any) -> Plan:
+    return Plan(configuration(**changes), "digits", "scikit-learn's digits (not MNIST)")
+
+
+def test_records_go_by_condition_arm_and_chunk() -> None:
+    records = plan(seeds=3, chunk_size=2).records("condition", ["ant"])
+    assert records == [
+        f"results/digits/runs/ant/{arm}/seeds-{chunk}.safetensors"
+        for arm in ("vanilla", "batchnorm")
+        for chunk in ("42-43", "44-44")
+    ]
+
+
+def test_stacks_are_made_once_and_not_before_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def noted(_: object, name: str) -> list[Any]:
+        asked.append(name)
+        return []
+
+    monkeypatch.setattr("bnpipe.grid.plan.condition_stacks", noted)
+    made = plan()
+    assert asked == []
+    made.records("condition", ["ant", "ant"])
+    assert asked == ["ant"]
+
+
+def test_of_many_conditions_and_seeds_the_first_are_examined() -> None:
+    many = plan(conditions={f"c{number}": CONDITION for number in range(30)}, seeds=[*range(100, 150), 42])
+    assert many.examined == [f"c{number}" for number in range(MAX_EXAMINED)]
+    assert many.examined_note == "scikit-learn's digits (not MNIST), first 20 of 30 conditions"
+    assert many.examined_settings.keys() == {*many.examined}
+    assert many.shown_seed == 42  # the tutorial's, wherever it is in the list
+    assert many.examined_seeds == (42, *range(100, 100 + MAX_EXAMINED_SEEDS))
+    assert plan(seeds=[9, 7]).shown_seed == 9
+    assert plan().examined_note == "scikit-learn's digits (not MNIST)"
+
+
+def test_the_first_condition_is_looked_into_with_batch_normalization() -> None:
+    made = plan(arms=["vanilla", "layernorm"])
+    assert (made.first, made.first_settings["arm"], made.first_settings["steps"]) == ("zebra", "batchnorm", 2000)
+
+
+def test_tables_of_claims_follow_what_is_configured() -> None:
+    assert list(plan().all_claim_tables) == [
+        *("accuracy", "runs", "initialization", "inference"),
+        *("covariate_shift", "scale_equivalence", "step_time"),
+    ]
+    more = plan(studies={"regularization": STUDY, "learning_rate_and_init": STUDY}).all_claim_tables
+    assert more["regularization"] == ["results/digits/studies/regularization/generalization.csv"]
+    assert more["learning_rate_and_init"] == ["results/digits/studies/learning_rate_and_init/runs.csv"]
+    assert more["covariate_shift"] == [  # the first condition of each nonlinearity
+        f"results/digits/studies/covariate_shift/{condition}-{arm}.csv"
+        for condition in ("zebra", "ant")
+        for arm in ("vanilla", "batchnorm")
+    ]
+
+
+def test_without_diagnostics_no_condition_has_a_figure_of_them() -> None:
+    assert "zebra/diagnostics" in plan().figures
+    assert not any("diagnostics" in name for name in plan(diagnostics=False).figures)
+
+
+def test_the_papers_experiment_is_made_if_it_is_configured() -> None:
+    assert "studies/paper" not in plan().study_figures
+    assert plan().paper_seeds == ()
+    paper = plan(paper={"seeds": 2, "condition": {**CONDITION, "activation": "sigmoid"}})
+    assert paper.paper_seeds == (42, 43)
+    assert paper.study_figures == ["all_claims", "studies/covariate_shift", "studies/paper"]
+    assert "results/digits/studies/paper/percentiles-batchnorm.csv" in paper.study_results
+
+
+def test_studies_of_the_default_target_are_on_its_page() -> None:
+    made = plan(studies={"rates": STUDY, "depth": {**STUDY, "default": True}})
+    assert (made.studies, made.default_studies) == (["rates", "depth"], ["depth"])
+    assert [name for name in made.figures if name.startswith("studies/")] == ["studies/depth"]
+    assert made.study_tables(["depth"]) == [
+        f"results/digits/studies/depth/{name}.csv" for name in ("accuracy", "runs", "summary")
+    ]
