@@ -23,7 +23,7 @@ from bnpipe.core.settings import FIRST_SEED
 from snakemake.iocontainers import Wildcards
 
 try:
-    configuration = parse_configuration(config, source="configuration")
+    configuration = parse_configuration(config, configuration_files)
     source = resolve(configuration.dataset)
     check_mirrors(configuration.mirrors)
     check_sizes(source, configuration.validation_images, largest_batch(configuration))
