@@ -156,7 +156,7 @@ while done < 100:
 
 
 def test_there_is_never_more_than_one_holder(tmp_path: Path) -> None:
-    # Also where a lock's file is removed by one, opened by another and made anew by a third.
+    # Even if a lock file is removed by one process, opened by another and made again by a third.
     (tmp_path / "count").write_text("0")
     command = [sys.executable, "-c", COUNT, str(tmp_path / "count")]
     processes = [subprocess.Popen(command, cwd=REPOSITORY) for _ in range(3)]
