@@ -144,7 +144,7 @@ def work(connection: Connection, entry: Entry, packed: Path) -> None:
 def tutorial(arm: Arm) -> TrainingSettings:
     """Return the tutorial's first condition, as config.yaml has it."""
     path = Path(__file__).parents[1] / "config.yaml"
-    configuration = parse_configuration(read_yaml(path), source=path.name)
+    configuration = parse_configuration(read_yaml(path))
     return replace(training_settings(configuration, configuration.conditions["tanh"], arm), diagnostics=False)
 
 

@@ -1,6 +1,6 @@
-"""Choose the data set for `make`: the configured one; the digits stand in for MNIST where it cannot be had.
+"""Choose the data set for `make`: the configured one, or the digits if MNIST cannot be downloaded.
 
-Only the Makefile's default target asks. Inside the workflow nothing is chosen: it runs on what it is told.
+Only the Makefile's default target chooses. The workflow itself never does: it runs on the data set that it is given.
 """
 
 import http.client
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.yaml_files import read_yaml
+from bnpipe.core.yaml_files import read_yaml_file
 from bnpipe.data.idx import GZIP_MAGIC
 from bnpipe.data.retrieve import torchvision_dataset
 from bnpipe.data.sources import FILES, TITLES, mirror_url
 from bnpipe.grid.config import parse_configuration
 
-ANSWER_LIMIT = 5.0  # seconds a mirror has to answer
+ANSWER_LIMIT = 5.0  # seconds that a mirror has to answer
 
 
 def choose(dataset: str, mirrors: Sequence[str], folder: Path) -> tuple[str, str]:
     """Return the data set to run on, and a line that says so.
 
-    dataset, mirrors: as configured. folder: where MNIST's files are kept once retrieved.
+    dataset, mirrors: as configured. folder: where MNIST's files are kept once they are downloaded.
     """
     if dataset != "mnist":
         return dataset, f"Data set: {TITLES.get(dataset, dataset)}, as config.yaml says."
@@ -33,23 +33,24 @@ def choose(dataset: str, mirrors: Sequence[str], folder: Path) -> tuple[str, str
         if _answers(f"{mirror_url(mirror)}{FILES[1]}.gz"):
             return "mnist", f"Data set: MNIST, from {mirror}."
     return "digits", (
-        f"Data set: {TITLES['digits']}, because no mirror of MNIST answers. For MNIST itself: "
-        "make MIRROR=folder-or-URL with its four files."
+        f"Data set: {TITLES['digits']}, because no mirror of MNIST answers. To use MNIST, "
+        "run make MIRROR=folder-or-URL with its four files."
     )
 
 
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=ANSWER_LIMIT) as response:
-            return bool(response.read(2) == GZIP_MAGIC)  # and not the page of some login
+            return bool(response.read(2) == GZIP_MAGIC)  # and not, for example, a login page
     except (OSError, http.client.HTTPException, ValueError):
         return False
 
 
 def main() -> None:
-    """Print the choice for the Makefile; say it in a line on the terminal."""
+    """Print the choice for the Makefile, and a line about it on standard error."""
     try:
-        configuration = parse_configuration(read_yaml(Path("config.yaml")), source="config.yaml")
+        file = read_yaml_file(Path("config.yaml"))
+        configuration = parse_configuration(file.values, [file])
         dataset, notice = choose(configuration.dataset, configuration.mirrors, Path("resources/mnist"))
     except InputError as error:
         sys.exit(error.for_terminal())

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.yaml_files import read_yaml
+from bnpipe.core.yaml_files import read_yaml_file
 from bnpipe.data.sources import resolve
 from bnpipe.grid.config import parse_configuration
 from bnpipe.grid.state import Job, JobStatus, State, planned_jobs, poll
@@ -196,9 +196,9 @@ def main() -> None:
     parser.add_argument("--config", metavar="KEY=VALUE", nargs="*", type=_key_and_value, default=[], help=replaced)
     options = parser.parse_args()
     try:
-        values = read_yaml(options.configfile)
-        given = {**values, **dict(options.config)} if isinstance(values, dict) else values
-        configuration = parse_configuration(given, source=str(options.configfile))
+        file = read_yaml_file(options.configfile)
+        values = {**file.values, **dict(options.config)} if isinstance(file.values, dict) else file.values
+        configuration = parse_configuration(values, [file])
         jobs = list(planned_jobs(configuration, resolve(configuration.dataset).name))
     except InputError as error:
         sys.exit(error.for_terminal())

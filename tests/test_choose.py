@@ -74,7 +74,7 @@ def test_configured_mirrors_replace_torchvisions(tmp_path: Path, torchvision: Si
     [[], ["http://127.0.0.1:1"], ["file:///nowhere", "http://127.0.0.1:port"], ["http://[malformed"], ["http://a..b"]],
     ids=repr,
 )
-def test_digits_stand_in_where_no_mirror_answers(tmp_path: Path, mirrors: list[str]) -> None:
+def test_digits_are_chosen_if_no_mirror_answers(tmp_path: Path, mirrors: list[str]) -> None:
     dataset, notice = choose("mnist", mirrors, tmp_path / "mnist")
     assert dataset == "digits"
     assert notice.startswith("Data set: scikit-learn's digits (not MNIST), because no mirror of MNIST answers")
@@ -93,7 +93,7 @@ def test_answer_that_is_no_gzip_file_does_not_count(tmp_path: Path, content: byt
 
 
 def test_mirror_that_cannot_be_one_is_bad_input(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="mirrors: found 'ftp://nowhere'; permitted is "):
+    with pytest.raises(InputError, match=r"mirrors: expected .*, got 'ftp://nowhere'"):
         choose("mnist", ["ftp://nowhere"], tmp_path)
 
 

@@ -31,7 +31,7 @@ from tests.conftest import make_record, make_settings
 from tests.workplace import Workplace
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-CONFIGURATION = parse_configuration(read_yaml(REPOSITORY / "config.yaml"), "config.yaml")
+CONFIGURATION = parse_configuration(read_yaml(REPOSITORY / "config.yaml"))
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
 SEEDS = list(range(42, 52))
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -149,7 +149,7 @@ def test_what_a_document_would_have_one_write_is_permitted(document: Path) -> No
     text = document.read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     for block in blocks:
-        parse_configuration({**read_yaml(REPOSITORY / "config.yaml"), **block}, document.name)
+        parse_configuration({**read_yaml(REPOSITORY / "config.yaml"), **block})
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert set(re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.MULTILINE)) <= targets

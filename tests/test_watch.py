@@ -146,5 +146,5 @@ def test_a_mistake_in_the_configuration_is_one_line(tmp_path: Path, monkeypatch:
     with pytest.raises(SystemExit, match=r"error: config.yaml: cannot be read"):
         run(monkeypatch=monkeypatch)
     Path("config.yaml").write_text("- a list")
-    with pytest.raises(SystemExit, match=r"error: config.yaml: the whole: found"):
+    with pytest.raises(SystemExit, match=r"error: config.yaml: expected a mapping"):
         run(monkeypatch=monkeypatch)

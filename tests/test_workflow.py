@@ -306,14 +306,26 @@ def test_snakemakes_own_report_is_an_archive_too(workplace: Workplace, tmp_path:
 
 
 BAD: list[tuple[str, Callable[[str], str], str]] = [
-    ("unknown key", lambda text: text + "batchsize: 3\n", "batchsize: unknown key"),
+    ("unknown key", lambda text: text + "batchsize: 3\n", "batchsize: unknown key (got 3)"),
     ("unsafe name", lambda text: text.replace("  tanh:", "  ../tanh:"), "conditions.../tanh"),
-    ("key twice", lambda text: text + "dataset: mnist\n", "dataset: stands on line 1 and again on line"),
+    ("key twice", lambda text: text + "dataset: mnist\n", "dataset: expected once, but line 1 has it too"),
     ("not YAML", lambda text: text + "seeds: [1\n", "not YAML"),
-    ("no such data set", lambda text: text.replace("digits", "imagenet"), "dataset: found 'imagenet'"),
-    ("no such mirror", lambda text: text + "mirrors: [nowhere]\n", "mirrors: found 'nowhere'"),
-    ("batch larger than the data", lambda text: text + "batch_size: 5000\n", "batch_size: found 5000"),
-    ("empty grid", lambda text: text.replace("seeds: 3", "seeds: []"), "seeds: found []"),
+    ("no such data set", lambda text: text.replace("digits", "imagenet"), ", or an existing folder, got 'imagenet'"),
+    (
+        "no such mirror",
+        lambda text: text + "mirrors: [nowhere]\n",
+        "mirrors: expected a URL (http, https, file) or an existing folder, got 'nowhere'",
+    ),
+    (
+        "batch larger than the data",
+        lambda text: text + "batch_size: 5000\n",
+        "batch_size: expected at most 1197 (the number of training images), got 5000",
+    ),
+    (
+        "empty grid",
+        lambda text: text.replace("seeds: 3", "seeds: []"),
+        "config.yaml:2: seeds: expected the number of seeds",
+    ),
 ]
 
 
@@ -333,6 +345,12 @@ def test_a_bad_configuration_is_one_line_and_touches_nothing(
     assert workplace.contents() == before
     workplace.configure()
     assert workplace.planned() == {}
+
+
+def test_a_mistake_on_the_command_line_is_not_the_files(workplace: Workplace) -> None:
+    done = workplace.snakemake("--dry-run", "--config", "seeds=0")
+    assert done.returncode != 0
+    assert "error: configuration: seeds: expected the number of seeds" in done.stderr
 
 
 def test_a_damaged_data_file_is_one_line_and_touches_nothing(workplace: Workplace, tmp_path: Path) -> None:

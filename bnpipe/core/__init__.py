@@ -1,1 +1,1 @@
-"""What all else uses and what uses nothing else: records, settings, files, errors, provenance."""
+"""What everything else uses and what itself uses nothing else: records, settings, files, errors, digests."""

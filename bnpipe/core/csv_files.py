@@ -1,4 +1,4 @@
-"""Tables as CSV files, and what they share."""
+"""Tables as CSV files, and what they have in common."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ import pandas as pd
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write
 
-RUN_KEYS = ["condition", "arm", "seed"]  # columns that name a run
+RUN_KEYS = ["condition", "arm", "seed"]  # columns that identify a run
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV; floats with 9 digits, which single precision survives unchanged; unknown is empty."""
+    """Write a table as CSV: floats with 9 digits, which preserve single precision; unknown values as empty cells."""
     with atomic_write(path) as partial:
         table.to_csv(partial, index=False, float_format="%.9g", lineterminator="\n")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read one of the tables back. Raises InputError, naming the file, where it cannot be read."""
+    """Read one of the tables back. Raises InputError, naming the file, if it cannot be read."""
     try:
         return pd.read_csv(path, dtype={"condition": str, "arm": str, "baseline": str, "claim": str})
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a table ({error}); delete it, the workflow makes it again") from error
+        raise InputError(f"{path}: not a table ({error}); delete it, and the workflow will make it again") from error

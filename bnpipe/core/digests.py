@@ -1,4 +1,4 @@
-"""Which code made a result: the files of the package that a module is built on, a digest, and versions."""
+"""Which code made a result: the files of the package that a module depends on, their digest, and versions."""
 
 import ast
 import hashlib
@@ -15,7 +15,7 @@ def module_files(module: str) -> tuple[Path, ...]:
     """Return the files of ``module`` and of every module of the package that it imports, directly or not.
 
     module: dotted name below ``bnpipe``, as in ``module_files("train")``. The files are parsed, not imported:
-    the workflow asks for them while it is read, when torch and pandas must stay unloaded.
+    the workflow asks for them while Snakemake reads it, and loading torch and pandas there would take seconds.
     """
     found: set[Path] = set()
     waiting = [_file_of(f"bnpipe.{module}")]
@@ -28,9 +28,9 @@ def module_files(module: str) -> tuple[Path, ...]:
 
 
 def code_digest(*modules: str) -> str:
-    """SHA-256 over the names and contents of the files that modules are built on.
+    """SHA-256 over the names and contents of the files that modules depend on.
 
-    It is a parameter of every rule, so that a change in the package runs again what depends on it.
+    It is a parameter of every rule, so that after a change in the package everything that depends on it runs again.
     """
     digest = hashlib.sha256()
     for file in sorted({file for module in modules for file in module_files(module)}):
@@ -45,7 +45,7 @@ def versions(*libraries: str) -> dict[str, str]:
 
 
 def _file_of(name: str) -> Path | None:
-    """Return the file of a dotted module name, or None where it is not a module of this package."""
+    """Return the file of a dotted module name, or None if it is not a module of this package."""
     package, *rest = name.split(".")
     if package != PACKAGE.name:
         return None

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and have one writer at a time."""
+"""Files that appear whole or not at all, and that have one writer at a time."""
 
 import errno
 import fcntl
@@ -14,24 +14,24 @@ from time import monotonic, sleep
 
 from bnpipe.core.errors import InputError
 
-WAIT_LIMIT = 7200.0  # seconds; as long as a training job is given
+WAIT_LIMIT = 7200.0  # seconds; the time limit of a training job
 _INTERVAL = 0.2  # seconds between attempts: the kernel queues too, but without a limit
-_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # what file systems answer that do not synchronize folders
-_CANNOT_WRITE = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS)  # not a defect of ours
-_held: set[Path] = set()  # what this process is the writer of
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # from file systems that do not synchronize folders
+_CANNOT_WRITE = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS)  # not a bug of ours
+_held: set[Path] = set()  # files whose lock this process holds
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a name beside ``path`` to write to; rename it to ``path`` once the block has ended well.
+    """Yield a name beside ``path`` to write to; rename it to ``path`` when the block ends without an error.
 
-    Whatever interrupts the writing, ``path`` holds its old content or all of the new one. Raises InputError where
-    the disk is full or takes no writes, or another process writes the file for too long, see `exclusive_lock`.
+    Whatever interrupts the writing, ``path`` has either its old content or all of the new one. Raises InputError if
+    the disk is full or not writable, or if another process writes the file for too long (see `exclusive_lock`).
     """
     with exclusive_lock(path), explaining(path):
-        partial = path.with_name(f".{path.name}.partial")  # what a killed writer left there is overwritten
+        partial = path.with_name(f".{path.name}.partial")  # overwrites what a killed writer left there
         try:
             yield partial
             with partial.open("rb") as file:
@@ -50,7 +50,7 @@ def atomic_write_text(path: Path, text: str) -> None:
 def atomic_write_bytes(path: Path, content: bytes) -> None:
     """Write a file so that a reader never sees half of it.
 
-    (Safetensors' own `save_file` leaves a file under a random name where it is killed, and hides why it failed.)
+    (Safetensors' own `save_file` leaves a file with a random name if it is killed, and hides why it failed.)
     """
     with atomic_write(path) as partial:
         partial.write_bytes(content)
@@ -58,13 +58,13 @@ def atomic_write_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def exclusive_lock(path: Path, limit: float = WAIT_LIMIT) -> Iterator[None]:
-    """Be the only process that writes ``path`` within the block; make its folder.
+    """Be the only process that writes ``path`` within the block; create its folder.
 
-    Where another process is, say whom one waits for, and wait for up to ``limit`` seconds. The lock is the kernel's
-    (flock) on a file beside it, so that it ends with its holder, however that dies. Over NFS it holds between hosts
-    too (Linux; not where mounted with `nolock` or `local_lock`). A file system without locks is a warning. Blocks of
-    one process may be nested. Raises InputError, saying who holds it, where it is still taken then, and where the
-    folder takes no files.
+    If another process holds the lock, log which one, and wait for up to ``limit`` seconds. The lock is a kernel lock
+    (flock) on a file beside ``path``, so it ends with its holder, however that dies. Over NFS it also works between
+    hosts (on Linux, unless mounted with `nolock` or `local_lock`). A file system without locks causes a warning.
+    Blocks of one process may be nested. Raises InputError, naming the holder, if the lock is still held after the
+    limit, and if the folder is not writable.
     """
     path = path.absolute()
     if path in _held:
@@ -80,19 +80,19 @@ def exclusive_lock(path: Path, limit: float = WAIT_LIMIT) -> Iterator[None]:
 
 @contextmanager
 def explaining(path: Path) -> Iterator[None]:
-    """Raise InputError, naming the file, where a disk is full, read-only, not permitted or broken."""
+    """Raise InputError, naming the file, if the disk is full, read-only or broken, or access is denied."""
     try:
         yield
     except OSError as error:
         if error.errno not in _CANNOT_WRITE:
             raise
         fault = os.strerror(error.errno)
-        raise InputError(f"{path}: cannot be written ({fault}); mend that, then run the same command again") from error
+        raise InputError(f"{path}: cannot be written ({fault}); fix that, then run the same command again") from error
 
 
 @contextmanager
 def _locked(path: Path, limit: float) -> Iterator[None]:
-    """Hold the lock of a file; the lock's own file says who holds it."""
+    """Hold the lock of a file; the lock file says who holds it."""
     lock = path.with_name(f".{path.name}.lock")
     with explaining(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,31 +100,33 @@ def _locked(path: Path, limit: float) -> Iterator[None]:
     with file:
         try:
             with explaining(path):
-                file.truncate(0)  # what a killed holder left
+                file.truncate(0)  # removes what a killed holder left
                 now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
                 file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}".encode())
             yield
         finally:
-            with suppress(OSError):  # one that cannot be removed does no harm
-                lock.unlink()  # before it is released: after that it may be another's
+            with suppress(OSError):  # a leftover lock file does no harm
+                lock.unlink()  # before the release, because afterwards the file may belong to another process
 
 
 def _wait_for(lock: Path, path: Path, limit: float) -> FileIO:
-    """Open a lock's file and lock it once its holder has ended; path: what it is the lock of."""
+    """Open a lock file and lock it when its holder has ended; path: the file that it protects."""
     deadline, awaited = monotonic() + limit, ""
     while not (file := _try(lock, path)):
         holder = _holder(lock)
         if monotonic() >= deadline:
-            raise InputError(f"{path}: is being written by {holder}, waited for {limit:g} s; end it, or try later")
+            raise InputError(
+                f"{path}: still being written by {holder} after {limit:g} s; end that process, or try again later"
+            )
         if holder != awaited:
-            log.warning("waiting for %s, which writes %s, for up to %g s", holder, path, limit)
+            log.warning("waiting for %s, which is writing %s, for up to %g s", holder, path, limit)
         awaited = holder
         sleep(_INTERVAL)
     return file
 
 
 def _try(lock: Path, path: Path) -> FileIO | None:
-    """Open a lock's file and lock it; return None where another process holds it."""
+    """Open a lock file and lock it; return None if another process holds it."""
     while True:
         file = lock.open("ab", buffering=0)
         try:
@@ -133,14 +135,14 @@ def _try(lock: Path, path: Path) -> FileIO | None:
             file.close()
             return None
         except OSError as error:
-            log.warning("%s: cannot be locked (%s); a second writer would not be noticed", path, error.strerror)
+            log.warning("%s: cannot be locked (%s); a second writer would go unnoticed", path, error.strerror)
         if _is(file, lock):
             return file
-        file.close()  # its last holder has removed it
+        file.close()  # its last holder has removed it since
 
 
 def _holder(lock: Path) -> str:
-    """Return what a lock's file says of its holder, who may be about to write it, or to go."""
+    """Return what a lock file says about its holder, which may have only just taken or released the lock."""
     try:
         return lock.read_text(encoding="utf-8") or "another process"
     except OSError:
@@ -148,7 +150,7 @@ def _holder(lock: Path) -> str:
 
 
 def _is(file: FileIO, path: Path) -> bool:
-    """Say whether an open file still has this name."""
+    """Return whether an open file still has this name."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except OSError:  # no such file; over NFS the open one may be stale
@@ -156,7 +158,7 @@ def _is(file: FileIO, path: Path) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring a folder's names to the disk: without it a rename may be undone by a loss of power."""
+    """Write a folder's names to the disk: otherwise a power failure may undo a rename."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

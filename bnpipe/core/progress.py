@@ -17,7 +17,7 @@ from tqdm import tqdm
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import explaining
 
-FINISHED = "finished"  # the last line of a job that has made its outputs
+FINISHED = "finished"  # last line in the log of a job that has made its outputs
 _EVALUATION = re.compile(
     r"^(?P<time>\d{4}-\S+ \S+) INFO .*: step (?P<step>\d+) of \d+, "
     r"accuracy (?P<lowest>\S+) to (?P<highest>\S+), (?P<rate>\S+) steps/s",
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a line of a training job's log says."""
+    """An evaluation, as a line in the log of a training job tells it."""
 
     time: float  # seconds since the epoch
     step: int
@@ -50,16 +50,16 @@ class Evaluation:
 
 @contextmanager
 def job(log_file: Path) -> Iterator[None]:
-    """Send log lines to a file, warnings and errors to the terminal too; end on bad input with one line each.
+    """Send log lines to a file, and warnings and errors to the terminal too; on bad input, print it and exit.
 
     The last line of the log says how the job ended, unless it was killed. A job that outlived the command that started
-    it may still write the same log: lines are appended, so that none of either is lost.
+    it may still be writing the same log; lines are appended so that neither job loses any.
     """
     to_terminal = logging.StreamHandler()
     to_terminal.setLevel(logging.WARNING)
     to_terminal.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[to_terminal], force=True)
-    logging.raiseExceptions = False  # a line that finds no room on the disk is lost, without a traceback
+    logging.raiseExceptions = False  # on a full disk, lose the line without a traceback
     try:
         logging.getLogger().addHandler(_to_file(log_file))
         yield
@@ -79,7 +79,7 @@ def job(log_file: Path) -> Iterator[None]:
 
 
 def _to_file(log_file: Path) -> logging.Handler:
-    """Open a job's log, empty."""
+    """Empty a job's log and open it."""
     with explaining(log_file):
         log_file.parent.mkdir(parents=True, exist_ok=True)
         log_file.write_bytes(b"")
@@ -93,20 +93,26 @@ def training_progress(label: str, steps: int) -> Iterator[Callable[[int, Any], N
     """Yield a function to call after each evaluation: it moves a bar and writes a line to the log.
 
     The function takes the step and the accuracies (runs,), as a tensor or an array. The bar shows steps done,
-    steps per second of this job and the remaining time; it stays away where nobody watches.
+    steps per second of this job and the remaining time; it is hidden if standard error is not a terminal.
     """
     started, done_before = monotonic(), None
     with tqdm(desc=label, total=steps, unit="step", disable=None, leave=False, dynamic_ncols=True) as bar:
 
         def on_evaluation(step: int, accuracy: Any) -> None:
             nonlocal done_before
-            if done_before is None:  # 0, but for a job that goes on from a checkpoint
+            if done_before is None:  # 0, unless the job resumes from a checkpoint
                 done_before = bar.initial = bar.n = step
             bar.update(step + 1 - bar.n)
             rate = (step + 1 - done_before) / (monotonic() - started)
             log.info(
                 "%s: step %d of %d, accuracy %.4f to %.4f, %.1f steps/s, %.0f s left",
-                *(label, step, steps, accuracy.min(), accuracy.max(), rate, (steps - step - 1) / rate),
+                label,
+                step,
+                steps,
+                accuracy.min(),
+                accuracy.max(),
+                rate,
+                (steps - step - 1) / rate,
             )
 
         yield on_evaluation

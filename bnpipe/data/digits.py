@@ -1,4 +1,4 @@
-"""scikit-learn's embedded digits: 1,797 real ones of 8 x 8 pixels, for where MNIST cannot be had."""
+"""scikit-learn's embedded digits: 1,797 real ones of 8 x 8 pixels, for use when MNIST cannot be downloaded."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 def read_digits() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the images (1797, 28, 28) and labels (1797,), in scikit-learn's order.
 
-    Every pixel becomes a square of 3 x 3, in the centre of the image (a margin of 2); its value, 0 to 16,
+    Every pixel becomes a square of 3 x 3 pixels, in the centre of the image (with a margin of 2). Its value, 0 to 16,
     is scaled to 0 to 255.
     """
     digits = load_digits()

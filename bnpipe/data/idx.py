@@ -18,35 +18,35 @@ from bnpipe.core.settings import CLASSES, IMAGE_SIZE
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
-MAX_PAYLOAD_SIZE = 1 << 30  # bytes; a header that promises more is taken for damaged
+MAX_PAYLOAD_SIZE = 1 << 30  # bytes; a larger file is considered damaged
 
 
 def read_images(path: Path) -> NDArray[np.uint8]:
     """Read an IDX file of images, plain or gzip; returns (images, rows, columns).
 
-    Raises InputError where the file is anything but 28 x 28 images, exactly as many as its header says.
+    Raises InputError if the file is anything but images of 28 x 28 pixels, exactly as many as its header says.
     """
     images = _read(path, dimensions=3)
     if images.shape[1:] != IMAGE_SIZE:
         rows, columns = images.shape[1:]
-        raise InputError(f"{path}: found images of {rows} x {columns} pixels; permitted is 28 x 28")
+        raise InputError(f"{path}: expected images of 28 x 28 pixels, got {rows} x {columns}; scale them")
     return images
 
 
 def read_labels(path: Path) -> NDArray[np.uint8]:
     """Read an IDX file of labels, plain or gzip; returns (labels,).
 
-    Raises InputError where the file is anything but labels 0 to 9, exactly as many as its header says.
+    Raises InputError if the file is anything but labels 0 to 9, exactly as many as its header says.
     """
     labels = _read(path, dimensions=1)
     if labels.max() >= CLASSES:
         where = int(np.argmax(labels >= CLASSES))
-        raise InputError(f"{path}: found label {labels[where]} at position {where}; permitted are 0 to 9")
+        raise InputError(f"{path}: expected labels 0 to 9, got {labels[where]} at position {where}; correct it")
     return labels
 
 
 def peek_count(path: Path) -> int | None:
-    """Return how many images or labels the header of a file promises, or None where it has no such header."""
+    """Return how many images or labels a file has according to its header, or None if it has no such header."""
     try:
         start = _read_bytes(path, 8)
     except InputError:
@@ -55,10 +55,10 @@ def peek_count(path: Path) -> int | None:
 
 
 def read_payload(path: Path) -> bytes:
-    """Read a file, decompressed where it is gzip. Raises InputError where it cannot be read or is too large."""
+    """Read a file, decompressed if it is gzip. Raises InputError if it cannot be read or is too large."""
     payload = _read_bytes(path, MAX_PAYLOAD_SIZE + 1)
     if len(payload) > MAX_PAYLOAD_SIZE:
-        raise InputError(f"{path}: holds more than {MAX_PAYLOAD_SIZE} bytes, the most permitted; replace the file")
+        raise InputError(f"{path}: expected at most {MAX_PAYLOAD_SIZE} bytes, got more; replace the file")
     return payload
 
 
@@ -76,20 +76,27 @@ def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
     payload = read_payload(path)
     header_size = 4 + 4 * dimensions
     if len(payload) < header_size:
-        raise InputError(f"{path}: truncated: found {len(payload)} bytes; its header alone takes {header_size}")
+        raise InputError(
+            f"{path}: truncated: expected at least {header_size} bytes, got {len(payload)}; replace the file"
+        )
     zeros, value_type, found_dimensions = struct.unpack_from(">HBB", payload)
     if zeros != 0:
-        raise InputError(f"{path}: not an IDX file: starts with {payload[:2].hex()}; an IDX file starts with 0000")
+        raise InputError(
+            f"{path}: not an IDX file: expected it to start with 0000, got {payload[:2].hex()}; replace it"
+        )
     if value_type != UNSIGNED_BYTE:
-        raise InputError(f"{path}: values of type 0x{value_type:02x}; permitted is 0x08, unsigned bytes")
+        raise InputError(f"{path}: expected values of type 0x08 (unsigned bytes), got 0x{value_type:02x}; convert them")
     if found_dimensions != dimensions:
-        kind = "images have 3" if dimensions == 3 else "labels have 1"
-        raise InputError(f"{path}: found {found_dimensions} dimensions in the header; {kind}")
+        kind = "3 dimensions (images)" if dimensions == 3 else "1 dimension (labels)"
+        raise InputError(f"{path}: expected {kind}, got {found_dimensions} by its header; replace the file")
     shape = struct.unpack_from(f">{dimensions}I", payload, 4)
     expected = header_size + math.prod(shape)
     if len(payload) != expected:
         fault = "truncated" if len(payload) < expected else "trailing bytes"
-        raise InputError(f"{path}: {fault}: found {len(payload)} bytes; its header promises {expected}")
+        raise InputError(
+            f"{path}: {fault}: expected {expected} bytes by its header, got {len(payload)}; replace the file"
+        )
     if 0 in shape:
-        raise InputError(f"{path}: empty: its header says {' x '.join(map(str, shape))}; at least one is needed")
+        counts = " x ".join(map(str, shape))
+        raise InputError(f"{path}: empty: expected at least one value, got {counts} by its header; replace the file")
     return np.frombuffer(payload, np.uint8, offset=header_size).reshape(shape)

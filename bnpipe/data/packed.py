@@ -1,4 +1,4 @@
-"""One file per data set, split and packed, that training jobs map into memory instead of reading it."""
+"""One file per data set, split and packed. Training jobs map it into memory instead of reading it."""
 
 import hashlib
 import json
@@ -34,11 +34,11 @@ class Images:
         return len(self.labels)
 
     def to(self, device: torch.device) -> "Images":
-        """Return the images on a device; where they are there already, themselves."""
+        """Return the images on a device: the same ones, without a copy, if they are there already."""
         return Images(self.pixels.to(device), self.labels.to(device))
 
     def first(self, count: int | None) -> "Images":
-        """Return the first images, as many as there are at most; None: all."""
+        """Return the first ``count`` images, or all if there are fewer or ``count`` is None."""
         return Images(self.pixels[:count], self.labels[:count])
 
     def binarized(self) -> "Images":
@@ -74,15 +74,18 @@ class Dataset:
 def pack(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes], validation_images: int, path: Path) -> None:
     """Split off the validation images, the first of the training file, and write the packed file.
 
-    train, test: images (n, 28, 28) and labels (n,). Raises InputError where counts do not fit.
+    train, test: images (n, 28, 28) and labels (n,). Raises InputError if there are not as many labels as
+    images, or too few training images for ``validation_images``.
     """
     for name, (images, labels) in (("training", train), ("test", test)):
         if len(images) != len(labels):
-            raise InputError(f"{name} files: found {len(images)} images and {len(labels)} labels; they must be as many")
+            raise InputError(
+                f"{name} files: expected as many labels as images, got {len(labels)} for {len(images)}; replace one"
+            )
     if not 0 < validation_images < len(train[0]):
         raise InputError(
-            f"validation_images: found {validation_images}; permitted is 1 to {len(train[0]) - 1}, "
-            f"since the data set has {len(train[0])} training images"
+            f"validation_images: expected 1 to {len(train[0]) - 1} (the data set has {len(train[0])} training images), "
+            f"got {validation_images}"
         )
     tensors: dict[str, Bytes] = {}
     cut = validation_images
@@ -97,7 +100,7 @@ def pack(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes], validation_image
 
 
 def open_dataset(path: Path) -> Dataset:
-    """Map a packed data set into memory. Raises InputError where the file is missing or is not one."""
+    """Map a packed data set into memory. Raises InputError if the file is missing or is something else."""
     try:
         with safe_open(path, framework="pt") as file:
             sha256 = json.loads(file.metadata()[_HEADER])["sha256"]
@@ -109,5 +112,7 @@ def open_dataset(path: Path) -> Dataset:
                 for split in SPLITS
             }
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a packed data set ({error}); delete it, the workflow makes it again") from error
+        raise InputError(
+            f"{path}: not a packed data set ({error}); delete it, and the workflow will make it again"
+        ) from error
     return Dataset(**splits, sha256=sha256)

@@ -1,4 +1,4 @@
-"""Bring any data set into packed form: the work of the workflow's rule ``data``."""
+"""Turn any data set into one packed file: the work of the workflow's rule ``data``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ from bnpipe.data.sources import resolve
 def prepare(dataset: str, mirrors: Sequence[str], validation_images: int, download_folder: Path, packed: Path) -> None:
     """Retrieve, check, decode, split and pack a data set.
 
-    dataset: built-in name or folder, as in the configuration. download_folder: where retrieved files are kept.
+    dataset: built-in name or folder, as in the configuration. download_folder: where downloaded files are kept.
     ``digits`` has a split of its own, 1,197 / 300 / 300, whatever ``validation_images`` says.
-    Raises InputError where a file cannot be had or is damaged.
+    Raises InputError if a file is damaged or no mirror has it.
     """
     if dataset == "digits":
         images, labels = read_digits()
-        _, validation, test = DIGITS_SPLIT  # the last images are the test set, as if in a file of their own
+        _, validation, test = DIGITS_SPLIT  # the last images are the test set
         return pack((images[:-test], labels[:-test]), (images[-test:], labels[-test:]), validation, packed)
     files = resolve(dataset).files or retrieve(dataset, download_folder, mirrors)
     train_images, train_labels, test_images, test_labels = files

@@ -1,4 +1,4 @@
-"""Fetch the files of a built-in data set, each from the first mirror that gives a valid one."""
+"""Download the files of a built-in data set, each from the first mirror that provides a valid one."""
 
 import hashlib
 import http.client
@@ -18,24 +18,24 @@ from bnpipe.core.files import atomic_write
 from bnpipe.data.idx import read_payload
 from bnpipe.data.sources import FILES, MNIST_PAYLOAD_SHA256, TITLES, mirror_url
 
-SILENCE_LIMIT = 20.0  # seconds a mirror may send nothing
-FILE_LIMIT = 600.0  # seconds a file may take from one mirror
+SILENCE_LIMIT = 20.0  # seconds that a mirror may send nothing
+FILE_LIMIT = 600.0  # seconds that a file may take from one mirror
 MAX_FILE_SIZE = 1 << 28  # bytes; more than ten times the largest of the files
 
 log = logging.getLogger(__name__)
 
-Check = Callable[[Path], None]  # raises InputError where the file is not the right one
+Check = Callable[[Path], None]  # raises InputError if the file is not the right one
 
 
 def retrieve(dataset: str, folder: Path, mirrors: Sequence[str] = ()) -> list[Path]:
-    """Make the four gzip files of ``dataset`` stand in ``folder``, valid; return them in the order of FILES.
+    """Make sure that ``folder`` has the four gzip files of ``dataset``; return them in the order of FILES.
 
-    Files already there and valid are used without network; a wrong one is named and fetched again. Without
-    ``mirrors``, torchvision's are used. Raises InputError where no mirror gives a valid file.
+    Valid files that are there already are used without network access; a wrong one is logged and downloaded again.
+    Without ``mirrors``, torchvision's are used. Raises InputError if no mirror provides a valid file.
     """
     checks = _checks(dataset)
     paths = [folder / f"{name}.gz" for name in FILES]
-    wrong = [path for path in paths if not _stands(path, checks[path.name])]
+    wrong = [path for path in paths if not _is_valid(path, checks[path.name])]
     urls = [mirror_url(mirror) for mirror in mirrors or torchvision_dataset(dataset).mirrors] if wrong else []
     for path in wrong:
         _fetch(dataset, path, checks[path.name], urls)
@@ -44,17 +44,17 @@ def retrieve(dataset: str, folder: Path, mirrors: Sequence[str] = ()) -> list[Pa
 
 def torchvision_dataset(dataset: str) -> Any:
     """Return torchvision's class for a data set: it knows the mirrors and the MD5 sums of the gzip files."""
-    from torchvision import datasets  # costs seconds: imported only where it is needed
+    from torchvision import datasets  # takes seconds, so import it only if it is needed
 
     return {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}[dataset]
 
 
 def download(url: str, target: Path) -> None:
-    """Copy a URL to a file, with a bar where a person watches.
+    """Download a URL to a file, with a progress bar if standard error is a terminal.
 
-    Raises OSError, http.client.HTTPException or ValueError (a malformed URL or answer) where it fails, falls
-    silent or takes too long. (torchvision's helper asks for each file twice, falls back from https to http, and
-    knows no time limit.)
+    Raises OSError, http.client.HTTPException or ValueError (a malformed URL or answer) if the download fails, falls
+    silent or takes too long. (torchvision's helper requests each file twice, falls back from https to http, and has
+    no time limit.)
     """
     request = urllib.request.Request(url, headers={"User-Agent": "bnpipe"})
     deadline = time.monotonic() + FILE_LIMIT
@@ -72,24 +72,24 @@ def download(url: str, target: Path) -> None:
             raise OSError(f"cut off: {file.tell()} bytes of {announced}")
 
 
-def _stands(path: Path, check: Check) -> bool:
-    """Say whether a file is there and valid; name a wrong one."""
+def _is_valid(path: Path, check: Check) -> bool:
+    """Return whether a file is there and valid; log a wrong one."""
     if not path.exists():
         return False
     try:
         check(path)
     except InputError as error:
-        log.warning("%s; fetching it again", error)
+        log.warning("%s; downloading it again", error)
         return False
     return True
 
 
 def _fetch(dataset: str, path: Path, check: Check, urls: Sequence[str]) -> None:
-    """Fetch a file from the first URL that gives a valid one; nothing else ever takes its name."""
+    """Download a file from the first URL that provides a valid one; no invalid file ever gets its name."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{path.parent}: cannot be made ({error})") from error
+        raise InputError(f"{path.parent}: cannot be created ({error})") from error
     faults = []
     for url in (base + path.name for base in urls):
         try:
@@ -101,11 +101,11 @@ def _fetch(dataset: str, path: Path, check: Check, urls: Sequence[str]) -> None:
             faults.append(f"{url}: {reason or type(error).__name__}")
             log.warning("%s", faults[-1])
         else:
-            log.info("fetched %s", url)
+            log.info("downloaded %s", url)
             return
     raise InputError(
         f"dataset {dataset}: no mirror gave {path.name} ({'; '.join(faults)}); put the four files of "
-        f"{TITLES[dataset]} into {path.parent}/, name another mirror under mirrors:, or write dataset: digits"
+        f"{TITLES[dataset]} into {path.parent}/, add another mirror to mirrors, or set dataset: digits"
     )
 
 
@@ -114,12 +114,12 @@ def _fetch_from(url: str, path: Path, check: Check) -> None:
         download(url, unchecked)
         try:
             check(unchecked)
-        except InputError as error:  # the name it has while it is unchecked means nothing to a reader
+        except InputError as error:  # its temporary name means nothing to a reader
             raise InputError(str(error).removeprefix(f"{unchecked}: ")) from error
 
 
 def _checks(dataset: str) -> dict[str, Check]:
-    """Return a check for each file: MNIST's by their decompressed content, the others by torchvision's MD5."""
+    """Return a check for each file: of MNIST by the decompressed content, of others by torchvision's MD5."""
     if dataset == "mnist":
         return {f"{name}.gz": partial(_check_payload, sha256=sum_) for name, sum_ in MNIST_PAYLOAD_SHA256.items()}
     return {name: partial(_check_file, md5=md5) for name, md5 in torchvision_dataset(dataset).resources}
@@ -128,7 +128,7 @@ def _checks(dataset: str) -> dict[str, Check]:
 def _check_payload(path: Path, sha256: str) -> None:
     found = hashlib.sha256(read_payload(path)).hexdigest()
     if found != sha256:
-        raise InputError(f"{path}: decompressed it has SHA-256 {found}; the right file has {sha256}")
+        raise InputError(f"{path}: expected SHA-256 {sha256} of the decompressed content, got {found}")
 
 
 def _check_file(path: Path, md5: str) -> None:
@@ -137,4 +137,4 @@ def _check_file(path: Path, md5: str) -> None:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
     if found != md5:
-        raise InputError(f"{path}: it has MD5 {found}; the right file has {md5}")
+        raise InputError(f"{path}: expected MD5 {md5}, got {found}")

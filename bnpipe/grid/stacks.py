@@ -87,7 +87,7 @@ def training_settings(configuration: Configuration, condition: Condition, arm: A
 
 
 def check_widths(configuration: Configuration) -> None:
-    """Raise InputError if group normalization cannot part a layer into groups of at least MIN_GROUP_FEATURES."""
+    """Raise InputError if group normalization cannot divide a layer into groups of at least MIN_GROUP_FEATURES."""
     groups = configuration.normalization.groups
     for where, arms, condition in _conditions(configuration):
         widths = {*(condition.hidden_sizes or configuration.hidden_sizes)}
@@ -95,9 +95,9 @@ def check_widths(configuration: Configuration) -> None:
             widths.add(CLASSES)
         if "groupnorm" in arms and any(width % groups or width < MIN_GROUP_FEATURES * groups for width in widths):
             raise InputError(
-                f"normalization.groups: found {groups}; permitted is what parts every normalized layer of {where} "
-                f"({', '.join(map(str, sorted(widths)))} units) into equal groups of at least {MIN_GROUP_FEATURES}; "
-                "normalize_logits: false leaves the logits out"
+                f"normalization.groups: expected a number that divides every normalized layer of {where} "
+                f"({', '.join(map(str, sorted(widths)))} units) into groups of at least {MIN_GROUP_FEATURES}, "
+                f"got {groups}; change it, or set normalize_logits: false to leave the logits out"
             )
 
 

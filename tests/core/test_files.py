@@ -95,10 +95,10 @@ def test_a_second_writer_waits_and_then_ends_and_is_told_who_holds_the_file(
         pass
     who = re.escape(f"process {other_writer.pid} on {socket.gethostname()}")
     since = r" since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00"
-    line = re.escape(f"{path}: ") + f"is being written by {who}{since}, waited for 0.5 s; .*"
+    line = re.escape(f"{path}: ") + f"still being written by {who}{since} after 0.5 s; .*"
     assert re.fullmatch(line, str(error.value))
     (warning,) = [record.getMessage() for record in caplog.records]  # one, however often it looked
-    assert re.fullmatch(f"waiting for {who}{since}, which writes {re.escape(str(path))}, for up to 0.5 s", warning)
+    assert re.fullmatch(f"waiting for {who}{since}, which is writing {re.escape(str(path))}, for up to 0.5 s", warning)
     assert other_writer.poll() is None
     assert not path.exists()
     atomic_write_text(tmp_path / "other.txt", "another file is free")
@@ -156,7 +156,7 @@ while done < 100:
 
 
 def test_there_is_never_more_than_one_holder(tmp_path: Path) -> None:
-    # Also where a lock's file is removed by one, opened by another and made anew by a third.
+    # Even if a lock file is removed by one process, opened by another and made again by a third.
     (tmp_path / "count").write_text("0")
     command = [sys.executable, "-c", COUNT, str(tmp_path / "count")]
     processes = [subprocess.Popen(command, cwd=REPOSITORY) for _ in range(3)]

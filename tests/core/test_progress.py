@@ -48,7 +48,7 @@ def test_a_job_that_stops_by_itself_says_so_in_its_log(tmp_path: Path) -> None:
     assert (tmp_path / "a.log").read_text().endswith(" ERROR stopped (exit status 143)\n")
 
 
-def test_a_job_writes_on_below_one_that_began_the_same_log_anew(tmp_path: Path) -> None:
+def test_a_job_keeps_writing_below_one_that_started_the_same_log_again(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_text("of a run before\n")
     with job(path):
@@ -113,7 +113,7 @@ def test_what_a_log_says_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert Evaluation.read_all(text[5:]) == [second]  # a part that begins amid a line
 
 
-def test_the_rate_is_that_of_the_job_where_it_goes_on_from_a_checkpoint(
+def test_the_rate_is_that_of_the_job_if_it_resumes_from_a_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.yaml_files import read_yaml
+from bnpipe.core.yaml_files import read_yaml, read_yaml_file
 
 
 def yaml_mistakes(path: Path, content: str | bytes) -> list[str]:
@@ -18,13 +18,13 @@ def yaml_mistakes(path: Path, content: str | bytes) -> list[str]:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("a: 1\nb: 2\na: 3\n", ["a: stands on line 1 and again on line 3;"]),
-        ("a:\n  b: 1\n  c: 2\n  'b': 3\n", ["a.b: stands on line 2 and again on line 4;"]),
-        ("a: {b: {c: 1, c: 2}}\n", ["a.b.c: stands on line 1 and again on line 1;"]),
-        ("a: 1\na: 2\nb:\n  c: 1\n  c: 2\n", ["a: stands on line 1", "b.c: stands on line 4"]),
+        ("a: 1\nb: 2\na: 3\n", ["3: a: expected once, but line 1 has it too;"]),
+        ("a:\n  b: 1\n  c: 2\n  'b': 3\n", ["4: a.b: expected once, but line 2 has it too;"]),
+        ("a: {b: {c: 1, c: 2}}\n", ["1: a.b.c: expected once, but line 1 has it too;"]),
+        ("a: 1\na: 2\nb:\n  c: 1\n  c: 2\n", ["2: a: expected once, but line 1", "5: b.c: expected once, but line 4"]),
         (
             "a: 1\na: 2\na: 3\n",
-            ["a: stands on line 1 and again on line 2;", "a: stands on line 2 and again on line 3;"],
+            ["2: a: expected once, but line 1 has it too;", "3: a: expected once, but line 2 has it too;"],
         ),
     ],
 )
@@ -33,8 +33,8 @@ def test_duplicate_keys(tmp_path: Path, content: str, expected: list[str]) -> No
     lines = yaml_mistakes(path, content)
     assert len(lines) == len(expected)
     for line, start in zip(lines, expected, strict=True):
-        assert line.startswith(f"{path}: {start}")
-        assert line.endswith("permitted is once; delete one")
+        assert line.startswith(f"{path}:{start}")
+        assert line.endswith("; delete one")
 
 
 def test_equal_keys_of_different_sections_are_no_duplicates(tmp_path: Path) -> None:
@@ -46,23 +46,23 @@ def test_equal_keys_of_different_sections_are_no_duplicates(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "where"),
     [
-        ("a: 1\nb:\n\tc: 1\n", "line 3: not YAML: "),
-        ("a: 1\nb: c: d\n", "line 2: not YAML: "),
-        ("a: 1\n b: 2\n", "line 2: not YAML: "),
-        ("a: *nothing\n", "line 1: not YAML: "),
-        ("a: 1\n---\nb: 1\n", "line 2: not YAML: "),
-        ('a: "open\nb: 1\n', r"line \d: not YAML: "),
-        ("a: [1, 2\nb: 1\n", r"line \d: not YAML: "),
-        ("a: {b: 1\nc: 1\n", r"line \d: not YAML: "),
-        ("a: 1\nb: \x00\n", "not YAML: "),
-        (b"a: \xff\n", "cannot be read "),
+        ("a: 1\nb:\n\tc: 1\n", "3: not YAML: "),
+        ("a: 1\nb: c: d\n", "2: not YAML: "),
+        ("a: 1\n b: 2\n", "2: not YAML: "),
+        ("a: *nothing\n", "1: not YAML: "),
+        ("a: 1\n---\nb: 1\n", "2: not YAML: "),
+        ('a: "open\nb: 1\n', r"\d: not YAML: "),
+        ("a: [1, 2\nb: 1\n", r"\d: not YAML: "),
+        ("a: {b: 1\nc: 1\n", r"\d: not YAML: "),
+        ("a: 1\nb: \x00\n", " not YAML: "),
+        (b"a: \xff\n", " cannot be read "),
     ],
 )
 def test_broken_yaml_gives_one_line_with_file_and_place(tmp_path: Path, content: str | bytes, where: str) -> None:
     path = tmp_path / "config.yaml"
     lines = yaml_mistakes(path, content)
     assert len(lines) == 1
-    assert re.match(f"{re.escape(str(path))}: {where}", lines[0])
+    assert re.match(f"{re.escape(str(path))}:{where}", lines[0])
     assert "Traceback" not in lines[0]
 
 
@@ -74,7 +74,7 @@ def test_broken_yaml_gives_one_line_with_file_and_place(tmp_path: Path, content:
 def test_yaml_that_gives_no_values_is_refused_too(tmp_path: Path, content: str) -> None:
     path = tmp_path / "config.yaml"
     (line,) = yaml_mistakes(path, content)
-    assert line.startswith(f"{path}: ")
+    assert re.match(f"{re.escape(str(path))}(:1)?: ", line)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
@@ -82,3 +82,32 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         read_yaml(path)
     assert str(raised.value).startswith(f"{path}: cannot be read ")
+
+
+def test_every_key_and_list_entry_has_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("a: &one\n  b: [1,\n      2]\n  3: {c: 4}\n# of nothing\nd: *one\n")
+    file = read_yaml_file(path)
+    assert file.path == path
+    assert file.values == {"a": {"b": [1, 2], 3: {"c": 4}}, "d": {"b": [1, 2], 3: {"c": 4}}}
+    assert file.lines == {
+        ("a",): 1,
+        ("a", "b"): 2,
+        ("a", "b", "0"): 2,
+        ("a", "b", "1"): 3,
+        ("a", "3"): 4,
+        ("a", "3", "c"): 4,
+        ("d",): 6,
+        ("d", "b"): 2,
+        ("d", "b", "0"): 2,
+        ("d", "b", "1"): 3,
+        ("d", "3"): 4,
+        ("d", "3", "c"): 4,
+    }
+
+
+def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("# nothing\n")
+    assert read_yaml(path) is None
+    assert read_yaml_file(path).lines == {}

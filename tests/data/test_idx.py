@@ -24,32 +24,40 @@ BAD_LENGTH = COMPRESSED[:-4] + b"\0\0\0\0"
 BAD_BLOCK = COMPRESSED[:10] + b"\x07" + COMPRESSED[11:]  # 10 bytes of header, then a block of the reserved type 3
 
 DAMAGED: dict[str, tuple[Reader, bytes, str]] = {
-    "empty file": (read_images, b"", "truncated: found 0 bytes; its header alone takes 16"),
-    "empty labels file": (read_labels, b"", "truncated: found 0 bytes; its header alone takes 8"),
-    "truncated header": (read_images, IMAGES[:15], "truncated: found 15 bytes; its header alone takes 16"),
-    "truncated labels header": (read_labels, LABELS[:7], "truncated: found 7 bytes; its header alone takes 8"),
-    "header only": (read_images, IMAGES[:16], "truncated: found 16 bytes; its header promises 1584"),
-    "truncated payload": (read_images, IMAGES[:-1], "truncated: found 1583 bytes; its header promises 1584"),
-    "truncated labels": (read_labels, LABELS[:-1], "truncated: found 17 bytes; its header promises 18"),
-    "trailing byte": (read_images, IMAGES + b"\0", "trailing bytes: found 1585 bytes; its header promises 1584"),
-    "promises more": (read_images, idx_header(3, 28, 28) + IMAGES[16:], "truncated: found 1584 bytes; .* 2368"),
-    "promises less": (read_images, idx_header(1, 28, 28) + IMAGES[16:], "trailing bytes: found 1584 bytes; .* 800"),
+    "empty file": (read_images, b"", "truncated: expected at least 16 bytes, got 0;"),
+    "empty labels file": (read_labels, b"", "truncated: expected at least 8 bytes, got 0;"),
+    "truncated header": (read_images, IMAGES[:15], "truncated: expected at least 16 bytes, got 15;"),
+    "truncated labels header": (read_labels, LABELS[:7], "truncated: expected at least 8 bytes, got 7;"),
+    "header only": (read_images, IMAGES[:16], "truncated: expected 1584 bytes by its header, got 16;"),
+    "truncated payload": (read_images, IMAGES[:-1], "truncated: expected 1584 bytes by its header, got 1583;"),
+    "truncated labels": (read_labels, LABELS[:-1], "truncated: expected 18 bytes by its header, got 17;"),
+    "trailing byte": (read_images, IMAGES + b"\0", "trailing bytes: expected 1584 bytes by its header, got 1585;"),
+    "promises more": (read_images, idx_header(3, 28, 28) + IMAGES[16:], "truncated: expected 2368 .*, got 1584;"),
+    "promises less": (read_images, idx_header(1, 28, 28) + IMAGES[16:], "trailing bytes: expected 800 .*, got 1584;"),
     "promises the world": (read_images, idx_header(2**32 - 1, 28, 28) + IMAGES[16:], "truncated"),
-    "wrong first byte": (read_images, b"\x01" + IMAGES[1:], "not an IDX file: starts with 0100"),
-    "wrong second byte": (read_labels, b"\x00\x01" + LABELS[2:], "not an IDX file: starts with 0001"),
-    "a web page": (read_labels, b"<!DOCTYPE html><html></html>", "not an IDX file: starts with 3c21"),
-    "floats": (read_images, idx_header(2, 28, 28, value_type=0x0D) + IMAGES[16:], "type 0x0d; permitted is 0x08"),
-    "signed bytes": (read_labels, idx_header(10, value_type=0x09) + LABELS[8:], "type 0x09; permitted is 0x08"),
-    "labels for images": (read_images, LABELS, "found 1 dimensions in the header; images have 3"),
-    "images for labels": (read_labels, IMAGES, "found 3 dimensions in the header; labels have 1"),
-    "four dimensions": (read_images, idx_header(2, 28, 28, 1) + IMAGES[16:], "found 4 dimensions"),
-    "no images": (read_images, idx_header(0, 28, 28), "empty: its header says 0 x 28 x 28"),
-    "no labels": (read_labels, idx_header(0), "empty: its header says 0"),
-    "no pixels": (read_images, idx_header(5, 0, 28), "empty: its header says 5 x 0 x 28"),
-    "as many pixels otherwise": (read_images, idx_header(2, 14, 56) + IMAGES[16:], "14 x 56 .* permitted is 28 x 28"),
-    "one column less": (read_images, idx_header(2, 28, 27) + IMAGES[16 : 16 + 2 * 28 * 27], "28 x 27 .* 28 x 28"),
-    "label 10": (read_labels, idx_header(3) + b"\x09\x00\x0a", "found label 10 at position 2; permitted are 0 to 9"),
-    "label 255": (read_labels, idx_header(3) + b"\xff\x0a\x00", "found label 255 at position 0; permitted are 0 to 9"),
+    "wrong first byte": (read_images, b"\x01" + IMAGES[1:], "not an IDX file: .* start with 0000, got 0100;"),
+    "wrong second byte": (read_labels, b"\x00\x01" + LABELS[2:], "not an IDX file: .* start with 0000, got 0001;"),
+    "a web page": (read_labels, b"<!DOCTYPE html><html></html>", "not an IDX file: .* start with 0000, got 3c21;"),
+    "floats": (read_images, idx_header(2, 28, 28, value_type=0x0D) + IMAGES[16:], "type 0x08 .*, got 0x0d;"),
+    "signed bytes": (read_labels, idx_header(10, value_type=0x09) + LABELS[8:], "type 0x08 .*, got 0x09;"),
+    "labels for images": (read_images, LABELS, r"expected 3 dimensions \(images\), got 1 "),
+    "images for labels": (read_labels, IMAGES, r"expected 1 dimension \(labels\), got 3 "),
+    "four dimensions": (read_images, idx_header(2, 28, 28, 1) + IMAGES[16:], "expected 3 dimensions .*, got 4 "),
+    "no images": (read_images, idx_header(0, 28, 28), "empty: .*, got 0 x 28 x 28 by its header;"),
+    "no labels": (read_labels, idx_header(0), "empty: .*, got 0 by its header;"),
+    "no pixels": (read_images, idx_header(5, 0, 28), "empty: .*, got 5 x 0 x 28 by its header;"),
+    "as many pixels otherwise": (
+        read_images,
+        idx_header(2, 14, 56) + IMAGES[16:],
+        "expected .* 28 x 28 .*, got 14 x 56;",
+    ),
+    "one column less": (
+        read_images,
+        idx_header(2, 28, 27) + IMAGES[16 : 16 + 2 * 28 * 27],
+        " 28 x 28 .*, got 28 x 27;",
+    ),
+    "label 10": (read_labels, idx_header(3) + b"\x09\x00\x0a", "expected labels 0 to 9, got 10 at position 2;"),
+    "label 255": (read_labels, idx_header(3) + b"\xff\x0a\x00", "expected labels 0 to 9, got 255 at position 0;"),
     "gzip cut off": (read_images, COMPRESSED[:-20], "cannot be read"),
     "gzip cut off in its last four bytes": (read_images, COMPRESSED[:-1], "cannot be read"),
     "gzip of two bytes": (read_images, COMPRESSED[:2], "cannot be read"),
@@ -58,8 +66,8 @@ DAMAGED: dict[str, tuple[Reader, bytes, str]] = {
     "gzip with a bad CRC": (read_images, BAD_CRC, "cannot be read"),
     "gzip with a bad length": (read_images, BAD_LENGTH, "cannot be read"),
     "gzip and then something else": (read_images, COMPRESSED + b"more", "cannot be read"),
-    "gzip of nothing": (read_images, gzip.compress(b""), "truncated: found 0 bytes"),
-    "gzip twice": (read_images, gzip.compress(COMPRESSED), "not an IDX file: starts with 1f8b"),
+    "gzip of nothing": (read_images, gzip.compress(b""), "truncated: expected at least 16 bytes, got 0;"),
+    "gzip twice": (read_images, gzip.compress(COMPRESSED), "not an IDX file: .* start with 0000, got 1f8b;"),
 }
 
 
@@ -109,7 +117,7 @@ def test_payload_is_limited(tmp_path: Path, wrap: Callable[[bytes], bytes], monk
     monkeypatch.setattr("bnpipe.data.idx.MAX_PAYLOAD_SIZE", 1000)
     assert read_payload(path) == bytes(1000)
     monkeypatch.setattr("bnpipe.data.idx.MAX_PAYLOAD_SIZE", 999)
-    assert "more than 999 bytes" in error_line(lambda path: np.frombuffer(read_payload(path), np.uint8), path)
+    assert "expected at most 999 bytes" in error_line(lambda path: np.frombuffer(read_payload(path), np.uint8), path)
 
 
 @needs_real_mnist

@@ -35,5 +35,5 @@ def test_shareable_leaves_out_what_belongs_to_one_machine() -> None:
     assert "/home/me" not in repr(shared)
     assert shared["dataset"] == "pictures"
     assert shared["seeds"] == [42, 51]
-    again = parse_configuration(shared, "config.yaml")
+    again = parse_configuration(shared)
     assert again == private.model_copy(update={"dataset": "pictures", "mirrors": (), "checkpoint_seconds": 60})

@@ -1,11 +1,11 @@
-"""The reference of the configuration says of every key what the types say."""
+"""The reference of the configuration says about every key what the types say."""
 
 from pathlib import Path
 
 import pytest
 
 from bnpipe.grid.config import Configuration
-from bnpipe.grid.reference import permitted, reference
+from bnpipe.grid.reference import expected, reference
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -25,22 +25,22 @@ def test_every_key_of_every_section_has_a_row() -> None:
     "row",
     [
         "| `batch_size` | a whole number from 2 to 1,000,000 | `60` | images | Images in a mini-batch. |",
-        "| `activation` | `tanh`, `relu`, `sigmoid` | none: it must be given |  |"
+        "| `activation` | `tanh`, `relu`, `sigmoid` | none (required) |  |"
         " Nonlinearity of the hidden layers; the output layer is linear. |",
     ],
 )
-def test_a_row_says_what_is_permitted_the_default_the_unit_and_the_meaning(row: str) -> None:
+def test_a_row_gives_what_is_expected_the_default_the_unit_and_the_meaning(row: str) -> None:
     assert row in reference().splitlines()
 
 
 def test_bounds_are_in_words() -> None:
     number = {"type": "number", "exclusiveMinimum": 0}
-    assert permitted(number) == "a number greater than 0"
-    assert permitted({**number, "maximum": 1}) == "a number greater than 0 and at most 1"
-    assert permitted({**number, "exclusiveMaximum": 1}) == "a number greater than 0 and less than 1"
-    assert permitted({"anyOf": [number, {"type": "null"}]}) == "a number greater than 0; or `null`"
+    assert expected(number) == "a number greater than 0"
+    assert expected({**number, "maximum": 1}) == "a number greater than 0 and at most 1"
+    assert expected({**number, "exclusiveMaximum": 1}) == "a number greater than 0 and less than 1"
+    assert expected({"anyOf": [number, {"type": "null"}]}) == "a number greater than 0; or `null`"
 
 
-def test_a_schema_without_words_is_not_passed_over() -> None:
+def test_a_schema_without_words_is_refused() -> None:
     with pytest.raises(ValueError, match="no words"):
-        permitted({"const": 1})
+        expected({"const": 1})

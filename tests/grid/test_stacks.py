@@ -27,7 +27,7 @@ def configuration(**changes: Any) -> Configuration:
             "ant": {"activation": "relu", "learning_rate": 2, "init_std": 1.5, "steps": 70},
         }
     }
-    return parse_configuration({**values, **changes}, "config.yaml")
+    return parse_configuration({**values, **changes})
 
 
 def stacks(made: Configuration) -> list[Stack]:
@@ -205,10 +205,10 @@ def test_groups_must_divide_every_normalized_width() -> None:
     grouped = {**STUDY, "arms": ["groupnorm"]}
     hidden_alone = {**grouped, "condition": {**STUDY["condition"], "normalize_logits": False}}
     check_widths(configuration(studies={"rates": hidden_alone}))
-    with pytest.raises(InputError, match=r"groups: found 4; .* of studies.rates \(30 units\)"):
+    with pytest.raises(InputError, match=r"groups: .* of studies.rates \(30 units\) .*, got 4;"):
         check_widths(configuration(studies={"rates": hidden_alone}, normalization={"groups": 4}))
     with pytest.raises(
-        InputError, match=r"groups: found 5; .* \(10, 30 units\) .* at least 4; normalize_logits: false"
+        InputError, match=r"groups: .* \(10, 30 units\) .* at least 4, got 5; .*normalize_logits: false"
     ):
         check_widths(configuration(studies={"rates": grouped}))
 

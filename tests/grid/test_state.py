@@ -18,7 +18,7 @@ LATE = 10.0**9
 
 def configuration(**changes: object) -> Configuration:
     values = {"conditions": {"tanh": CONDITION}, "seeds": 3, "chunk_size": 2, **changes}
-    return parse_configuration(values, "here")
+    return parse_configuration(values)
 
 
 def line(second: int, step: int, rate: float = 9.0) -> str:

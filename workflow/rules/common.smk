@@ -14,7 +14,7 @@ from bnpipe.grid.stacks import check_widths, largest_batch
 from snakemake.logging import logger
 
 try:
-    configuration = parse_configuration(config, source="configuration")
+    configuration = parse_configuration(config, configuration_files)
     source = resolve(configuration.dataset)
     check_mirrors(configuration.mirrors)
     check_sizes(source, configuration.validation_images, largest_batch(configuration))
