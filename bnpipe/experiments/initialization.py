@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bnpipe.core.csv_files import RUN_KEYS, write_table
-from bnpipe.core.settings import Activation, Arm, TrainingSettings
+from bnpipe.core.settings import Activation, Arm, Runs, TrainingSettings
 from bnpipe.data.packed import Images, open_dataset
 from bnpipe.experiments import mean_field
 from bnpipe.networks.kernels import one_thread
@@ -26,7 +26,7 @@ from bnpipe.networks.network import StackedNetwork
 from bnpipe.networks.nonlinearities import NONLINEARITIES
 from bnpipe.networks.norms import TRANSFORMS
 from bnpipe.networks.seeds import standard_deviation
-from bnpipe.training.train import Training
+from bnpipe.training.trainer import Training
 
 # The tutorial's network.
 INPUTS = 500
@@ -162,7 +162,7 @@ def measure_network(settings: TrainingSettings, seed: int, images: Images) -> tu
     Theory starts from what z is in the first layer.
     """
     observer = Observer()
-    Training(replace(settings, learning_rate=1.0), [seed], images).observed_step(observer)
+    Training(Runs.of_seeds(replace(settings, learning_rate=1.0), [seed]), images).observed_step(observer)
     layers = observer.layers()
     first = layers.iloc[0]
     gains = [fan_in * standard_deviation(settings.init_std, fan_in) ** 2 for fan_in in settings.hidden_sizes]
