@@ -11,7 +11,7 @@ rule activations:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("experiments.initialization"),
+        code=code_digest("experiments.activations"),
         arms=["vanilla", "batchnorm"],
         seeds=EXAMINED_SEEDS,
         shown_seed=SHOWN_SEED,

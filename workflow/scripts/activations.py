@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnpipe.core.progress import job
-from bnpipe.experiments.initialization import make_activation_tables
+from bnpipe.experiments.activations import make_activation_tables
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
