@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bnpipe.core.settings import TrainingSettings
+from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Dataset, Images
 from bnpipe.data.sources import FILES
 from bnpipe.networks.seeds import initial_weights
-from bnpipe.training.train import Training
+from bnpipe.training.trainer import Training
 
 
 class Contestant(Protocol):
@@ -29,7 +29,7 @@ def make(what: str, settings: TrainingSettings, stack: int, dataset: Dataset, de
     """Build a contestant; all of its networks stand ready."""
     match what:
         case "bnpipe":
-            return Training(settings, range(stack), dataset.train, device)
+            return Training(Runs.of_seeds(settings, range(stack)), dataset.train, device)
         case "plain":
             return PlainLoop(settings, dataset, device)
         case "dataloader":

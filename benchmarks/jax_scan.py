@@ -5,12 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from bnpipe.core.settings import TrainingSettings
+from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Dataset
-from bnpipe.networks.seeds import BatchOrder
-from bnpipe.training.train import build_network
+from bnpipe.networks.seeds import BatchOrder, streams_of
+from bnpipe.training.trainer import build_network
 
 # Full float32 on a GPU, as the others.
 jax.config.update("jax_default_matmul_precision", "highest")
@@ -22,8 +21,9 @@ class JaxScan:
     """A stack of networks; each call of ``advance`` is one compiled scan over mini-batches."""
 
     def __init__(self, settings: TrainingSettings, stack: int, dataset: Dataset) -> None:
-        streams = [np.random.RandomState(seed) for seed in range(stack)]
-        self._layers = [_layer(weight.numpy(), settings) for weight, _ in build_network(settings, streams).layers]
+        runs = Runs.of_seeds(settings, range(stack))
+        streams = streams_of(runs.seeds)
+        self._layers = [_layer(weight.numpy(), settings) for weight, _ in build_network(runs, streams).layers]
         self._batches = BatchOrder(streams, len(dataset.train), settings.batch_size)
         pixels, labels = jnp.asarray(dataset.train.pixels.numpy()), jnp.asarray(dataset.train.labels.numpy())
         step = jax.vmap(_step(settings), in_axes=(0, 1, 1))

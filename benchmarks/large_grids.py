@@ -129,15 +129,16 @@ def seconds_of_a_run(packed: Path, steps: int = 60) -> float:
     import torch
 
     from benchmarks.training import ARMS, tutorial
+    from bnpipe.core.settings import Runs
     from bnpipe.data.packed import open_dataset
     from bnpipe.networks.kernels import one_thread
-    from bnpipe.training.train import Training, evaluate
+    from bnpipe.training.trainer import Training, evaluate
 
     data, total = open_dataset(packed), 0.0
     evaluations = len(range(0, SHORT["steps"], SHORT["evaluation_interval"]))
     with torch.inference_mode(), one_thread():
         for arm in ARMS:
-            stack = Training(tutorial(arm), range(30), data.train)
+            stack = Training(Runs.of_seeds(tutorial(arm), range(30)), data.train)
             stack.advance(1)
             start = process_time()
             stack.advance(steps)

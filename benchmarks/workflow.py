@@ -70,16 +70,17 @@ def shares_of_a_training_job(packed: Path, repeats: int = 5) -> dict[str, float]
     import torch
 
     from benchmarks.training import ARMS, tutorial
+    from bnpipe.core.settings import Runs
     from bnpipe.data.packed import open_dataset
     from bnpipe.networks.kernels import one_thread
     from bnpipe.training.diagnostics import diagnose
-    from bnpipe.training.train import Training, evaluate
+    from bnpipe.training.trainer import Training, evaluate
 
     data, parts = open_dataset(packed), defaultdict[str, list[float]](list)
     with torch.inference_mode(), one_thread():
         for arm in ARMS:
             settings = tutorial(arm)
-            stack = Training(settings, range(42, 52), data.train)
+            stack = Training(Runs.of_seeds(settings, range(42, 52)), data.train)
             for _ in range(repeats):
                 look = (stack.network, stack.learning_rate, settings, data.train, data.validation)
                 parts["training"].append(seconds_of(lambda: stack.advance(settings.evaluation_interval)))  # noqa: B023

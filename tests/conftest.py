@@ -8,7 +8,7 @@ import torch
 
 from bnpipe.analysis.tables import LAYER_COLUMNS, PROBE_ACCURACIES
 from bnpipe.core.records import Curves, Origin, Record
-from bnpipe.core.settings import Arm, TrainingSettings
+from bnpipe.core.settings import Arm, Runs, TrainingSettings
 from bnpipe.data.packed import Dataset, Images
 
 TANH = TrainingSettings(
@@ -29,6 +29,11 @@ TANH = TrainingSettings(
 def make_settings(**changes: Any) -> TrainingSettings:
     """Return the settings of the tutorial's first condition, with changes."""
     return replace(TANH, **changes)
+
+
+def make_runs(seeds: Sequence[int], **changes: Any) -> Runs:
+    """Return one run of these settings for each seed; `learning_rate` and `init_std` may be lists of each run's."""
+    return Runs.of_seeds(TANH, seeds).change(**changes)
 
 
 def _images(rng: np.random.Generator, count: int) -> Images:

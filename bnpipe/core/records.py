@@ -15,6 +15,8 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write_bytes
 from bnpipe.core.settings import Arm, TrainingSettings
 
+Arrays = Mapping[str, NDArray[Any]]  # by name
+
 TRAINING_SET = ("training_set_accuracy", "training_set_loss")
 _HEADER = "bnpipe_record"
 _DIAGNOSTIC = "diagnostics."  # begins the names of diagnostics in the file
@@ -63,7 +65,7 @@ def _to_arrays(curves: Curves) -> dict[str, NDArray[Any]]:
     return {name: np.ascontiguousarray(array) for name, array in (values | diagnostics).items() if array is not None}
 
 
-def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Curves:
+def _from_arrays(arrays: Arrays) -> Curves:
     diagnostics = {name.removeprefix(_DIAGNOSTIC): arrays[name] for name in arrays if name.startswith(_DIAGNOSTIC)}
     return Curves(
         **{name: arrays[name] for name in arrays if not name.startswith(_DIAGNOSTIC)}, diagnostics=diagnostics

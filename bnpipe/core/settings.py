@@ -56,16 +56,6 @@ class TrainingSettings:
         """Make settings of what JSON or a job's parameters hold of them: there a tuple is a list."""
         return cls(**{**values, "hidden_sizes": tuple(values["hidden_sizes"])})
 
-    @classmethod
-    def of_each(cls, values: Mapping[str, Any], runs: int) -> tuple[Self, ...]:
-        """Make the settings of each run of a stack of what a job's parameters hold of them.
-
-        There `learning_rate` and `init_std` may be lists of a value for each run.
-        """
-        rates, stds = (_repeated(values[name], runs) for name in ("learning_rate", "init_std"))
-        each = zip(rates, stds, strict=True)
-        return tuple(cls.from_plain({**values, "learning_rate": rate, "init_std": std}) for rate, std in each)
-
     @property
     def layer_sizes(self) -> tuple[int, ...]:
         """Width of every layer of units, from the pixels to the classes."""
@@ -81,45 +71,57 @@ class TrainingSettings:
 class Runs:
     """The runs of a job: networks of one shape that are trained side by side, each from its own seed.
 
-    Only learning rate and initialization may differ between them: these leave shapes alone, and a run's arithmetic does
-    not depend on its neighbours'.
+    Only the learning rate and the initialization may differ between them: these do not change shapes, and the
+    arithmetic of a run does not depend on the runs beside it. Raises ValueError if the tuples differ in length.
     """
 
-    settings: TrainingSettings  # what all share, with the learning rate and the initialization of the first
+    settings: TrainingSettings  # what all share, with the learning rate and the initialization of the first run
     learning_rates: tuple[float, ...]  # of each run
     init_stds: tuple[float | InitScheme, ...]  # of each run
     seeds: tuple[int, ...]  # of each run
 
+    def __post_init__(self) -> None:
+        counts = len(self.learning_rates), len(self.init_stds), len(self.seeds)
+        if len(set(counts)) > 1:
+            raise ValueError("got {} learning rates and {} initializations for {} seeds".format(*counts))
+
     @classmethod
     def of_seeds(cls, settings: TrainingSettings, seeds: Sequence[int]) -> Self:
-        """Return a run for each seed, all with the same settings."""
+        """Return one run for each seed, all with the same settings."""
         return cls.from_plain(asdict(settings), seeds)
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any], seeds: Sequence[int]) -> Self:
-        """Make the runs of a job from what its parameters hold: see `to_plain`, or the fields of TrainingSettings."""
+        """Make the runs of a job from the parameters that it is given.
+
+        values: the fields of TrainingSettings. `learning_rate` and `init_std` are one value for all runs, or a list of
+        one value for each run. seeds: one for each run. Raises ValueError if a list has another length.
+        """
         rates, stds = (_repeated(values[name], len(seeds)) for name in ("learning_rate", "init_std"))
         settings = TrainingSettings.from_plain({**values, "learning_rate": rates[0], "init_std": stds[0]})
         return cls(settings, rates, stds, tuple(seeds))
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the settings as plain values, `learning_rate` and `init_std` as tuples of a value for each run."""
+        """Return the settings as plain values, where those that may differ are a tuple of one value for each run."""
         return {**asdict(self.settings), "learning_rate": self.learning_rates, "init_std": self.init_stds}
 
     def __len__(self) -> int:
         return len(self.seeds)
 
     def __getitem__(self, part: slice) -> Self:
-        """Return some of the runs, one after the other."""
+        """Return the runs of a slice, which must not be empty."""
         return self.take(range(len(self))[part])
 
     def take(self, places: Iterable[int]) -> Self:
-        """Return the runs at these places, which are one at least."""
+        """Return the runs at these places, in this order; at least one place is needed."""
         rates, stds, seeds = zip(
             *((self.learning_rates[place], self.init_stds[place], self.seeds[place]) for place in places), strict=True
         )
-        settings = replace(self.settings, learning_rate=rates[0], init_std=stds[0])
-        return replace(self, settings=settings, learning_rates=rates, init_stds=stds, seeds=seeds)
+        return self.from_plain({**self.to_plain(), "learning_rate": rates, "init_std": stds}, seeds)
+
+    def change(self, **settings: Any) -> Self:
+        """Return the same runs with some settings changed; what may differ between runs is given as in `from_plain`."""
+        return self.from_plain({**self.to_plain(), **settings}, self.seeds)
 
     @property
     def each(self) -> tuple[TrainingSettings, ...]:
@@ -129,16 +131,5 @@ class Runs:
 
 
 def _repeated(value: Any, runs: int) -> tuple[Any, ...]:
+    """Return one value for each run, given these values or one value for all runs."""
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,) * runs
-
-
-def common_settings(runs: Sequence[TrainingSettings]) -> TrainingSettings:
-    """Return what all runs of a stack share, with the learning rate and the initialization of the first.
-
-    Only these two may differ: they leave shapes alone, and a run's arithmetic does not depend on its neighbours'.
-    Raises ValueError where anything else does.
-    """
-    first = runs[0]
-    if any(replace(run, learning_rate=first.learning_rate, init_std=first.init_std) != first for run in runs):
-        raise ValueError("runs of one stack may differ in learning_rate and init_std only")
-    return first

@@ -1,11 +1,11 @@
-"""Inference with batch normalization: which mean and variance stand in for the mini-batch's, and what comes of it.
+"""Inference with batch normalization: which mean and variance replace those of the mini-batch, and the accuracies.
 
-moving_biased, moving_unbiased  the moving averages of training, with either convention for the variance
-population                      the training set's, with the weights frozen (Ioffe & Szegedy 2015, algorithm 2)
+moving_biased, moving_unbiased  the moving averages of training, in either convention for the variance
+population                      the training set's, with frozen weights (Ioffe & Szegedy 2015, algorithm 2)
 batch                           those of the evaluation batch itself, validation images in file order
 single_class                    the same for batches of one class each
 
-Everything is tried on a probe: a second stack of networks, which takes over the state of the one in training.
+Everything is measured on a probe: a second stack of networks, which copies the state of the one in training.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,31 +14,40 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from bnpipe.core.csv_files import write_table
-from bnpipe.core.settings import TrainingSettings, VarianceConvention
+from bnpipe.core.settings import Runs, TrainingSettings, VarianceConvention
 from bnpipe.data.packed import Dataset, Images, open_dataset
-from bnpipe.networks.kernels import one_thread
+from bnpipe.networks.kernels import network_arithmetic
 from bnpipe.networks.network import StackedNetwork
-from bnpipe.training.train import OnEvaluation, Training, build_network, evaluate, preprocess, training_subset
+from bnpipe.networks.norms import batch_norms
+from bnpipe.networks.seeds import streams_of
+from bnpipe.training.trainer import OnEvaluation, Training, build_network, evaluate, preprocess, training_subset
 
-# With weight 0.01 the moving averages still hold 99%, 90%, 74%, 54%, 30%, 9% and 0.2% of their start.
+# With weight 0.01, 99%, 90%, 74%, 54%, 30%, 9% and 0.2% of their start is left in the moving averages.
 MEASURED_STEPS = (0, 9, 29, 60, 120, 240, 600)  # and the last
 BATCH_SIZES = tuple(2**power for power in range(11))  # 1 to 1024
 INFERENCE_COLUMNS = ["seed", "step", "statistics", "batch_size", "accuracy"]
 
-Statistics = dict[str, Tensor]  # mean and variance of every normalized layer, by their names in a network's state
+
+class LayerStatistics(NamedTuple):
+    """What a layer of a stack is normalized with."""
+
+    mean: Tensor  # (runs * features,)
+    variance: Tensor  # (runs * features,)
+
+
+Statistics = list[LayerStatistics]  # of every layer with batch normalization, first layer first
 
 
 class Measured(NamedTuple):
     """Accuracies under one kind of statistics."""
 
     statistics: str
-    batch_size: int | None  # images normalized together; None: each for itself
+    batch_size: int | None  # images normalized together; None: each alone
     accuracy: Tensor  # (runs,), float64
 
 
@@ -52,43 +61,38 @@ def make_inference(
     """Train one network for each seed, measure it along training, and write the table.
 
     settings: the fields of TrainingSettings. packed: the packed data set. on_evaluation: see `inference_table`.
-    Raises InputError where the packed file cannot be used.
+    Raises InputError if the packed file cannot be used.
     """
-    chosen = TrainingSettings.from_plain(settings)
-    write_table(inference_table(chosen, seeds, open_dataset(packed), on_evaluation), table)
+    write_table(inference_table(Runs.from_plain(settings, seeds), open_dataset(packed), on_evaluation), table)
 
 
-def inference_table(
-    settings: TrainingSettings,
-    seeds: Sequence[int],
-    dataset: Dataset,
-    on_evaluation: OnEvaluation = lambda *_: None,
-) -> pd.DataFrame:
-    """Train one network for each seed and take validation accuracies under every kind of statistics.
+def inference_table(runs: Runs, dataset: Dataset, on_evaluation: OnEvaluation = lambda *_: None) -> pd.DataFrame:
+    """Train one network for each run and measure validation accuracies under every kind of statistics.
 
-    After the update of each of MEASURED_STEPS evaluation batches are as large as those of training; after the last
-    they also have every size in BATCH_SIZES, as far as there are images. Columns INFERENCE_COLUMNS, sorted by them;
-    `batch_size` is empty where each image is normalized for itself. ``on_evaluation(step, accuracy)`` is called after
-    each measurement with the accuracies (runs,) under the biased moving averages.
+    After each of MEASURED_STEPS evaluation batches are as large as those of training; after the last step they also
+    have every size in BATCH_SIZES up to the number of images. Columns INFERENCE_COLUMNS, sorted by them; `batch_size`
+    is empty if each image is normalized alone. ``on_evaluation(step, accuracy)`` is called after each measurement with
+    the accuracies (runs,) under the biased moving averages.
     """
+    settings = runs.settings
     train = training_subset(settings, dataset.train)
     seen = replace(dataset, train=train, validation=preprocess(settings, dataset.validation))
     tables = []
-    with torch.inference_mode(), one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        training, probe = Training(settings, seeds, dataset.train), build_probe(settings, seeds)
+    with network_arithmetic():
+        training, probe = Training(runs, dataset.train), build_probe(runs)
         for begin, end in pairwise([0, *(step + 1 for step in measured_steps(settings.steps))]):
             training.advance(end - begin)
             sizes = {settings.batch_size}
             if end == settings.steps:
                 sizes |= {size for size in BATCH_SIZES if size <= len(seen.validation)}
             measured = list(measure(training.network, probe, settings, end, seen, sizes))
-            tables += [_tabulated(kind, seeds, step=end - 1) for kind in measured]
+            tables += [_tabulated(kind, runs.seeds, step=end - 1) for kind in measured]
             on_evaluation(end - 1, measured[0].accuracy)
     return pd.concat(tables).sort_values(INFERENCE_COLUMNS[:-1], ignore_index=True)
 
 
 def measured_steps(steps: int) -> list[int]:
-    """Return those of MEASURED_STEPS that a training of so many steps has, and its last step."""
+    """Return those of MEASURED_STEPS that a training of this many steps has, and its last step."""
     return [*(step for step in MEASURED_STEPS if step < steps - 1), steps - 1]
 
 
@@ -100,11 +104,12 @@ def measure(
     dataset: Dataset,
     batch_sizes: Iterable[int],
 ) -> Iterator[Measured]:
-    """Measure a network after so many updates under every kind of statistics, the moving averages first.
+    """Measure a network after this many updates under every kind of statistics, the moving averages first.
 
-    batch_sizes: of the evaluation batches whose own statistics are tried. The network is left as it is.
+    dataset: images as the network sees them. batch_sizes: of the evaluation batches that are normalized by their own
+    statistics. The network is not changed; the probe is overwritten.
     """
-    take_over(probe, network)
+    copy_state(network, probe)
     m, validation = settings.batch_size, dataset.validation
     for convention in get_args(VarianceConvention):
         statistics = moving_statistics(network, settings, updates, convention)
@@ -116,35 +121,33 @@ def measure(
     yield Measured("single_class", m, accuracy_by_class(probe, validation, m))
 
 
-def build_probe(settings: TrainingSettings, seeds: Sequence[int]) -> StackedNetwork:
+def build_probe(runs: Runs) -> StackedNetwork:
     """Build networks whose moving averages are the mean and the unbiased variance of the newest batch alone."""
-    newest_only = replace(settings, moving_average_weight=1.0, moving_variance="unbiased")
-    return build_network(newest_only, [np.random.RandomState(seed) for seed in seeds])
+    newest_only = runs.change(moving_average_weight=1.0, moving_variance="unbiased")
+    return build_network(newest_only, streams_of(runs.seeds))
 
 
-def take_over(probe: StackedNetwork, network: StackedNetwork) -> None:
-    """Copy the state of a network into the probe."""
-    for tensor, source in zip(probe.state().values(), network.state().values(), strict=True):
+def copy_state(network: StackedNetwork, probe: StackedNetwork) -> None:
+    """Copy the state of a network into a probe."""
+    for source, tensor in zip(network.state().values(), probe.state().values(), strict=True):
         tensor.copy_(source)
 
 
 def moving_statistics(
     network: StackedNetwork, settings: TrainingSettings, updates: int, convention: VarianceConvention
 ) -> Statistics:
-    """Return the moving averages after so many updates, with the variance in either convention."""
-    m = settings.batch_size
-    factor = (m - 1) / m if settings.moving_variance == "biased" else 1.0  # of what BatchNorm stores
-    return {
-        name: in_convention(tensor * factor, settings, updates, convention) if name.endswith("variance") else tensor
-        for name, tensor in averages(network).items()
-    }
+    """Return the moving averages after this many updates, with the variance in either convention."""
+    return [
+        LayerStatistics(norm.moving_mean, in_convention(norm.moving_variance, settings, updates, convention))
+        for norm in batch_norms(network.layers)
+    ]
 
 
 def in_convention(variance: Tensor, settings: TrainingSettings, updates: int, convention: VarianceConvention) -> Tensor:
-    """Turn a moving variance in the settings' convention into one in another, of the same shape.
+    """Convert a moving variance, of any shape, from the convention of the settings to the given one.
 
-    After t updates of weight w it is s + b, where s = (1 - w)^t is what is left of its start, 1, and b what the
-    batches brought. Of the unbiased variance b is m / (m - 1) times that of the biased one, and s is the same.
+    After t updates of weight w it is s + b, where s = (1 - w)^t is what is left of its start, 1, and b comes from the
+    batches. The unbiased variance has the same s as the biased one, and m / (m - 1) times its b.
     """
     if convention == settings.moving_variance:
         return variance
@@ -155,39 +158,41 @@ def in_convention(variance: Tensor, settings: TrainingSettings, updates: int, co
 
 
 def population_statistics(probe: StackedNetwork, images: Images, batch_size: int) -> Statistics:
-    """Return the mean of batch means and the mean of unbiased batch variances over images in file order.
+    """Return the mean of batch means and the mean of unbiased batch variances over images in file order, float64.
 
     This is algorithm 2 of the paper, E[x] = E_B[mean_B] and Var[x] = m / (m - 1) * E_B[variance_B], in training mode:
-    every layer sees what the layers below make of the same batch. Images that do not fill a batch are left out.
+    the input of every layer is the output of the layers below for the same batch. Images that do not fill a batch are
+    left out. probe: see `build_probe`.
     """
     batches = len(images) // batch_size
-    totals = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in averages(probe).items()}
+    norms = batch_norms(probe.layers)
+    totals = [LayerStatistics(_zeros_like(norm.moving_mean), _zeros_like(norm.moving_variance)) for norm in norms]
     for pixels, _ in islice(images.chunks(batch_size, probe.precision), batches):
         in_training_mode(probe, pixels)
-        for name, tensor in averages(probe).items():
-            totals[name] += tensor
-    return {name: total / batches for name, total in totals.items()}
+        for norm, total in zip(norms, totals, strict=True):
+            total.mean.add_(norm.moving_mean)
+            total.variance.add_(norm.moving_variance)
+    return [LayerStatistics(total.mean / batches, total.variance / batches) for total in totals]
 
 
-def averages(network: StackedNetwork) -> Statistics:
-    """Return the moving averages as a network stores them. They are no copies."""
-    return {name: tensor for name, tensor in network.state().items() if "moving_" in name}
+def _zeros_like(tensor: Tensor) -> Tensor:
+    return torch.zeros_like(tensor, dtype=torch.float64)
 
 
 def accuracy_under(statistics: Statistics, probe: StackedNetwork, images: Images) -> Tensor:
-    """Accuracy in inference mode, with these means and variances."""
-    for name, tensor in averages(probe).items():
-        tensor.copy_(statistics[name])
+    """Return the accuracies (runs,) in inference mode, with these means and unbiased variances."""
+    for norm, layer in zip(batch_norms(probe.layers), statistics, strict=True):
+        norm.set_averages(layer.mean, layer.variance)
     return evaluate(probe, images)[0]
 
 
 def accuracy_in_batches(probe: StackedNetwork, images: Images, batch_size: int) -> Tensor:
-    """Accuracy where each batch is normalized by its own mean and (biased) variance, as in training."""
+    """Return the accuracies (runs,) if each batch is normalized by its own mean and biased variance, as in training."""
     return correct_in_batches(probe, images, batch_size) / len(images)
 
 
 def accuracy_by_class(probe: StackedNetwork, images: Images, batch_size: int) -> Tensor:
-    """Accuracy where each batch is normalized by its own statistics and holds images of one class only."""
+    """Return the accuracies (runs,) if each batch is normalized by its own statistics and holds one class only."""
     classes = [images.labels == label for label in torch.unique(images.labels)]
     correct = [
         correct_in_batches(probe, Images(images.pixels[chosen], images.labels[chosen]), batch_size)
@@ -197,10 +202,10 @@ def accuracy_by_class(probe: StackedNetwork, images: Images, batch_size: int) ->
 
 
 def correct_in_batches(probe: StackedNetwork, images: Images, batch_size: int) -> Tensor:
-    """Count every run's right predictions, (runs,) float64, where each batch is normalized by its own statistics.
+    """Count every run's right predictions, (runs,) float64, if each batch is normalized by its own statistics.
 
-    Batches are in file order. All are full: the last one takes in images of the one before, which are not counted
-    again. Too few images for one batch are one.
+    Batches are in file order. All are full: the last one repeats images of the one before, which are not counted
+    again. If there are too few images for one batch, all of them form one.
     """
     size = min(batch_size, len(images))
     correct = torch.zeros((), dtype=torch.float64)
@@ -214,7 +219,7 @@ def correct_in_batches(probe: StackedNetwork, images: Images, batch_size: int) -
 
 
 def in_training_mode(network: StackedNetwork, pixels: Tensor) -> Tensor:
-    """Logits (batch, runs, classes) of one batch of pixels (batch, 784), the same for all runs."""
+    """Return the logits (batch, runs, classes) of one batch of pixels (batch, 784), the same for all runs."""
     runs = len(network.layers[0][0])
     return network.forward(pixels.unsqueeze(1).expand(-1, runs, -1))
 

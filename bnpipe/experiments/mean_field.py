@@ -1,9 +1,9 @@
 """Mean field theory of networks at initialization: by how much signals and gradients grow from layer to layer.
 
-In wide layers with random weights z, the product of a layer, is normal, and the gradient that comes down to a unit
-does not depend on its z. What is averaged over a layer is then a Gaussian integral, and one layer's follows from that
-of the layer below (Poole et al. 2016, arXiv 1606.05340; Schoenholz et al. 2017, arXiv 1611.01232). Under batch
-normalization the same holds of a feature over the images of a large batch (Yang et al. 2019, arXiv 1902.08129).
+In wide layers with random weights z, the product of a layer, is normal, and the gradient that reaches a unit does not
+depend on its z. An average over a layer is then a Gaussian integral, and follows from the averages of the layer below
+(Poole et al. 2016, arXiv 1606.05340; Schoenholz et al. 2017, arXiv 1611.01232). Under batch normalization the same
+holds for a feature over the images of a large batch (Yang et al. 2019, arXiv 1902.08129).
 """
 
 from collections.abc import Callable, Sequence
@@ -30,10 +30,10 @@ FUNCTIONS: dict[Activation, Function] = {
     "relu": Function(lambda x: np.maximum(x, 0), lambda x: np.heaviside(x, 0.5)),
     "sigmoid": Function(expit, lambda x: expit(x) * expit(-x)),
 }
-ARMS_WITH_THEORY: tuple[Arm, ...] = ("vanilla", "batchnorm")  # that the theory is written out for
+ARMS_WITH_THEORY: tuple[Arm, ...] = ("vanilla", "batchnorm")  # for which the theory is written out
 
-# Midpoints of steps so short that a nonlinearity of steeply scaled arguments is smooth over them, and none of which
-# is 0, where relu has its kink. Gauss-Hermite quadrature converges slowly for both.
+# Midpoints of short steps: a nonlinearity of large arguments is still smooth over a step, and no midpoint is 0, where
+# relu has its kink. Gauss-Hermite quadrature converges slowly in both cases.
 STEP = 0.005
 NODES = np.arange(-9 + STEP / 2, 9, STEP)
 DENSITY = np.exp(-(NODES**2) / 2) / np.sqrt(2 * np.pi) * STEP
@@ -56,13 +56,13 @@ def growth(
 ) -> Growth:
     """Follow a network upwards from its first layer.
 
-    gains: fan_in * std^2 of the weights of each layer but the first, std their standard deviation. mean_square,
-    variance: of z in the first layer, E[z^2] and its variance over the batch (which only batch normalization asks for).
+    gains: fan_in * std^2 of the weights of each layer but the first, where std is their standard deviation.
+    mean_square, variance: E[z^2] in the first layer, and the variance of z over the batch (used for batchnorm only).
 
-    With y ~ N(0, s) what enters the nonlinearity f, E[z^2] = gain * E[f(y)^2] in the layer above, the variance of z
-    over the batch gain * Var[f(y)], and E||delta||^2 = gain * E[f'(y)^2] / d * E||delta above||^2. Vanilla: s = E[z^2],
-    d = 1. Batchnorm: d = variance + epsilon, s = variance / d. For epsilon 0 its factor is E[f'^2] / Var[f] of a
-    standard normal, whatever the weights: pi / (pi - 1) for relu.
+    Let y ~ N(0, s) be the input of the nonlinearity f. Then in the layer above E[z^2] = gain * E[f(y)^2], the variance
+    of z over the batch is gain * Var[f(y)], and E||delta||^2 = gain * E[f'(y)^2] / d * E||delta above||^2. Vanilla:
+    s = E[z^2], d = 1. Batchnorm: d = variance + epsilon, s = variance / d. For epsilon 0 the backward factor of
+    batchnorm is E[f'^2] / Var[f] of a standard normal, whatever the weights: pi / (pi - 1) for relu.
     """
     value, slope = FUNCTIONS[activation]
     forward, backward = [], []

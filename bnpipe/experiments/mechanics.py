@@ -2,12 +2,11 @@
 
 Two tables.
 
-mechanics          one row a unit and image of the mini-batch; the stages of the transform from left to right
-mechanics_summary  one row a unit and stage: its formula, gamma and beta, mean and spread over the mini-batch
+mechanics          a row for each unit and image of the mini-batch; the stages of the transform from left to right
+mechanics_summary  a row for each unit and stage: its formula, gamma and beta, mean and spread over the mini-batch
 
 The product z = hW, pixels times weights, is the network's own, in single precision, before the first update. From there
-on it goes through `bnpipe.networks.norms.BatchNorm` in double precision: what should be zero is zero to 1e-15, and the
-identity the identity.
+on `bnpipe.networks.norms.BatchNorm` works in double precision, so that zeros and the identity are exact to 1e-15.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,23 +27,30 @@ from bnpipe.networks.kernels import one_thread, product
 from bnpipe.networks.norms import BatchNorm
 from bnpipe.networks.seeds import BatchOrder, initial_weights
 
-EXAMPLE_GAMMA, EXAMPLE_BETA = 0.5, 1.0  # visibly neither their start, 1 and 0, nor the identity's
+EXAMPLE_GAMMA, EXAMPLE_BETA = 0.5, 1.0  # visibly different from their start, 1 and 0, and from the identity's
 
 STAGES = ["before", "centred", "scaled", "gamma_beta", "identity"]
 MECHANICS_COLUMNS = ["unit", "image", *STAGES]
 SUMMARY_COLUMNS = [
-    *("unit", "chosen_for", "stage", "formula", "gamma", "beta"),
-    *("mean", "variance", "standard_deviation"),
+    "unit",
+    "chosen_for",
+    "stage",
+    "formula",
+    "gamma",
+    "beta",
+    "mean",
+    "variance",
+    "standard_deviation",
 ]
 
 
 class Stage(NamedTuple):
-    """What the mini-batch is after a step of the transform, and how it got there."""
+    """The mini-batch after a step of the transform, and the formula of the step."""
 
     name: str
     formula: str
     batch: Tensor  # (batch, units)
-    gamma: Tensor | None = None  # (units,), from where the transform has one
+    gamma: Tensor | None = None  # (units,), in stages that have one
     beta: Tensor | None = None
 
 
@@ -52,7 +58,7 @@ def make_mechanics(settings: Mapping[str, Any], seed: int, packed: Path, mechani
     """Follow the first mini-batch of a seed through the transform and write both tables.
 
     settings: the fields of TrainingSettings. packed: the packed data set. mechanics, summary: the tables' files.
-    Raises InputError where the packed file cannot be used.
+    Raises InputError if the packed file cannot be used.
     """
     chosen = TrainingSettings.from_plain(settings)
     z, images = first_product(chosen, seed, open_dataset(packed).train)
@@ -65,8 +71,8 @@ def make_mechanics(settings: Mapping[str, Any], seed: int, packed: Path, mechani
 def first_product(settings: TrainingSettings, seed: int, images: Images) -> tuple[Tensor, NDArray[np.int32]]:
     """Multiply a seed's first mini-batch by its first weights, under the tutorial's contract.
 
-    Whatever else the settings say, the mini-batch is of all training images, in grey, in single precision.
-    Returns z (batch, features), to the bit as the network computes it, in float64, and the indices of the images among
+    The mini-batch is drawn from all training images, in grey and in single precision, whatever the settings say.
+    Returns z (batch, features) in float64, the same bits as the network computes, and the indices of the images among
     the training images, (batch,).
     """
     stream = np.random.RandomState(seed)
@@ -79,10 +85,10 @@ def first_product(settings: TrainingSettings, seed: int, images: Images) -> tupl
 
 
 def choose_units(z: Tensor) -> dict[int, str]:
-    """Choose four units of z (batch, features) that differ most, each with what it was chosen for.
+    """Choose four units of z (batch, features) that differ most; return them with the reasons.
 
-    In turn the smallest and the largest mean, the smallest and the largest standard deviation over the mini-batch,
-    each among the units not chosen yet.
+    They have the smallest mean, the largest mean, the smallest and the largest standard deviation over the mini-batch,
+    in this order, each among the units not chosen yet.
     """
     deviation, mean = torch.std_mean(z, dim=0, correction=0)
     orders = {
@@ -103,9 +109,9 @@ def follow(z: Tensor, settings: TrainingSettings) -> list[Stage]:
     """Take z (batch, units) through the stages of the transform, in the order of STAGES.
 
     The layer itself computes mean, variance, x_hat and y. With gamma = sqrt(variance + epsilon) and beta = mean it
-    gives back what it was given (Ioffe & Szegedy 2015, section 3).
+    is the identity (Ioffe & Szegedy 2015, section 3).
     """
-    # A moving average that takes the newest batch whole is that batch's own mean and variance.
+    # A moving average with weight 1 is the mean or variance of the newest batch.
     whole = replace(settings, batch_size=len(z), moving_average_weight=1.0, moving_variance="biased")
     norm = BatchNorm(z.new_empty(1, 1, z.shape[1]), whole)
     ones = torch.ones_like(norm.gamma)
@@ -131,8 +137,8 @@ def follow(z: Tensor, settings: TrainingSettings) -> list[Stage]:
 def mechanics_table(stages: Sequence[Stage], units: Sequence[int], images: NDArray[np.int32]) -> pd.DataFrame:
     """Put the values of all stages side by side; columns MECHANICS_COLUMNS.
 
-    units: their numbers in the layer, from 0. images: (batch,), indices among the training images; rows keep their
-    order.
+    units: their numbers in the layer, from 0. images: (batch,), indices among the training images, in whose order the
+    rows are.
     """
     columns = {stage.name: stage.batch.T.flatten().numpy() for stage in stages}
     return pd.DataFrame(
@@ -142,11 +148,11 @@ def mechanics_table(stages: Sequence[Stage], units: Sequence[int], images: NDArr
 
 
 def stage_summary_table(stages: Sequence[Stage], units: Mapping[int, str]) -> pd.DataFrame:
-    """Sum up every unit at every stage; columns SUMMARY_COLUMNS.
+    """Summarize every unit at every stage; columns SUMMARY_COLUMNS.
 
-    units: what each was chosen for. `mean` and `variance` in a formula are those of the unit's stage `before`.
-    `variance` has the divisor m, the images of the mini-batch. After scaling it falls short of 1 by epsilon /
-    (variance + epsilon); a mean of 0 is 0 to rounding.
+    units: the reason why each was chosen. In a formula, `mean` and `variance` are those of the unit's stage `before`.
+    The divisor of `variance` is m, the number of images in the mini-batch. After scaling the variance is less than 1,
+    by epsilon / (variance + epsilon). Means of 0 are 0 up to rounding.
     """
     rows = []
     for place, (unit, reason) in enumerate(units.items()):

@@ -1,7 +1,7 @@
 """The paper's own experiment on MNIST: accuracy, and what enters a sigmoid, along training.
 
-Ioffe & Szegedy (2015), section 4.1 and figure 1. They show accuracy on the test images; here it is taken on the
-validation images, since the test images are used once.
+Ioffe & Szegedy (2015), section 4.1 and figure 1. They show accuracy on the test images; here it is measured on the
+validation images, since the test images are used only once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,22 +11,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bnpipe.core.csv_files import write_table
-from bnpipe.core.settings import TrainingSettings
+from bnpipe.core.settings import Runs
 from bnpipe.data.packed import Dataset, open_dataset
-from bnpipe.networks.kernels import one_thread, product
+from bnpipe.networks.kernels import network_arithmetic, product
 from bnpipe.networks.network import StackedNetwork
 from bnpipe.networks.nonlinearities import NONLINEARITIES, Nonlinearity
 from bnpipe.training.diagnostics import restored_afterwards
-from bnpipe.training.train import OnEvaluation, Training, evaluate, preprocess
+from bnpipe.training.trainer import OnEvaluation, Training, evaluate, preprocess
 
 PERCENTILES = (15, 50, 85)  # the paper's
 PROBE_IMAGES = 1000  # of the training images, from the front
-UNIT = 0  # of the last hidden layer: for the paper's "typical" one, the first, whatever it shows
+UNIT = 0  # of the last hidden layer: instead of the paper's "typical" one, the first, whatever it shows
 ACCURACY_COLUMNS = ["arm", "seed", "step", "accuracy"]
 PERCENTILE_COLUMNS = ["arm", "seed", "step", "percentile", "value"]
 
@@ -42,31 +41,29 @@ def make_paper(
     """Train one network of an arm for each seed, and write the two tables of `paper_tables`.
 
     settings: the fields of TrainingSettings. packed: the packed data set. on_evaluation: see `paper_tables`. Raises
-    InputError where the packed file cannot be used.
+    InputError if the packed file cannot be used.
     """
-    tables = paper_tables(TrainingSettings.from_plain(settings), seeds, open_dataset(packed), on_evaluation)
+    tables = paper_tables(Runs.from_plain(settings, seeds), open_dataset(packed), on_evaluation)
     for table, path in zip(tables, (accuracy, percentiles), strict=True):
         write_table(table, path)
 
 
 def paper_tables(
-    settings: TrainingSettings,
-    seeds: Sequence[int],
-    dataset: Dataset,
-    on_evaluation: OnEvaluation = lambda *_: None,
+    runs: Runs, dataset: Dataset, on_evaluation: OnEvaluation = lambda *_: None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train one network for each seed and look at it after every evaluated step and the last.
+    """Train one network for each run and measure it after every evaluated step and the last.
 
     Returns two tables, sorted by their columns: ACCURACY_COLUMNS, accuracies on the validation images in inference
-    mode; PERCENTILE_COLUMNS, the 15th, 50th and 85th percentile over the probe of what enters one sigmoid, see
+    mode; PERCENTILE_COLUMNS, the 15th, 50th and 85th percentile over the probe of the input of one sigmoid, see
     `inputs_of_last_hidden`. ``on_evaluation(step, accuracy)`` is called each time with the accuracies (runs,).
     """
+    settings = runs.settings
     validation, training_images = (preprocess(settings, images) for images in (dataset.validation, dataset.train))
     nonlinearity = NONLINEARITIES[settings.activation]
     steps = sorted({*settings.evaluated_steps, settings.steps - 1})
     accuracies, percentiles = [], []
-    with torch.inference_mode(), one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        training = Training(settings, seeds, training_images)
+    with network_arithmetic():
+        training = Training(runs, training_images)
         probe, _ = next(training_images.chunks(PROBE_IMAGES, training.network.precision))
         for begin, end in pairwise([0, *(step + 1 for step in steps)]):
             training.advance(end - begin)
@@ -75,7 +72,7 @@ def paper_tables(
             accuracies.append(accuracy.numpy())
             percentiles.append(np.percentile(entering.numpy(), PERCENTILES, axis=0).T)
             on_evaluation(end - 1, accuracy)
-    keys = [[settings.arm], seeds, steps]
+    keys = [[settings.arm], runs.seeds, steps]
     return (
         _tabulated(accuracies, keys, ACCURACY_COLUMNS),
         _tabulated(percentiles, [*keys, PERCENTILES], PERCENTILE_COLUMNS),
@@ -83,10 +80,10 @@ def paper_tables(
 
 
 def inputs_of_last_hidden(network: StackedNetwork, images: Tensor, nonlinearity: Nonlinearity) -> Tensor:
-    """Return what enters the nonlinearities of the last hidden layer, (batch, runs, units), for images (batch, pixels).
+    """Return the inputs of the last hidden layer's nonlinearities, (batch, runs, units), for images (batch, pixels).
 
-    In training mode, since figure 1 is about training: batch normalization takes mean and variance from these images.
-    The network is left as it is.
+    They are those of training mode, since figure 1 is about training: batch normalization takes mean and variance from
+    these images. The network is not changed.
     """
     *below, (weight, transform), _ = network.layers
     with restored_afterwards(network):
@@ -99,6 +96,6 @@ def inputs_of_last_hidden(network: StackedNetwork, images: Tensor, nonlinearity:
 def _tabulated(
     values: Sequence[NDArray[np.floating]], keys: Sequence[Iterable[Any]], columns: list[str]
 ) -> pd.DataFrame:
-    """Lay out values, of each step an array (runs, ...), by their keys: arm, seeds, steps and what else there is."""
+    """Lay out values by their keys; values: of each step (runs, ...); keys: arm, seeds, steps, then the rest."""
     index = pd.MultiIndex.from_product(keys, names=columns[:-1])
     return pd.DataFrame({columns[-1]: np.stack(values, axis=1).ravel()}, index=index).reset_index()

@@ -10,7 +10,7 @@ from bnpipe.networks.kernels import tanh_
 
 
 class Nonlinearity(NamedTuple):
-    """An elementwise function and its derivative, told by the function's own output."""
+    """An elementwise function and its derivative, computed from the function's own output."""
 
     forward: Callable[[Tensor], Tensor]  # overwrites its argument
     backward: Callable[[Tensor, Tensor], Tensor]  # gradient at the output, output -> gradient at the input

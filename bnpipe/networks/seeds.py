@@ -2,7 +2,7 @@
 
 Seed s owns one NumPy legacy stream, ``numpy.random.RandomState(s)``. It gives the weight matrices first, then
 every shuffle of the training images. Both arms of a pair replay the same stream, so they start from the same
-weights and see the same batches. The order of the draws is fixed: changing it changes every curve.
+weights and see the same batches. The order of the draws is fixed, since changing it changes every curve.
 """
 
 import math
@@ -17,6 +17,11 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.settings import InitScheme
 
 
+def streams_of(seeds: Sequence[int]) -> list[np.random.RandomState]:
+    """Open the stream of each seed, at its beginning."""
+    return [np.random.RandomState(seed) for seed in seeds]
+
+
 def initial_weights(
     stream: np.random.RandomState, layer_sizes: Sequence[int], init_std: float | InitScheme
 ) -> list[NDArray[np.float32]]:
@@ -28,10 +33,10 @@ def initial_weights(
 
 
 def standard_deviation(init_std: float | InitScheme, fan_in: int) -> float:
-    """Return the standard deviation of a layer's first weights: a number, 1 / sqrt(fan_in) or sqrt(2 / fan_in).
+    """Return the standard deviation of a layer's first weights: a number, or what a scheme makes of fan_in.
 
-    The tutorial calls the second Xavier's (Glorot & Bengio 2010 average fan_in and fan_out); the third is He's
-    (He et al. 2015).
+    1 / sqrt(fan_in) is what the tutorial calls Xavier's (Glorot & Bengio 2010 average fan_in and fan_out);
+    sqrt(2 / fan_in) is He's (He et al. 2015).
     """
     variances = {"xavier": 1 / fan_in, "he": 2 / fan_in}
     return math.sqrt(variances[init_std]) if isinstance(init_std, str) else init_std
@@ -40,13 +45,14 @@ def standard_deviation(init_std: float | InitScheme, fan_in: int) -> float:
 class BatchOrder:
     """Which training images make up each mini-batch, for several streams side by side.
 
-    A shuffle permutes the order that stands, as the tutorial's does. A batch takes the next images of the
-    order; where too few are left it takes the rest, shuffles, and fills up from the front of the new order.
+    A shuffle permutes the current order, as the tutorial's does. A batch takes the next images of the order; if too
+    few are left, it takes them, shuffles, and fills up from the front of the new order. Raises InputError if a batch
+    does not fit into the images.
     """
 
     def __init__(self, streams: Sequence[np.random.RandomState], images: int, batch_size: int) -> None:
         if not 1 <= batch_size <= images:
-            raise InputError(f"batch_size: found {batch_size}; permitted is 1 to {images}, the training images")
+            raise InputError(f"batch_size: expected 1 to {images} (the number of training images), got {batch_size}")
         self._streams = streams
         self._batch_size = batch_size
         self._orders = np.tile(np.arange(images, dtype=np.int32), (len(streams), 1))  # (runs, images)
@@ -67,14 +73,14 @@ class BatchOrder:
         return np.concatenate(parts).reshape(count, self._batch_size, len(self._streams))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything that decides the batches to come, by name, (runs, ...), and "next", (1,)."""
+        """Return everything that decides the next batches, by name: arrays (runs, ...), and "next", (1,)."""
         _, keys, positions, has_gauss, gauss = zip(*(stream.get_state() for stream in self._streams), strict=True)
         generators = {"keys": keys, "positions": positions, "has_gauss": has_gauss, "gauss": gauss}
         arrays = {name: np.array(values) for name, values in generators.items()}
         return {"orders": self._orders, "next": np.array([self._next]), **arrays}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Bring back what `state` returned."""
+        """Restore what `state` returned."""
         self._orders[:] = state["orders"]
         self._next = int(state["next"][0])
         generators = (state[name].tolist() for name in ("positions", "has_gauss", "gauss"))

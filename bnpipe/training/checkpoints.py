@@ -1,4 +1,4 @@
-"""Checkpoints: a training on disk as it stands, so that a job that was stopped goes on from there."""
+"""Checkpoints: the state of a training on disk, from which the next job resumes if this one is stopped."""
 
 import hashlib
 import json
@@ -12,27 +12,29 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from bnpipe.core.files import atomic_write_bytes
+from bnpipe.core.records import Arrays
 
-Arrays = Mapping[str, NDArray[Any]]
-STOPPED = 128 + signal.SIGTERM  # exit status of a job that was told to stop, as a shell has it
+STOPPED = 128 + signal.SIGTERM  # exit status of a job that was told to stop, as shells report it
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The checkpoints of a job, beside the record that it is to write: one for each of its stacks.
+    """The checkpoints of a job, one for each of its stacks, next to the record that it will write.
 
-    Only what was written by the same code for the same work is ever read.
+    A checkpoint is read only if the same code wrote it for the same work.
     """
 
     def __init__(self, record: Path, work: Mapping[str, Any], seconds: float) -> None:
-        """Take the record's path, all that its numbers depend on as plain values, and the interval in seconds."""
+        """Take the record's path, the work, and the interval in seconds.
+
+        work: everything that the numbers of the record depend on, as plain values.
+        """
         self._record = record
         self._work = hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
         self._seconds = seconds
@@ -40,20 +42,20 @@ class Checkpoints:
         self._told_to_stop = False
 
     def path(self, runs: slice) -> Path:
-        """Return where the checkpoint of a stack stands, given which of the job's runs it takes."""
+        """Return where the checkpoint of a stack is; runs: those of the job's runs that the stack holds."""
         return self._record.with_name(f"{self._record.stem}.runs-{runs.start}-{runs.stop}.checkpoint")
 
     def keep(self, runs: slice, state: Callable[[], Arrays]) -> None:
-        """Write the state of a stack if the interval is over; if the job was told to stop, write it and exit."""
+        """Write the state of a stack if the interval is over. If the job was told to stop, write it and exit."""
         if self._told_to_stop or monotonic() >= self._due:
             self.write(runs, state())
             self._due = monotonic() + self._seconds
         if self._told_to_stop:
-            log.warning("told to stop: all is kept in %s, the same command goes on from there", self.path(runs))
+            log.warning("told to stop: all is kept in %s; the same command resumes from it", self.path(runs))
             sys.exit(STOPPED)
 
     def stop(self) -> None:
-        """Let the job end the next time that its state may be kept."""
+        """Make the job end at the next call of `keep`."""
         self._told_to_stop = True
 
     def write(self, runs: slice, state: Arrays) -> None:
@@ -62,9 +64,9 @@ class Checkpoints:
         atomic_write_bytes(self.path(runs), save(arrays, {"work": self._work, "content": _digest(arrays)}))
 
     def read(self, runs: slice) -> Arrays | None:
-        """Return the state of a stack, or None where there is none.
+        """Return the state of a stack, or None if there is none.
 
-        What is damaged, or of other work or code, is set aside under another name, with a warning.
+        A checkpoint that is damaged, or that belongs to other work or code, is renamed, with a warning.
         """
         path = self.path(runs)
         try:
@@ -74,7 +76,7 @@ class Checkpoints:
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             aside = path.with_name(f"{path.name}.unusable")
             path.replace(aside)
-            log.warning("%s: not used (%s); it is now %s, training begins anew", path, error, aside.name)
+            log.warning("%s: not used (%s); renamed to %s, training starts over", path, error, aside.name)
             return None
 
     def _arrays(self, path: Path) -> Arrays:
@@ -90,10 +92,10 @@ class Checkpoints:
 
 @contextmanager
 def keeping_checkpoints(record: Path, work: Mapping[str, Any], seconds: float) -> Iterator[Checkpoints | None]:
-    """Yield the checkpoints of a job, or None where the interval is 0; arguments: see `Checkpoints`.
+    """Yield the checkpoints of a job, or None if the interval is 0; arguments: see `Checkpoints`.
 
-    Within the block SIGTERM, which announces that a job is preempted or its time over, and Ctrl-C let it keep its state
-    and exit.
+    Within the block a job that receives SIGTERM, because it is preempted or its time is over, or SIGINT, from Ctrl-C,
+    keeps its state and exits.
     """
     if not seconds:
         yield None
@@ -114,7 +116,7 @@ def remove_checkpoints(record: Path) -> None:
 
 
 def _digest(arrays: Arrays) -> str:
-    """SHA-256 over the contents of arrays; their names and shapes stand in a header that is checked by itself."""
+    """Return a SHA-256 over the contents of arrays; names and shapes are in a header, which safetensors checks."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(arrays[name].tobytes())

@@ -1,4 +1,4 @@
-"""Where networks are trained: on the CPU, or on a GPU through CUDA."""
+"""The device that networks are trained on: the CPU, or a GPU through CUDA."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,25 +8,28 @@ from torch import Tensor
 from bnpipe.core.errors import InputError
 from bnpipe.core.settings import Device
 
-_WARM_UP_STEPS = 3  # before a capture; libraries choose kernels and allocate workspaces in the first
+_WARM_UP_STEPS = 3  # before a capture: in the first steps libraries choose kernels and allocate workspaces
 
 
 def open_device(name: Device, tf32: bool, index: int = 0) -> torch.device:
-    """Return the device, set to multiply in full float32, or on a GPU in TF32 where that is asked for.
+    """Return the device, set to multiply in full float32, or in TF32 if that is asked for and it is a GPU.
 
-    index: which of the visible GPUs. Raises InputError where PyTorch finds no GPU.
+    index: which of the visible GPUs. Raises InputError if a GPU is asked for and PyTorch finds none.
     """
     if name == "cpu":
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise InputError("device: found cuda, but PyTorch finds no GPU here that it can use; permitted is cpu")
+        raise InputError(
+            "device: expected cpu (PyTorch finds no GPU here that it can use), got cuda; "
+            "set device: cpu, or run on a machine with a GPU"
+        )
     torch.backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
     torch.cuda.set_device(index)  # streams and graphs are made on the current one
     return torch.device("cuda", index)
 
 
 def describe_device(device: torch.device) -> str:
-    """Name a device and its arithmetic, as records keep it."""
+    """Return the name of a device and its arithmetic, as records keep it."""
     if device.type == "cpu":
         return "cpu"
     precision = {"tf32": "TF32", "ieee": "float32"}[torch.backends.cuda.matmul.fp32_precision]
@@ -34,7 +37,7 @@ def describe_device(device: torch.device) -> str:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that a GPU has left, those counted that PyTorch holds and does not use."""
+    """Return the bytes that are free on a GPU, including those that PyTorch has reserved but does not use."""
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return torch.cuda.mem_get_info(device)[0] + unused
 
@@ -42,9 +45,9 @@ def free_memory(device: torch.device) -> int:
 def captured(step: Callable[[], None], state: Iterable[Tensor]) -> Callable[[], None]:
     """Record what a step launches on the GPU as a CUDA graph; return the function that replays it.
 
-    A step of a small network is some 150 kernels of a few microseconds, and launching one from Python takes longer
-    than running it; a replay launches all at once. The step must work on the same tensors every time. ``state`` is
-    all that it changes: the warm-up that a capture needs must leave no trace there.
+    A step of a small network is about 150 kernels of a few microseconds, and launching one from Python takes longer
+    than running it; a replay launches all of them at once. The step must work on the same tensors every time. state:
+    everything that the step changes; it is restored after the warm-up that a capture needs.
     """
     kept = [(tensor, tensor.clone()) for tensor in state]
     current, aside = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]

@@ -1,6 +1,6 @@
-"""What goes on inside the networks of a stack: one look at every layer, on images that never change.
+"""Measurements inside the networks of a stack, in every layer, on images that never change: the probe.
 
-The look is a training step on the probe that is taken back: it shows what a step would do and changes nothing.
+The networks take a training step on the probe and are restored: this shows what a step would do and changes nothing.
 """
 
 import math
@@ -23,20 +23,21 @@ ACCURACY_IMAGES = 300  # of the validation images, from the front
 def diagnose(
     network: StackedNetwork, learning_rate: Tensor, settings: TrainingSettings, training: Images, validation: Images
 ) -> dict[str, Tensor]:
-    """Look into every layer; learning_rate: (runs, 1). Of the settings, activation and batch size matter.
+    """Measure every layer; learning_rate: (runs, 1). Of the settings, only the activation is used.
 
-    Returns by name, of every layer, (runs, layers):
+    training, validation: the images that the probe and the accuracies are taken from, as the networks see them.
+    Returns by name, for every layer, (runs, layers):
       z_rms            root mean square of z, the product of inputs and weights
       saturated        share of outputs of tanh (sigmoid: of 2 * output - 1) beyond 0.99
-      dead             share of relu units that are 0 for the whole probe; both nan for other layers, and where an
+      dead             share of relu units that are 0 for the whole probe; both are nan in other layers, and if an
                        output is not finite
       delta_rms        root mean square of the gradient at z of the sum of the images' losses
       weight_norm      Frobenius norm of the weights
-      update_ratio     norm of the step that the probe asks for, over weight_norm
-      effective_rate   learning rate / weight_norm^2: what counts where the scale of the weights does not
-      gamma_mean, gamma_std, beta_mean, beta_std    of the features; a bias is a beta, and has no gamma
-    and of the whole network, (runs,):
-      moving_accuracy       inference mode, on the first 300 validation images
+      update_ratio     norm of the step on the probe, over weight_norm
+      effective_rate   learning rate / weight_norm^2: the rate that counts if the scale of the weights does not
+      gamma_mean, gamma_std, beta_mean, beta_std    over the features; a bias counts as beta, and has no gamma
+    and for the whole network, (runs,):
+      moving_accuracy       in inference mode, on the first 300 validation images
       population_accuracy   the same with the statistics of the probe; nan without batch normalization
     """
     probe, few = training.first(PROBE_IMAGES), validation.first(ACCURACY_IMAGES)
@@ -65,20 +66,21 @@ def diagnose(
 
 
 @contextmanager
-def restored_afterwards(network: StackedNetwork) -> Iterator[dict[str, Tensor]]:
-    """Yield a copy of everything that training changes, and bring it back at the end of the block."""
-    state = network.state()
-    before = {name: tensor.clone() for name, tensor in state.items()}
+def restored_afterwards(network: StackedNetwork) -> Iterator[list[dict[str, Tensor]]]:
+    """Yield a copy of everything that training changes, of each layer by name; restore it at the end of the block."""
+    state = network.state_of_layers()
+    before = [{name: tensor.clone() for name, tensor in layer.items()} for layer in state]
     try:
         yield before
     finally:
-        for name, tensor in state.items():
-            tensor.copy_(before[name])
+        for layer, kept in zip(state, before, strict=True):
+            for name, tensor in layer.items():
+                tensor.copy_(kept[name])
 
 
 @contextmanager
 def newest_batch_alone(network: StackedNetwork) -> Iterator[None]:
-    """Within the block, the moving averages of batch normalization forget all batches but the newest."""
+    """Within the block, the moving averages of batch normalization are the statistics of the newest batch alone."""
     norms = batch_norms(network.layers)
     weights = [norm.moving_average_weight for norm in norms]
     for norm in norms:
@@ -90,10 +92,10 @@ def newest_batch_alone(network: StackedNetwork) -> Iterator[None]:
             norm.moving_average_weight = weight
 
 
-def _of_parameters(network: StackedNetwork, before: dict[str, Tensor]) -> dict[str, list[Tensor]]:
+def _of_parameters(network: StackedNetwork, before: list[dict[str, Tensor]]) -> dict[str, list[Tensor]]:
+    """Measure what each layer learns, by name, (runs,) for each layer; before: the state before the step."""
     found: dict[str, list[Tensor]] = defaultdict(list)
-    for layer, (weight, _) in enumerate(network.layers):
-        own = {name.split(".")[1]: tensor for name, tensor in before.items() if name.startswith(f"{layer}.")}
+    for (weight, _), own in zip(network.layers, before, strict=True):
         norm = _norm(own["weight"])
         found["weight_norm"].append(norm)
         found["update_ratio"].append(_norm(weight - own["weight"]) / norm)
@@ -107,12 +109,13 @@ def _of_parameters(network: StackedNetwork, before: dict[str, Tensor]) -> dict[s
 
 
 def _norm(matrices: Tensor) -> Tensor:
+    """Return the Frobenius norms of matrices (runs, fan_in, fan_out): (runs,)."""
     norm: Tensor = torch.linalg.vector_norm(matrices, dim=(1, 2))
     return norm
 
 
 def _root_mean_square(values: Tensor) -> Tensor:
-    """Of values (batch, runs, features): (runs,)."""
+    """Return the root mean square of values (batch, runs, features): (runs,)."""
     norm: Tensor = torch.linalg.vector_norm(values, dim=(0, 2), dtype=torch.float64)
     return norm / math.sqrt(values.shape[0] * values.shape[2])
 
@@ -132,7 +135,10 @@ def _dead(output: Tensor, activation: str) -> Tensor:
 
 
 def _where_finite(share: Tensor, output: Tensor) -> Tensor:
-    """Comparisons with nan are false: a share of such outputs says nothing."""
+    """Replace shares (runs,) by nan if an output (batch, runs, features) is not finite.
+
+    Comparisons with nan are false, so a share of such outputs means nothing.
+    """
     return torch.where(torch.isfinite(output).all(dim=2).all(dim=0), share, torch.nan)
 
 
@@ -142,5 +148,5 @@ def _accuracy(network: StackedNetwork, images: Images) -> Tensor:
 
 
 def _nan(like: Tensor) -> Tensor:
-    """Return as many nan as there are runs in ``like`` (runs, ...)."""
+    """Return one nan for each run of ``like`` (runs, ...)."""
     return torch.full(like.shape[:1], torch.nan, device=like.device)

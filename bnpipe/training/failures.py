@@ -1,35 +1,32 @@
 """Where a run's numbers first stopped being finite: which step, which layer, which quantity."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from bnpipe.core.records import Curves
-from bnpipe.core.settings import OVERFLOW_PLACES, TrainingSettings
+from bnpipe.core.settings import OVERFLOW_PLACES, Runs
 from bnpipe.data.packed import Images
-from bnpipe.networks.kernels import one_thread
-from bnpipe.training.train import Training
+from bnpipe.networks.kernels import network_arithmetic
+from bnpipe.training.trainer import Training
 
 NOWHERE = (-1, -1, -1)
 
 
-def locate_failures(settings: Sequence[TrainingSettings], curves: Curves, images: Images) -> NDArray[np.int64]:
-    """Find for each run the first step, layer and quantity that is not finite; (runs, 3), -1 where all are.
+def locate_failures(runs: Runs, curves: Curves, images: Images) -> NDArray[np.int64]:
+    """Return for each run the first step, layer and quantity that is not finite, (runs, 3); -1 if all are finite.
 
-    Quantities are indices of `bnpipe.core.settings.OVERFLOW_PLACES`. A run is a function of its settings and seed:
-    those that failed are trained again, up to the step, and watched in it and in the one before, whose update may have
-    been at fault.
+    curves: of these runs. images: all training images. Quantities are indices of
+    `bnpipe.core.settings.OVERFLOW_PLACES`. Since a run depends on nothing but its settings and seed, failed runs are
+    trained again up to the step before the failure. That step is watched too: its update may be the cause.
     """
     steps = curves.first_nonfinite_step
     found = np.full((len(steps), 3), -1, dtype=np.int64)
-    with torch.inference_mode(), one_thread(), np.errstate(over="ignore", invalid="ignore"):
+    with network_arithmetic():
         for step in sorted(set(steps[steps >= 0].tolist())):
             failed = np.flatnonzero(steps == step).tolist()
-            again = Training([settings[run] for run in failed], curves.seeds[failed].tolist(), images)
-            found[failed] = _watch(again, step, len(failed))
+            found[failed] = _watch(Training(runs.take(failed), images), step, len(failed))
     return found
 
 

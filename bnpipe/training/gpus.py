@@ -1,4 +1,4 @@
-"""The device of a job: the CPU, or the GPU that it was granted, which it has to itself."""
+"""The device of a job: the CPU, or a GPU that no other job uses at the same time."""
 
 import os
 import tempfile
@@ -16,37 +16,41 @@ from bnpipe.training.leases import lease
 
 @contextmanager
 def granted_device(name: Device, tf32: bool, gpus: int) -> Iterator[torch.device]:
-    """Open the device for a job that was granted so many GPUs; a GPU is the job's own while the block runs.
+    """Open the device of a job; while the block runs, no other job uses the GPU.
 
-    Raises InputError where a GPU is wanted and none was granted, or none is there, or none comes free.
+    gpus: how many the job was granted, 0 or 1. Raises InputError if the job asks for a GPU but was granted none, or
+    there is none, or none becomes free in time.
     """
     if name == "cpu":
         yield open_device(name, tf32)
         return
     if not gpus:
-        raise InputError("device: found cuda, but the job was granted no GPU (resource gpu=0); permitted is cpu")
+        raise InputError(
+            "device: expected cpu (the job was granted no GPU: resource gpu=0), got cuda; "
+            "set device: cpu, or grant the job a GPU"
+        )
     with _own_gpu() as index:
         yield open_device(name, tf32, index)
 
 
 @contextmanager
 def _own_gpu() -> Iterator[int]:
-    """Yield the number of a GPU, among those visible, that no other job of this user has."""
+    """Yield the number, among the visible GPUs, of one that no other job of this user holds."""
     visible = visible_gpus()
     slurm_job = os.environ.get("SLURM_JOB_ID", "")
     if len(visible) <= 1 and (slurm_job or not visible):
-        yield 0  # Slurm has given it to this job alone; or there is none, and opening it says so
+        yield 0  # Slurm has given it to this job alone; or there is none, and opening the device will say so
         return
-    # Within a Slurm job numbers may count its own devices only: they say nothing to other jobs.
+    # Within a Slurm job the numbers may count its own devices only, so they mean nothing to other jobs.
     folder = Path(tempfile.gettempdir(), "-".join(["bnpipe-gpus", str(os.getuid()), *slurm_job.split()]))
     with lease([f"gpu-{gpu.replace('/', '-')}" for gpu in visible], folder) as index:
         yield index
 
 
 def visible_gpus() -> list[str]:
-    """Name the GPUs that this process may use, in the order of their numbers here.
+    """Return the names of the GPUs that this process may use, in the order of their numbers in this process.
 
-    The names are those that the whole machine uses, where CUDA_VISIBLE_DEVICES leaves some out.
+    If CUDA_VISIBLE_DEVICES leaves some out, the names are still those that the whole machine uses.
     """
     count = torch.cuda.device_count()
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -1,24 +1,23 @@
-"""Train a stack of runs on a packed data set and keep its record: the work of the workflow's rule ``train``."""
+"""Train the runs of a job on a packed data set and write their record: the work of the workflow's rule ``train``."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from bnpipe.core.digests import code_digest, versions
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import exclusive_lock
 from bnpipe.core.records import Origin, Record, read_record, write_record
-from bnpipe.core.settings import CHECKPOINT_SECONDS, Device, TrainingSettings
+from bnpipe.core.settings import CHECKPOINT_SECONDS, Device, Runs
 from bnpipe.data.packed import open_dataset
 from bnpipe.training.checkpoints import keeping_checkpoints, remove_checkpoints
 from bnpipe.training.devices import describe_device
 from bnpipe.training.failures import locate_failures
 from bnpipe.training.gpus import granted_device
 from bnpipe.training.train import train_stack
+from bnpipe.training.trainer import OnEvaluation
 
 log = logging.getLogger(__name__)
 
@@ -34,21 +33,21 @@ def train_and_record(
     tf32: bool = False,
     gpus: int = 1,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    on_evaluation: Callable[[int, Tensor], None] = lambda *_: None,
+    on_evaluation: OnEvaluation = lambda *_: None,
 ) -> None:
-    """Train one network for each seed and write the record; go on from a checkpoint where an earlier job left one.
+    """Train one network for each seed and write the record; resume from a checkpoint if an earlier job left one.
 
-    Where another job writes the same record, as one does that outlived the command that started it, wait for it. A
-    record of the same condition, settings, seeds and origin is kept: nothing is trained.
+    If another job is writing the same record, for example one that outlived the command that started it, wait for it.
+    If there is a record of the same condition, settings, seeds and origin by then, keep it and train nothing.
 
-    settings: see `bnpipe.core.settings.TrainingSettings.of_each`. dataset: its name; packed: the file.
-    tf32: whether a GPU multiplies in TF32. gpus: how many the job was granted, 0 or 1. checkpoint_seconds: see
+    settings: see `bnpipe.core.settings.Runs.from_plain`. dataset: its name; packed: the file. tf32: whether a GPU
+    multiplies in TF32. gpus: how many the job was granted, 0 or 1. checkpoint_seconds: see
     `bnpipe.training.checkpoints.keeping_checkpoints`. on_evaluation: see `bnpipe.training.train.train_stack`. Raises
     InputError if the packed file or the device cannot be used, the record cannot be written, or another job writes it
     for too long.
     """
     data = open_dataset(packed)
-    trained_with = TrainingSettings.of_each(settings, len(seeds))
+    runs = Runs.from_plain(settings, seeds)
     with exclusive_lock(record), granted_device(device, tf32, gpus) as torch_device:
         origin = Origin(
             dataset=dataset,
@@ -57,25 +56,23 @@ def train_and_record(
             device=describe_device(torch_device),
             versions=versions("numpy", "torch"),
         )
-        if _stands(record, condition, trained_with, seeds, origin):
+        if _is_there(record, condition, runs, origin):
             log.info("%s: made by another job meanwhile, from the same data, code and settings; it is kept", record)
         else:
-            work = {"condition": condition, "settings": settings, "seeds": seeds, "origin": asdict(origin)}
+            work = {"condition": condition, "settings": runs.to_plain(), "seeds": runs.seeds, "origin": asdict(origin)}
             with keeping_checkpoints(record, work, checkpoint_seconds) as checkpoints:
-                curves = train_stack(trained_with, seeds, data, on_evaluation, torch_device, checkpoints)
-            if trained_with[0].diagnostics:
-                curves = replace(curves, failure=locate_failures(trained_with, curves, data.train))
-            write_record(Record(condition, trained_with, origin, curves), record)
+                curves = train_stack(runs, data, on_evaluation, torch_device, checkpoints)
+            if runs.settings.diagnostics:
+                curves = replace(curves, failure=locate_failures(runs, curves, data.train))
+            write_record(Record(condition, runs.each, origin, curves), record)
         remove_checkpoints(record)
 
 
-def _stands(
-    path: Path, condition: str, settings: tuple[TrainingSettings, ...], seeds: Sequence[int], origin: Origin
-) -> bool:
-    """Say whether a record of exactly this work is there."""
+def _is_there(path: Path, condition: str, runs: Runs, origin: Origin) -> bool:
+    """Return whether there is a record of exactly this work."""
     try:
         found = read_record(path)
     except InputError:
         return False
-    made = (found.condition, found.settings, found.curves.seeds.tolist(), found.origin)
-    return made == (condition, settings, list(seeds), origin)
+    made = (found.condition, found.settings, tuple(found.curves.seeds.tolist()), found.origin)
+    return made == (condition, runs.each, runs.seeds, origin)

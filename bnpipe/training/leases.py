@@ -1,4 +1,4 @@
-"""Leases: which of a few things, the GPUs of a machine, a process has to itself for a while."""
+"""Leases: a process holds one of several things, such as the GPUs of a machine, to itself for a while."""
 
 import fcntl
 import logging
@@ -10,8 +10,8 @@ from time import monotonic, sleep
 
 from bnpipe.core.errors import InputError
 
-WAIT_LIMIT = 3600.0  # seconds; as many jobs as devices run at once, so a wait is for another user of the machine
-_INTERVAL = 0.2  # seconds between attempts: the kernel queues for one file, but not for any of several
+WAIT_LIMIT = 3600.0  # seconds; one Snakemake starts no more jobs than devices, so a wait is for somebody else's job
+_INTERVAL = 0.2  # seconds between attempts: the kernel lets a process wait for one file, but not for any of several
 
 log = logging.getLogger(__name__)
 
@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 def lease(names: Sequence[str], folder: Path, limit: float = WAIT_LIMIT) -> Iterator[int]:
     """Wait until one of the named things is free; yield its position in ``names`` and hold it while the block runs.
 
-    folder: where each has a small file that its holder locks; all who share the things name the same one. The kernel
-    ends a lock with its process, however that ends, so nothing is ever left to clean up. limit: seconds to wait.
-    Raises InputError, with the holders' process ids, where none comes free in time.
+    folder: the same for all who share the things; it has a small file for each, which the holder locks. The kernel
+    releases a lock when its process ends, however it ends, so there is never anything to clean up. limit: seconds to
+    wait. Raises InputError, with the holders' process ids, if none becomes free in time.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.lock" for name in names]
@@ -34,8 +34,8 @@ def lease(names: Sequence[str], folder: Path, limit: float = WAIT_LIMIT) -> Iter
         while position is None:
             if monotonic() - started >= limit:
                 raise InputError(
-                    f"waited {limit:.0f} s for one of {', '.join(names)}; held by process "
-                    f"{', '.join(map(_holder, paths))}; end what holds them, or try again later"
+                    f"{', '.join(names)}: expected one to become free within {limit:.0f} s, got none; end what holds "
+                    f"them (process {', '.join(map(_holder, paths))}), or try again later"
                 )
             sleep(_INTERVAL)
             position = _lock_any(paths, held)
@@ -43,10 +43,10 @@ def lease(names: Sequence[str], folder: Path, limit: float = WAIT_LIMIT) -> Iter
 
 
 def _lock_any(paths: Sequence[Path], held: ExitStack) -> int | None:
-    """Lock the first file that nobody has locked, until ``held`` closes; return its position."""
+    """Lock the first file that nobody has locked, until ``held`` closes; return its position, or None."""
     for position, path in enumerate(paths):
         with ExitStack() as attempt:
-            file = attempt.enter_context(path.open("a"))  # opened without emptying it: it may be another's
+            file = attempt.enter_context(path.open("a"))  # without emptying it: another process may have locked it
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

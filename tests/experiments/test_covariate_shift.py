@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bnpipe.core.csv_files import read_table
-from bnpipe.core.settings import Activation, Arm, TrainingSettings
+from bnpipe.core.settings import Activation, Arm, Runs
 from bnpipe.data.packed import Dataset, pack
 from bnpipe.experiments.covariate_shift import (
     SHIFT_COLUMNS,
@@ -19,13 +19,14 @@ from bnpipe.experiments.covariate_shift import (
     make_covariate_shift,
 )
 from bnpipe.networks.network import StackedNetwork, cross_entropy
-from bnpipe.networks.seeds import BatchOrder, initial_weights
-from bnpipe.training.train import Training, build_network
-from tests.conftest import make_settings
+from bnpipe.networks.seeds import BatchOrder, initial_weights, streams_of
+from bnpipe.training.trainer import Training, build_network
+from tests.conftest import make_runs, make_settings
 
 SEEDS = [42, 43]
 BOTH: tuple[Arm, ...] = ("vanilla", "batchnorm")
-TABLE = make_settings(hidden_sizes=(20, 20), steps=61)
+TABLE = make_runs(SEEDS, hidden_sizes=(20, 20), steps=61)
+RATES = torch.full((2, 1), 0.3, dtype=torch.float64)
 
 
 def test_change_and_cosine_by_hand() -> None:
@@ -63,34 +64,36 @@ def gradients(layers: Parameters, *rest: object) -> Parameters:
 
 def parameters(network: StackedNetwork, run: int) -> Parameters:
     return [
-        [weight[run], *(transform.state()[name].view(len(SEEDS), -1)[run] for name in names(transform.state()))]
+        [weight[run], *(tensor.view(len(SEEDS), -1)[run] for tensor in transform.parameters().values())]
         for weight, transform in network.layers
     ]
 
 
-def names(state: dict[str, Tensor]) -> list[str]:
-    return [name for name in state if not name.endswith(("mean", "variance"))]
-
-
-def small(arm: Arm, activation: Activation) -> tuple[TrainingSettings, StackedNetwork, Tensor, Tensor]:
+def small(arm: Arm, activation: Activation) -> tuple[Runs, StackedNetwork, Tensor, Tensor]:
     """Return two networks of four layers whose parameters are all away from their start, and a batch for each."""
-    settings = make_settings(
-        arm=arm, activation=activation, hidden_sizes=(6, 5, 4), init_std=0.5, learning_rate=0.3, precision="float64"
+    runs = make_runs(
+        SEEDS,
+        arm=arm,
+        activation=activation,
+        hidden_sizes=(6, 5, 4),
+        init_std=0.5,
+        learning_rate=0.3,
+        precision="float64",
     )
-    network = build_network(settings, [np.random.RandomState(seed) for seed in SEEDS])
+    network = build_network(runs, streams_of(SEEDS))
     generator = torch.Generator().manual_seed(5)
-    for name, tensor in network.state().items():
-        if not name.endswith("weight"):
+    for _, transform in network.layers:
+        for tensor in transform.state().values():
             tensor.add_(0.1 * torch.rand(tensor.shape, generator=generator, dtype=torch.float64))
     images = torch.rand(12, 2, 784, generator=generator, dtype=torch.float64)
-    return settings, network, images, torch.randint(0, 10, (12, 2), generator=generator)
+    return runs, network, images, torch.randint(0, 10, (12, 2), generator=generator)
 
 
 @pytest.mark.parametrize(("arm", "activation"), list(product(BOTH, ("tanh", "relu"))))
 def test_the_shift_is_what_autograd_says(arm: Arm, activation: Activation) -> None:
-    settings, network, images, labels = small(arm, activation)
-    probe = build_network(settings, [np.random.RandomState(seed) for seed in SEEDS])
-    change, cosine = gradient_shift(network, probe, images, labels, 0.3)
+    runs, network, images, labels = small(arm, activation)
+    probe = build_network(runs, streams_of(SEEDS))
+    change, cosine = gradient_shift(network, probe, images, labels, RATES)
     assert change.shape == cosine.shape == (3, 2)
     for run in range(2):
         before, batch = parameters(network, run), (activation, images[:, run], labels[:, run])
@@ -107,40 +110,42 @@ def test_the_shift_is_what_autograd_says(arm: Arm, activation: Activation) -> No
 
 @pytest.mark.parametrize("arm", BOTH)
 def test_measuring_leaves_the_network_as_it_is(arm: Arm) -> None:
-    settings, network, images, labels = small(arm, "tanh")
+    runs, network, images, labels = small(arm, "tanh")
     kept = {name: tensor.clone() for name, tensor in network.state().items()}
-    probe = build_network(settings, [np.random.RandomState(seed) for seed in SEEDS])
-    first = gradient_shift(network, probe, images, labels, 0.3)
+    probe = build_network(runs, streams_of(SEEDS))
+    first = gradient_shift(network, probe, images, labels, RATES)
     assert all(torch.equal(tensor, kept[name]) for name, tensor in network.state().items())
-    again = gradient_shift(network, probe, images, labels, 0.3)  # whatever the probe holds
+    again = gradient_shift(network, probe, images, labels, RATES)  # whatever the probe holds
     assert all(torch.equal(*values) for values in zip(first, again, strict=True))
 
 
 def test_a_smaller_step_shifts_less_in_proportion() -> None:
-    settings, network, images, labels = small("batchnorm", "tanh")
-    probe = build_network(settings, [np.random.RandomState(seed) for seed in SEEDS])
-    large, small_one = (gradient_shift(network, probe, images, labels, rate)[0] for rate in (2e-5, 1e-5))
+    runs, network, images, labels = small("batchnorm", "tanh")
+    probe = build_network(runs, streams_of(SEEDS))
+    large, small_one = (
+        gradient_shift(network, probe, images, labels, torch.full_like(RATES, rate))[0] for rate in (2e-5, 1e-5)
+    )
     torch.testing.assert_close(small_one / large, torch.full_like(large, 0.5), rtol=1e-3, atol=0)
 
 
 @pytest.mark.parametrize("arm", BOTH)
 def test_the_table_holds_each_steps_own_update(dataset: Dataset, arm: Arm) -> None:
-    settings = make_settings(arm=arm, hidden_sizes=(20, 20), steps=61)
-    table = covariate_shift_table("tanh", settings, SEEDS, dataset.train)
+    runs = TABLE.change(arm=arm)
+    table = covariate_shift_table("tanh", runs, dataset.train)
     assert list(table.columns) == SHIFT_COLUMNS
     keys = [("tanh", arm, seed, step, layer) for seed in SEEDS for step in (0, 60) for layer in (2, 3)]
     assert list(table[SHIFT_COLUMNS[:5]].itertuples(index=False, name=None)) == keys
 
-    streams = [np.random.RandomState(seed) for seed in SEEDS]
+    streams = streams_of(SEEDS)
     for stream in streams:
-        initial_weights(stream, settings.layer_sizes, settings.init_std)
+        initial_weights(stream, runs.settings.layer_sizes, runs.settings.init_std)
     indices = BatchOrder(streams, len(dataset.train), 60).next_batches(61)[60]
     images, labels = dataset.train.batch(torch.from_numpy(indices))
-    training = Training(settings, SEEDS, dataset.train)
-    probe = build_network(make_settings(arm=arm, hidden_sizes=(20, 20), precision="float64"), streams)
+    training = Training(runs, dataset.train)
+    probe = build_network(runs.change(precision="float64"), streams)
     with torch.inference_mode():
         training.advance(60)
-        change, cosine = gradient_shift(training.network, probe, images.double(), labels, 0.01)
+        change, cosine = gradient_shift(training.network, probe, images.double(), labels, torch.full_like(RATES, 0.01))
         at_60 = table[table["step"] == 60]
         np.testing.assert_allclose(at_60["relative_change"], change.T.flatten(), rtol=1e-6)
         np.testing.assert_allclose(at_60["cosine"], cosine.T.flatten(), rtol=1e-9)
@@ -149,7 +154,8 @@ def test_the_table_holds_each_steps_own_update(dataset: Dataset, arm: Arm) -> No
 
 
 def test_a_run_measures_the_same_alone(dataset: Dataset) -> None:
-    stack, alone = (covariate_shift_table("tanh", TABLE, seeds, dataset.train) for seeds in (SEEDS, [43]))
+    runs = TABLE.change(learning_rate=[0.01, 1.0])
+    stack, alone = (covariate_shift_table("tanh", each, dataset.train) for each in (runs, runs[1:]))
     of_43 = stack[stack["seed"] == 43].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, of_43, rtol=1e-12)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import batch_norm
 
 from bnpipe.core.csv_files import read_table
-from bnpipe.core.settings import TrainingSettings, VarianceConvention
+from bnpipe.core.settings import VarianceConvention
 from bnpipe.data.packed import Dataset, Images, pack
 from bnpipe.experiments.inference import (
     INFERENCE_COLUMNS,
@@ -18,6 +18,7 @@ from bnpipe.experiments.inference import (
     accuracy_in_batches,
     accuracy_under,
     build_probe,
+    copy_state,
     in_convention,
     in_training_mode,
     inference_table,
@@ -25,33 +26,34 @@ from bnpipe.experiments.inference import (
     measured_steps,
     moving_statistics,
     population_statistics,
-    take_over,
 )
 from bnpipe.networks.kernels import one_thread
 from bnpipe.networks.network import StackedNetwork
-from bnpipe.training.train import Training, build_network, evaluate, train_stack
-from tests.conftest import make_settings
+from bnpipe.networks.seeds import streams_of
+from bnpipe.training.train import train_stack
+from bnpipe.training.trainer import Training, build_network, evaluate
+from tests.conftest import make_runs, make_settings
 
 CONVENTIONS: tuple[VarianceConvention, ...] = get_args(VarianceConvention)
 SEEDS = [42, 43]
-TWO_LAYERS = make_settings(hidden_sizes=(7,), precision="float64")
-TABLE = make_settings(hidden_sizes=(20, 20), steps=131)
+TWO_LAYERS = make_runs(SEEDS, hidden_sizes=(7,), precision="float64")
+TABLE = make_runs(SEEDS, hidden_sizes=(20, 20), steps=131)
 
 
 @pytest.fixture
 def probe() -> StackedNetwork:
     """Return two layers with gammas and betas as if they had learned."""
-    probe = build_probe(TWO_LAYERS, SEEDS)
+    probe = build_probe(TWO_LAYERS)
     generator = torch.Generator().manual_seed(1)
-    for name, tensor in probe.state().items():
-        if name.endswith(("gamma", "beta")):
+    for _, transform in probe.layers:
+        for tensor in transform.parameters().values():
             tensor.add_(torch.rand(tensor.shape, generator=generator, dtype=torch.float64))
     return probe
 
 
 @pytest.fixture(scope="module")
 def table(dataset: Dataset) -> pd.DataFrame:
-    return inference_table(TABLE, SEEDS, dataset)
+    return inference_table(TABLE, dataset)
 
 
 def own_statistics(network: StackedNetwork, run: int, pixels: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
@@ -72,17 +74,17 @@ def test_population_statistics_are_means_over_batches(probe: StackedNetwork, dat
     for run in range(2):
         batches = [own_statistics(probe, run, dataset.train.pixels[60 * i : 60 * i + 60])[1] for i in range(16)]
         for layer in range(2):
-            for place, name in enumerate(("moving_mean", "unbiased_moving_variance")):
+            for place, statistic in enumerate(found[layer]):  # mean and variance
                 expected = torch.stack([batch[layer][place] for batch in batches]).mean(dim=0)
-                torch.testing.assert_close(found[f"{layer}.{name}"].view(2, -1)[run], expected, rtol=1e-12, atol=1e-12)
+                torch.testing.assert_close(statistic.view(2, -1)[run], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_population_statistics_of_the_first_layer_are_those_of_all_images(dataset: Dataset) -> None:
     # Means over equal batches have the mean of all images; so the mean of the first layer's z has no batches in it.
-    probe = build_probe(TWO_LAYERS, [42])
+    probe = build_probe(TWO_LAYERS[:1])
     z = (dataset.train.pixels[:960].double() / 255) @ probe.layers[0][0][0]
     statistics = population_statistics(probe, dataset.train, 60)
-    torch.testing.assert_close(statistics["0.moving_mean"], z.mean(dim=0), rtol=0, atol=1e-12)
+    torch.testing.assert_close(statistics[0].mean, z.mean(dim=0), rtol=0, atol=1e-12)
 
 
 def test_a_moving_variance_in_either_convention_by_hand() -> None:
@@ -102,19 +104,19 @@ def test_what_is_left_of_the_start_is_the_same_in_both_conventions() -> None:
 
 @pytest.mark.parametrize("own", CONVENTIONS)
 def test_moving_statistics_are_those_of_torch(dataset: Dataset, own: VarianceConvention) -> None:
-    settings = make_settings(hidden_sizes=(), precision="float64", moving_variance=own)
-    network = build_network(settings, [np.random.RandomState(42)])
+    runs = make_runs([42], hidden_sizes=(), precision="float64", moving_variance=own)
+    network = build_network(runs, streams_of([42]))
     oracle = torch.nn.BatchNorm1d(10, eps=1e-3, momentum=0.01).double()
     for pixels, _ in dataset.train.first(300).chunks(60, torch.float64):
         in_training_mode(network, pixels)
         oracle(pixels @ network.layers[0][0][0])
-    statistics = moving_statistics(network, settings, 5, "unbiased")
+    statistics = moving_statistics(network, runs.settings, 5, "unbiased")
     assert oracle.running_mean is not None
     assert oracle.running_var is not None
-    torch.testing.assert_close(statistics["0.moving_mean"], oracle.running_mean, rtol=0, atol=1e-13)
-    torch.testing.assert_close(statistics["0.unbiased_moving_variance"], oracle.running_var, rtol=1e-13, atol=0)
-    probe = build_probe(settings, [42])
-    take_over(probe, network)
+    torch.testing.assert_close(statistics[0].mean, oracle.running_mean, rtol=0, atol=1e-13)
+    torch.testing.assert_close(statistics[0].variance, oracle.running_var, rtol=1e-13, atol=0)
+    probe = build_probe(runs)
+    copy_state(network, probe)
     z = (dataset.validation.pixels.double() / 255) @ network.layers[0][0][0]
     hits = oracle.eval()(z).argmax(dim=1) == dataset.validation.labels
     assert accuracy_under(statistics, probe, dataset.validation).item() == hits.double().mean().item()
@@ -123,11 +125,11 @@ def test_moving_statistics_are_those_of_torch(dataset: Dataset, own: VarianceCon
 def test_both_conventions_come_of_one_training(dataset: Dataset) -> None:
     trained = {}
     for convention in CONVENTIONS:
-        settings = replace(TWO_LAYERS, moving_variance=convention)
-        training = Training(settings, SEEDS, dataset.train)
+        runs = TWO_LAYERS.change(moving_variance=convention)
+        training = Training(runs, dataset.train)
         with torch.inference_mode():
             training.advance(7)
-        trained[convention] = training.network, settings
+        trained[convention] = training.network, runs.settings
     for convention in CONVENTIONS:
         one, other = (moving_statistics(*trained[own], 7, convention) for own in CONVENTIONS)
         torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-15)
@@ -135,12 +137,12 @@ def test_both_conventions_come_of_one_training(dataset: Dataset) -> None:
 
 def test_the_settings_own_moving_averages_give_the_evaluation_of_training(dataset: Dataset) -> None:
     for convention in CONVENTIONS:
-        settings = make_settings(moving_variance=convention, hidden_sizes=(20,))
+        runs = make_runs(SEEDS, moving_variance=convention, hidden_sizes=(20,))
         with torch.inference_mode(), one_thread():
-            training, probe = Training(settings, SEEDS, dataset.train), build_probe(settings, SEEDS)
+            training, probe = Training(runs, dataset.train), build_probe(runs)
             training.advance(30)
-            take_over(probe, training.network)
-            statistics = moving_statistics(training.network, settings, 30, convention)
+            copy_state(training.network, probe)
+            statistics = moving_statistics(training.network, runs.settings, 30, convention)
             found = accuracy_under(statistics, probe, dataset.validation)
             assert torch.equal(found, evaluate(training.network, dataset.validation)[0])
 
@@ -204,33 +206,33 @@ def test_the_table_is_complete_and_sorted(table: pd.DataFrame) -> None:
 
 
 def test_measuring_does_not_disturb_training(table: pd.DataFrame, dataset: Dataset) -> None:
-    curves = train_stack(TABLE, SEEDS, replace(dataset, test=dataset.validation))
+    curves = train_stack(TABLE, replace(dataset, test=dataset.validation))
     along = table[table["statistics"] == "moving_biased"].pivot_table(index="seed", columns="step", values="accuracy")
     np.testing.assert_array_equal(along[[0, 60, 120]], curves.accuracy)
     np.testing.assert_array_equal(along[130], curves.test_accuracy)
 
 
 def test_a_run_measures_the_same_alone(table: pd.DataFrame, dataset: Dataset) -> None:
-    alone = inference_table(TABLE, [43], dataset)
+    alone = inference_table(TABLE[1:], dataset)
     pd.testing.assert_frame_equal(alone, table[table["seed"] == 43].reset_index(drop=True))
 
 
 def test_where_nothing_is_normalized_statistics_make_no_difference(dataset: Dataset) -> None:
-    table = inference_table(make_settings(arm="vanilla", hidden_sizes=(20,), steps=40), [42], dataset)
+    table = inference_table(make_runs([42], arm="vanilla", hidden_sizes=(20,), steps=40), dataset)
     spread = table.groupby("step")["accuracy"].agg(np.ptp)
     assert spread.tolist() == [0, 0, 0, 0]
 
 
 def test_logits_without_normalization_are_left_alone(dataset: Dataset) -> None:
-    settings = make_settings(hidden_sizes=(20,), normalize_logits=False)
-    probe = build_probe(settings, SEEDS)
-    assert population_statistics(probe, dataset.train, 60).keys() == {"0.moving_mean", "0.unbiased_moving_variance"}
+    probe = build_probe(make_runs(SEEDS, hidden_sizes=(20,), normalize_logits=False))
+    (hidden,) = population_statistics(probe, dataset.train, 60)
+    assert hidden.mean.shape == hidden.variance.shape == (2 * 20,)
 
 
 def test_training_images_that_are_not_trained_on_do_not_count(dataset: Dataset) -> None:
-    few = make_settings(hidden_sizes=(20,), steps=10, training_images=120)
+    few = make_runs([42], hidden_sizes=(20,), steps=10, training_images=120)
     fewer = replace(dataset, train=dataset.train.first(120))
-    pd.testing.assert_frame_equal(inference_table(few, [42], dataset), inference_table(few, [42], fewer))
+    pd.testing.assert_frame_equal(inference_table(few, dataset), inference_table(few, fewer))
 
 
 def test_the_table_is_written_and_evaluations_reported(dataset: Dataset, tmp_path: Path) -> None:
@@ -238,17 +240,17 @@ def test_the_table_is_written_and_evaluations_reported(dataset: Dataset, tmp_pat
     images, labels = (torch.cat([getattr(split, name) for split in splits]) for name in ("pixels", "labels"))
     files = (images.view(-1, 28, 28).numpy(), labels.to(torch.uint8).numpy())
     pack(files, files, 700, tmp_path / "packed.safetensors")
-    settings: TrainingSettings = make_settings(hidden_sizes=(20,), steps=31)
+    runs = make_runs(SEEDS, hidden_sizes=(20,), steps=31)
     seen: list[tuple[int, list[float]]] = []
     make_inference(
-        settings=asdict(settings),
+        settings=asdict(runs.settings),
         seeds=SEEDS,
         packed=tmp_path / "packed.safetensors",
         table=tmp_path / "inference.csv",
         on_evaluation=lambda step, accuracy: seen.append((step, accuracy.tolist())),
     )
     table = read_table(tmp_path / "inference.csv")
-    expected = inference_table(settings, SEEDS, dataset)
+    expected = inference_table(runs, dataset)
     np.testing.assert_allclose(table["accuracy"], expected["accuracy"], rtol=1e-8)
     biased = table[table["statistics"] == "moving_biased"].groupby("step")["accuracy"]
     assert [step for step, _ in seen] == [0, 9, 29, 30]

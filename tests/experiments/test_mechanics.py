@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from bnpipe.core.settings import Runs
 from bnpipe.data.packed import Dataset, pack
 from bnpipe.experiments.mechanics import (
     MECHANICS_COLUMNS,
@@ -19,7 +20,7 @@ from bnpipe.experiments.mechanics import (
     mechanics_table,
     stage_summary_table,
 )
-from bnpipe.training.train import Training
+from bnpipe.training.trainer import Training
 from tests.conftest import make_settings
 
 SETTINGS = make_settings(hidden_sizes=(12, 5), epsilon=1.0)
@@ -102,7 +103,7 @@ def test_z_is_what_the_network_computes_first(dataset: Dataset) -> None:
         if (name, layer) == ("z", 0):
             seen.append(values[:, 0].double())
 
-    Training(SETTINGS, [43], dataset.train).observed_step(observe)
+    Training(Runs.of_seeds(SETTINGS, [43]), dataset.train).observed_step(observe)
     z, images = first_product(SETTINGS, 43, dataset.train)
     assert z.dtype == torch.float64
     torch.testing.assert_close(z, seen[0], rtol=0, atol=0)

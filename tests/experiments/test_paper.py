@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import batch_norm
 
 from bnpipe.core.csv_files import read_table
-from bnpipe.core.settings import Arm
+from bnpipe.core.settings import Arm, Runs
 from bnpipe.data.packed import Dataset, pack
 from bnpipe.experiments import paper
 from bnpipe.experiments.paper import (
@@ -21,7 +21,8 @@ from bnpipe.experiments.paper import (
 )
 from bnpipe.networks.kernels import one_thread
 from bnpipe.networks.nonlinearities import NONLINEARITIES
-from bnpipe.training.train import Training, train_stack
+from bnpipe.training.train import train_stack
+from bnpipe.training.trainer import Training
 from tests.conftest import make_settings
 
 SIGMOID = NONLINEARITIES["sigmoid"]
@@ -29,10 +30,11 @@ PAPER = make_settings(
     activation="sigmoid", hidden_sizes=(9, 8, 7), binarize=True, normalize_logits=False, learning_rate=0.3, steps=131
 )
 SEEDS = [42, 43]
+RUNS = Runs.of_seeds(PAPER, SEEDS)
 
 
 def trained(arm: Arm, dataset: Dataset, steps: int = 60) -> Training:
-    training = Training(replace(PAPER, arm=arm, precision="float64"), SEEDS, dataset.train.binarized())
+    training = Training(RUNS.change(arm=arm, precision="float64"), dataset.train.binarized())
     with torch.inference_mode(), one_thread():
         training.advance(steps)
     return training
@@ -97,8 +99,7 @@ def test_batch_normalization_keeps_what_enters_at_beta_and_gamma(dataset: Datase
 def test_percentiles_are_those_of_unit_0_over_the_probe(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     # Of 21 images in order of their values the 4th, 11th and 18th: 15%, 50% and 85% of the way from first to last.
     monkeypatch.setattr(paper, "PROBE_IMAGES", 21)
-    settings = replace(PAPER, arm="vanilla", steps=60, precision="float64")
-    _, table = paper_tables(settings, SEEDS, dataset)
+    _, table = paper_tables(RUNS.change(arm="vanilla", steps=60, precision="float64"), dataset)
     assert list(table.columns) == PERCENTILE_COLUMNS
     with torch.inference_mode():
         entering = inputs_of_last_hidden(trained("vanilla", dataset).network, probe_of(dataset, 21), SIGMOID)
@@ -111,10 +112,8 @@ def test_percentiles_are_those_of_unit_0_over_the_probe(dataset: Dataset, monkey
 
 def test_accuracy_is_that_of_training_undisturbed_at_every_evaluation_and_the_last_step(dataset: Dataset) -> None:
     seen: list[tuple[int, list[float]]] = []
-    accuracy, percentiles = paper_tables(
-        PAPER, SEEDS, dataset, lambda step, values: seen.append((step, values.tolist()))
-    )
-    curves = train_stack(PAPER, SEEDS, replace(dataset, test=dataset.validation))
+    accuracy, percentiles = paper_tables(RUNS, dataset, lambda step, values: seen.append((step, values.tolist())))
+    curves = train_stack(RUNS, replace(dataset, test=dataset.validation))
     assert list(accuracy.columns) == ACCURACY_COLUMNS
     assert accuracy[["arm", "seed", "step"]].to_numpy().tolist() == [
         ["batchnorm", seed, step] for seed in SEEDS for step in (0, 60, 120, 130)
@@ -127,7 +126,11 @@ def test_accuracy_is_that_of_training_undisturbed_at_every_evaluation_and_the_la
 
 
 def test_a_seed_is_the_same_alone(dataset: Dataset) -> None:
-    for one, all_seeds in zip(paper_tables(PAPER, [43], dataset), paper_tables(PAPER, SEEDS, dataset), strict=True):
+    for one, all_seeds in zip(
+        paper_tables(RUNS[1:], dataset),
+        paper_tables(RUNS, dataset),
+        strict=True,
+    ):
         pd.testing.assert_frame_equal(one, all_seeds[all_seeds["seed"] == 43].reset_index(drop=True))
 
 
@@ -135,9 +138,11 @@ def test_pixels_are_black_and_white_where_the_settings_say_so(dataset: Dataset) 
     images = (dataset.train, dataset.validation, dataset.test)
     train, validation, test = (split.binarized() for split in images)
     black_and_white = replace(dataset, train=train, validation=validation, test=test)
-    grey = replace(PAPER, binarize=False)
+    grey = RUNS.change(binarize=False)
     for expected, found in zip(
-        paper_tables(grey, SEEDS, black_and_white), paper_tables(PAPER, SEEDS, dataset), strict=True
+        paper_tables(grey, black_and_white),
+        paper_tables(RUNS, dataset),
+        strict=True,
     ):
         pd.testing.assert_frame_equal(found, expected)
 

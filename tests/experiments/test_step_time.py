@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from bnpipe.core.csv_files import read_table
+from bnpipe.core.settings import Runs
 from bnpipe.data.packed import Dataset, pack
 from bnpipe.experiments import step_time
 from bnpipe.experiments.step_time import STEP_TIME_COLUMNS, make_step_time, step_time_table
-from bnpipe.training.train import Training
-from tests.conftest import make_settings
+from bnpipe.training.trainer import Training
+from tests.conftest import make_runs, make_settings
 
-ARMS = [make_settings(arm=arm, hidden_sizes=(5,)) for arm in ("vanilla", "batchnorm")]
+ARMS = ("vanilla", "batchnorm")
 
 
 @pytest.fixture
@@ -21,6 +22,10 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make it short: three rounds of two steps."""
     monkeypatch.setattr(step_time, "ROUNDS", 3)
     monkeypatch.setattr(step_time, "STEPS", 2)
+
+
+def stacks(seeds: Sequence[int]) -> list[Runs]:
+    return [make_runs(seeds, arm=arm, hidden_sizes=(5,)) for arm in ARMS]
 
 
 def clock_of(turns: list[float]) -> Iterator[float]:
@@ -36,7 +41,7 @@ def test_arms_take_turns_and_the_median_is_taken_by_step_and_network(
     # Vanilla 6, 40, 8 seconds and batchnorm 20, 12, 16, in turns, after a warm-up that does not count.
     clock = clock_of([100, 100, 6, 20, 40, 12, 8, 16])
     monkeypatch.setattr(step_time, "perf_counter", lambda: next(clock))
-    table = step_time_table(ARMS, [42, 43], dataset.train)
+    table = step_time_table(stacks([42, 43]), dataset.train)
     expected = [["tanh", "vanilla", 8 / 4], ["tanh", "batchnorm", 16 / 4]]  # 2 steps of 2 networks
     assert list(table.columns) == STEP_TIME_COLUMNS
     assert table.to_numpy().tolist() == expected
@@ -54,7 +59,7 @@ def test_what_is_timed_is_training(dataset: Dataset, monkeypatch: pytest.MonkeyP
         return losses
 
     monkeypatch.setattr(Training, "advance", recorded)
-    table = step_time_table(ARMS, [42, 43, 44], dataset.train)
+    table = step_time_table(stacks([42, 43, 44]), dataset.train)
     assert taken == [("Bias", 2, 3), ("BatchNorm", 2, 3)] * 4
     assert (table["seconds"] > 0).all()
 
@@ -63,8 +68,8 @@ def test_what_is_timed_is_training(dataset: Dataset, monkeypatch: pytest.MonkeyP
 def test_the_table_is_written(dataset: Dataset, tmp_path: Path) -> None:
     images = dataset.train.pixels.view(-1, 28, 28).numpy(), dataset.train.labels.to(torch.uint8).numpy()
     pack(images, images, 100, tmp_path / "packed.safetensors")
-    relu = make_settings(activation="relu", arm="vanilla", hidden_sizes=(5,))
-    settings = [asdict(each) for each in (*ARMS, relu)]
+    kinds = [("vanilla", "tanh"), ("batchnorm", "tanh"), ("vanilla", "relu")]
+    settings = [asdict(make_settings(arm=arm, activation=function, hidden_sizes=(5,))) for arm, function in kinds]
     make_step_time(settings, [42], tmp_path / "packed.safetensors", tmp_path / "step_time.csv")
     table = read_table(tmp_path / "step_time.csv")
     assert table["activation"].tolist() == ["tanh", "tanh", "relu"]

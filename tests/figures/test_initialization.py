@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from bnpipe.core.csv_files import write_table
-from bnpipe.experiments.initialization import INITIALIZATIONS
+from bnpipe.experiments.activations import INITIALIZATIONS
 from bnpipe.figures.initialization import (
     MU,
     SIGMA,

@@ -3,7 +3,15 @@ import pytest
 import threadpoolctl
 import torch
 
-from bnpipe.networks.kernels import log_softmax, one_thread, product, subtract_product, sum_over_batch, tanh_
+from bnpipe.networks.kernels import (
+    log_softmax,
+    network_arithmetic,
+    one_thread,
+    product,
+    subtract_product,
+    sum_over_batch,
+    tanh_,
+)
 
 
 def values(*shape: int) -> torch.Tensor:
@@ -57,3 +65,15 @@ def test_one_thread_and_back() -> None:
         assert {library["num_threads"] for library in threadpoolctl.threadpool_info()} == {1}
     assert threadpoolctl.threadpool_info() == before
     assert torch.get_num_threads() == torch_before
+
+
+def test_networks_compute_without_autograd_on_one_thread_and_in_silence() -> None:
+    before, torch_before = np.geterr(), torch.get_num_threads()
+    with network_arithmetic():
+        assert torch.is_inference_mode_enabled()
+        assert torch.get_num_threads() == 1
+        assert np.isnan(np.float32(3e38) * np.float32(10) * np.float32(0))  # a warning would be an error here
+        assert {**np.geterr(), "over": "ignore", "invalid": "ignore"} == np.geterr()
+        assert np.geterr()["divide"] == before["divide"]
+    assert not torch.is_inference_mode_enabled()
+    assert (np.geterr(), torch.get_num_threads()) == (before, torch_before)

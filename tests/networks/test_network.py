@@ -121,6 +121,8 @@ def test_state_is_all_that_a_step_changes() -> None:
         for layer in (0, 1)
         for name in ("weight", "gamma", "beta", "moving_mean", "unbiased_moving_variance")
     ]
+    by_layer = [tensor for layer in network.state_of_layers() for tensor in layer.values()]
+    assert all(one is other for one, other in zip(by_layer, network.state().values(), strict=True))
     before = {name: tensor.clone() for name, tensor in network.state().items()}
     _, gradient = cross_entropy(network.forward(torch.rand(60, 2, 784)), torch.zeros(60, 2, dtype=torch.int64))
     network.descend(gradient)

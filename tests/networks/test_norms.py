@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from bnpipe.core.settings import Arm
+from bnpipe.core.settings import Arm, Position
 from bnpipe.networks.nonlinearities import IDENTITY
-from bnpipe.networks.norms import TRANSFORMS, AfterNonlinearity, BatchNorm, Bias, transforms_of
+from bnpipe.networks.norms import TRANSFORMS, AfterNonlinearity, BatchNorm, transforms_of
+from bnpipe.networks.transforms import Bias
 from tests.conftest import make_settings
 
 EPSILON = 1e-3
@@ -90,15 +91,6 @@ def test_identity_with_gamma_the_standard_deviation_and_beta_the_mean(z: Tensor)
     torch.testing.assert_close(norm.forward(z.clone()), z, rtol=0, atol=1e-13)
 
 
-def test_bias_adds_and_descends() -> None:
-    bias = Bias(torch.empty(1, 3, 2), make_settings(arm="vanilla"))
-    delta = torch.tensor([[[1.0, -2.0]], [[3.0, 0.5]]])
-    assert bias.backward(delta) is delta
-    assert bias.bias.flatten().tolist() == [-4.0, 1.5]  # 0 minus the sums of the columns
-    assert bias.forward(torch.zeros(1, 1, 2)).flatten().tolist() == [-4.0, 1.5]
-    assert bias.infer(torch.ones(1, 1, 2)).flatten().tolist() == [-3.0, 2.5]
-
-
 @pytest.mark.parametrize("arm", ["layernorm", "groupnorm", "rmsnorm"])
 def test_norms_over_features_agree_with_torch_in_both_modes_and_in_every_gradient(z: Tensor, arm: Arm) -> None:
     z = torch.cat([z, z[:, :, :1]], dim=2)  # 8 features
@@ -160,3 +152,28 @@ def test_logits_that_are_not_normalized_have_a_bias() -> None:
     weights = [torch.ones(1, 4, 4), torch.ones(1, 4, 10)]
     transforms, _ = transforms_of(weights, make_settings(normalize_logits=False))
     assert [type(transform) for transform in transforms] == [BatchNorm, Bias]
+
+
+AVERAGES = ["moving_mean", "unbiased_moving_variance"]
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
+@pytest.mark.parametrize("arm", sorted(TRANSFORMS))
+def test_a_transform_names_what_it_learns_and_the_averages_it_keeps(arm: Arm, position: Position) -> None:
+    weights = [torch.ones(2, 4, 4), torch.ones(2, 4, 10)]
+    transform = transforms_of(weights, make_settings(arm=arm, groups=2, position=position))[0][0]
+    assert list(transform.parameters()) == (["bias"] if arm == "vanilla" else ["gamma", "beta"])
+    assert list(transform.averages()) == (AVERAGES if arm == "batchnorm" else [])
+    assert transform.state() == {**transform.parameters(), **transform.averages()}
+    assert all(tensor.numel() == 2 * 4 for tensor in transform.state().values())
+
+
+@pytest.mark.parametrize("convention", ["biased", "unbiased"])
+def test_averages_are_set_in_the_convention_of_the_settings(convention: str) -> None:
+    norm = batchnorm(runs=1, features=2, batch_size=5, moving_variance=convention)
+    norm.set_averages(torch.tensor([1.0, 2.0]).double(), torch.tensor([3.0, 4.0]).double())
+    assert norm.moving_mean.tolist() == [1, 2]
+    assert norm.moving_variance.tolist() == pytest.approx([3, 4], rel=1e-15)
+    assert norm.averages()["unbiased_moving_variance"].tolist() == pytest.approx(
+        [3 * 5 / 4, 4 * 5 / 4] if convention == "biased" else [3, 4], rel=1e-15
+    )

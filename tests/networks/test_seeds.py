@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bnpipe.core.errors import InputError
-from bnpipe.networks.seeds import BatchOrder, initial_weights
+from bnpipe.networks.seeds import BatchOrder, initial_weights, streams_of
 
 
 def test_weights_are_the_first_draws_of_the_stream_layer_by_layer() -> None:
@@ -61,7 +61,8 @@ def test_a_batch_does_not_change_after_later_shuffles() -> None:
 
 @pytest.mark.parametrize("batch_size", [0, 6])
 def test_a_batch_larger_than_the_data_is_refused(batch_size: int) -> None:
-    with pytest.raises(InputError, match=f"batch_size: found {batch_size}; permitted is 1 to 5"):
+    expected = rf"^batch_size: expected 1 to 5 \(the number of training images\), got {batch_size}$"
+    with pytest.raises(InputError, match=expected):
         BatchOrder([np.random.RandomState(0)], images=5, batch_size=batch_size)
 
 
@@ -86,3 +87,11 @@ def test_an_order_goes_on_from_its_state_as_if_nothing_had_happened(taken: int) 
     np.testing.assert_array_equal(other.next_batches(9), undisturbed.next_batches(9))
     for name, array in undisturbed.state().items():
         np.testing.assert_array_equal(other.state()[name], array, err_msg=name)
+
+
+def test_a_seed_opens_the_same_stream_each_time() -> None:
+    first, second, again = streams_of([42, 43, 42])
+    expected = np.random.RandomState(42).normal(size=3)
+    np.testing.assert_array_equal(first.normal(size=3), expected)
+    np.testing.assert_array_equal(again.normal(size=3), expected)  # streams of one seed are not one stream
+    assert not np.array_equal(second.normal(size=3), expected)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bnpipe.core.errors import InputError
-from bnpipe.training.checkpoints import STOPPED, Arrays, Checkpoints, keeping_checkpoints, remove_checkpoints
+from bnpipe.core.records import Arrays
+from bnpipe.training.checkpoints import STOPPED, Checkpoints, keeping_checkpoints, remove_checkpoints
 
 WORK = {"condition": "tanh", "seeds": [42, 43], "settings": {"steps": 130}}
 RUNS = slice(0, 2)

@@ -15,7 +15,8 @@ def test_the_cpu_is_always_there() -> None:
 
 def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match=r"device: found cuda, but PyTorch finds no GPU .* permitted is cpu"):
+    expected = r"^device: expected cpu \(PyTorch finds no GPU .*\), got cuda; set device: cpu, or run on a machine "
+    with pytest.raises(InputError, match=expected):
         open_device("cuda", tf32=False)
 
 

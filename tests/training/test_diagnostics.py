@@ -3,19 +3,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bnpipe.core.settings import Arm, TrainingSettings
+from bnpipe.core.settings import Arm, Runs, TrainingSettings
 from bnpipe.data.packed import Dataset
 from bnpipe.networks.kernels import one_thread
 from bnpipe.training.diagnostics import ACCURACY_IMAGES, PROBE_IMAGES, diagnose
-from bnpipe.training.train import Training, train_stack
-from tests.conftest import make_settings
+from bnpipe.training.train import train_stack
+from bnpipe.training.trainer import Training
+from tests.conftest import make_runs, make_settings
 
 SMALL: dict[str, object] = {"hidden_sizes": (12, 8), "precision": "float64", "batch_size": 60}
 
 
 def trained(dataset: Dataset, settings: TrainingSettings, steps: int = 20) -> Training:
     with torch.inference_mode(), one_thread():
-        training = Training(settings, [42, 43], dataset.train)
+        training = Training(Runs.of_seeds(settings, [42, 43]), dataset.train)
         training.advance(steps)
     return training
 
@@ -109,7 +110,7 @@ def test_a_vanilla_network_has_no_population_statistics(dataset: Dataset) -> Non
 @pytest.mark.parametrize("arm", ["vanilla", "batchnorm", "weightnorm"])
 def test_looking_changes_no_bit_of_a_run(dataset: Dataset, arm: Arm) -> None:
     plain, watched = (
-        train_stack(make_settings(arm=arm, steps=125, diagnostics=diagnostics), [42, 43], dataset)
+        train_stack(make_runs([42, 43], arm=arm, steps=125, diagnostics=diagnostics), dataset)
         for diagnostics in (False, True)
     )
     for name in ("accuracy", "loss", "training_loss", "test_loss"):
@@ -120,14 +121,14 @@ def test_looking_changes_no_bit_of_a_run(dataset: Dataset, arm: Arm) -> None:
 
 
 def test_what_is_seen_of_a_run_does_not_depend_on_its_stack(dataset: Dataset) -> None:
-    stack = train_stack(make_settings(steps=61, diagnostics=True), [42, 43, 44], dataset)
-    alone = train_stack(make_settings(steps=61, diagnostics=True), [43], dataset)
+    stack = train_stack(make_runs([42, 43, 44], steps=61, diagnostics=True), dataset)
+    alone = train_stack(make_runs([43], steps=61, diagnostics=True), dataset)
     for name, values in alone.diagnostics.items():
         np.testing.assert_allclose(stack.diagnostics[name][1], values[0], rtol=1e-5, err_msg=name)
 
 
 def test_a_network_that_broke_down_has_no_share_of_dead_units(dataset: Dataset) -> None:
-    settings = make_settings(arm="vanilla", activation="relu", init_std=1.0, steps=61, diagnostics=True)
-    dead = train_stack(settings, [42], dataset).diagnostics["dead"]
+    runs = make_runs([42], arm="vanilla", activation="relu", init_std=1.0, steps=61, diagnostics=True)
+    dead = train_stack(runs, dataset).diagnostics["dead"]
     assert np.isfinite(dead[0, 0, :5]).all()  # after the first update
     assert np.isnan(dead[0, 1]).all()

@@ -1,21 +1,20 @@
 import numpy as np
 import torch
 
-from bnpipe.core.settings import OVERFLOW_PLACES
+from bnpipe.core.settings import OVERFLOW_PLACES, Runs
 from bnpipe.data.packed import Dataset
 from bnpipe.training.failures import locate_failures
 from bnpipe.training.train import train_stack
-from tests.conftest import make_settings
+from tests.conftest import make_runs, make_settings
 from tests.reference import batches, build
 
 BAD = make_settings(arm="vanilla", activation="relu", init_std=1.0, steps=5, diagnostics=False)
 
 
 def test_an_overflow_is_found_where_a_plain_network_has_it(dataset: Dataset) -> None:
-    seeds = [42, 43, 44]
-    curves = train_stack(BAD, seeds, dataset)
-    found = locate_failures([BAD] * 3, curves, dataset.train)
-    for seed, (step, layer, place) in zip(seeds, found.tolist(), strict=True):
+    runs = Runs.of_seeds(BAD, [42, 43, 44])
+    found = locate_failures(runs, train_stack(runs, dataset), dataset.train)
+    for seed, (step, layer, place) in zip(runs.seeds, found.tolist(), strict=True):
         assert OVERFLOW_PLACES[place] == "z"
         assert (step, layer) == first_overflow_of_a_plain_network(seed, dataset)
 
@@ -38,18 +37,18 @@ def first_overflow_of_a_plain_network(seed: int, dataset: Dataset) -> tuple[int,
 
 
 def test_runs_that_stay_finite_have_no_place(dataset: Dataset) -> None:
-    settings = [make_settings(arm="vanilla", activation="relu", init_std=std, steps=5) for std in (0.1, 1.0)]
-    curves = train_stack(settings, [42, 42], dataset)
-    found = locate_failures(settings, curves, dataset.train)
+    runs = make_runs([42, 42], arm="vanilla", activation="relu", init_std=[0.1, 1.0], steps=5)
+    curves = train_stack(runs, dataset)
+    found = locate_failures(runs, curves, dataset.train)
     assert found[0].tolist() == [-1, -1, -1]
     assert found[1, 0] == curves.first_nonfinite_step[1] > 0
 
 
 def test_an_update_that_overflows_is_laid_to_the_weights(dataset: Dataset) -> None:
     # With one layer nothing can overflow but its weights: 1e38 in the first update, more in the second.
-    settings = make_settings(arm="vanilla", activation="relu", hidden_sizes=(), learning_rate=3e38, steps=4)
-    curves = train_stack(settings, [42], dataset)
-    ((step, layer, place),) = locate_failures([settings], curves, dataset.train).tolist()
+    runs = make_runs([42], arm="vanilla", activation="relu", hidden_sizes=(), learning_rate=3e38, steps=4)
+    curves = train_stack(runs, dataset)
+    ((step, layer, place),) = locate_failures(runs, curves, dataset.train).tolist()
     assert layer == 0
     assert OVERFLOW_PLACES[place] in ("weights", "z", "delta")
     assert step in (curves.first_nonfinite_step[0] - 1, curves.first_nonfinite_step[0])

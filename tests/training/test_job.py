@@ -195,7 +195,7 @@ def test_a_job_on_a_gpu_has_it_to_itself_while_it_trains(
     gpu_job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def train(*arguments: Any) -> None:
-        assert arguments[4] == torch.device("cuda", 0)
+        assert arguments[3] == torch.device("cuda", 0)
         with granted_device("cuda", tf32=False, gpus=1) as other:
             assert other == torch.device("cuda", 1)
         raise KeyboardInterrupt
@@ -208,7 +208,8 @@ def test_a_job_on_a_gpu_has_it_to_itself_while_it_trains(
 
 
 def test_a_job_that_was_granted_no_gpu_does_not_train(gpu_job: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=r"device: found cuda, but the job was granted no GPU .*; permitted is cpu"):
+    expected = r"^device: expected cpu \(the job was granted no GPU: .*\), got cuda; set device: cpu, or grant the job "
+    with pytest.raises(InputError, match=expected):
         train_and_record(**gpu_job, gpus=0)
     assert not gpu_job["record"].exists()
 
