@@ -194,7 +194,7 @@ rule studies_report:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("report.report"),
+        code=code_digest("report.studies"),
         lineage=lineage,
         configuration=shareable(configuration, source.name),
         experiments=[{"name": name, **EXPERIMENTS[name]} for name in EXPERIMENTS],

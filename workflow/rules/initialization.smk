@@ -43,7 +43,7 @@ rule activation_figures:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        code=code_digest("figures.initialization"),
+        code=code_digest("figures.activations"),
         arms=["vanilla", "batchnorm"],
     script:
         "../scripts/activation_figures.py"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnpipe.core.progress import job
-from bnpipe.figures.initialization import make_activation_figures
+from bnpipe.figures.activations import make_activation_figures
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
