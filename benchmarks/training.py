@@ -190,7 +190,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw the time of a network-step for all contestants."""
     from matplotlib.figure import Figure
 
-    from bnpipe.figures.style import COLOURS, save, style
+    from bnpipe.figures.arms import COLOURS
+    from bnpipe.figures.style import save, style
 
     with style():
         figure = Figure(figsize=(7.2, 3.2), layout="constrained")

@@ -1,4 +1,4 @@
-"""Results small enough to render a page from at once, and how."""
+"""Results small enough to render pages from quickly, and how to render them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,9 @@ from bnpipe.core.csv_files import read_table, write_table
 from bnpipe.core.records import write_record
 from bnpipe.core.settings import Arm
 from bnpipe.grid.config import SmallestEffects
-from bnpipe.report.report import Pages, make_report, make_study_report
+from bnpipe.report.pages import Pages
+from bnpipe.report.report import make_report
+from bnpipe.report.studies import make_study_report
 from tests.conftest import make_record
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
@@ -45,10 +47,15 @@ def figures_of(configuration: Mapping[str, Any]) -> list[str]:
     starts, kinds = ("small", "xavier", "unit"), ("layers", "histograms", "growth")
     of_conditions = ("single_seed", "all_seeds", "diagnostics")
     return [
-        *("claims", "overview", "states", "mechanics", "inference"),
-        *(f"{condition}/{kind}" for condition in configuration["conditions"] for kind in of_conditions),
-        *(f"initialization/{start}_{kind}" for start in starts for kind in kinds),
-        *("initialization/growth", "studies/rates"),
+        "claims",
+        "overview",
+        "states",
+        "mechanics",
+        "inference",
+        *[f"{condition}/{kind}" for condition in configuration["conditions"] for kind in of_conditions],
+        *[f"initialization/{start}_{kind}" for start in starts for kind in kinds],
+        "initialization/growth",
+        "studies/rates",
     ]
 
 
@@ -58,9 +65,10 @@ def make_results(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION)
     records = []
     for condition in conditions:
         for arm in ARMS:
-            diverged, accuracy = arm == "vanilla", (0.1, 0.1) if arm == "vanilla" else (0.5, 0.95)
+            diverged = arm == "vanilla"
+            record = make_record(condition, arm, seeds, (0.1, 0.1) if diverged else (0.5, 0.95), diverged)
             records.append(folder / f"runs/{condition}/{arm}.safetensors")
-            write_record(make_record(condition, arm, seeds, accuracy, diverged), records[-1])
+            write_record(record, records[-1])
     make_tables(records, conditions, ARMS, seeds, folder, folder / "tables")
     runs = read_table(folder / "tables/runs.csv")
     settings = {name: {**values, "steps": 130} for name, values in configuration["conditions"].items()}
@@ -69,7 +77,7 @@ def make_results(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION)
         write_table(claims_table(evidence, SmallestEffects().model_dump()), folder / f"tables/{name}.csv")
     write_table(MECHANICS, folder / "tables/mechanics_summary.csv")
     for name, study in configuration["studies"].items():
-        make_study(folder / "studies" / name, study["sweep"], conditions[0], folder / "tables")
+        make_study_files(folder / "studies" / name, study["sweep"], conditions[0], folder / "tables")
     for name in [*figures_of(configuration), "studies/paper", "all_claims"]:
         figure = folder / f"figures/{name}.svg"
         figure.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +85,8 @@ def make_results(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION)
     return folder
 
 
-def make_study(folder: Path, sweep: Mapping[str, Sequence[Any]], condition: str, tables: Path) -> None:
-    """Write the tables of a study: for all combinations of its values, the runs of one condition again."""
+def make_study_files(folder: Path, sweep: Mapping[str, Sequence[Any]], condition: str, tables: Path) -> None:
+    """Write the tables of a study: for each combination of its values, the runs of one condition again."""
     cells = pd.MultiIndex.from_product([*sweep.values()], names=list(sweep)).to_frame(index=False)
     made = {}
     for name in ("accuracy", "runs"):
@@ -102,7 +110,7 @@ def render(
     conditions: Sequence[str] | None = None,
     **changes: Any,
 ) -> str:
-    """Render report.html; conditions: those with a section, None: all; changes: arguments of `pages_of`."""
+    """Render report.html. conditions: those with a section, None for all. changes: arguments of `pages_of`."""
     make_report(
         pages_of(folder, **changes),
         TEMPLATES / "tutorial.yaml",

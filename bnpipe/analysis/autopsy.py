@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from bnpipe.core.records import Curves
 from bnpipe.core.settings import OVERFLOW_PLACES
 
-SATURATED_SHARE = 0.5  # of a layer's units and images: above it, the layer passes on little but signs
+SATURATED_SHARE = 0.5  # of a layer's outputs over all units and images: above it, the layer passes on little but signs
 
 
 class Finding(NamedTuple):
-    """What became of a run. Steps count from 0, layers from 1; None where there is nothing to name."""
+    """What became of a run. Steps count from 0, layers from 1; None if there is nothing to name."""
 
     state: str
-    step: int | None = None  # first bad one; of what only evaluations show, the first evaluated one
+    step: int | None = None  # the first bad one; for states that only evaluations show, the first bad evaluated one
     layer: int | None = None  # the first bad one in that step, in the order of computation
     place: str | None = None  # what was not finite: one of OVERFLOW_PLACES
 
@@ -27,7 +27,7 @@ def autopsies(curves: Curves) -> list[Finding]:
     dead        at the last evaluation every unit of some relu layer is 0 for the whole probe
     saturated   at the last evaluation more than half of some layer's outputs are saturated
     healthy     none of these
-    Without diagnostics only overflow is known, and its step; the state is else "unknown".
+    Without diagnostics, only overflow and its step can be recognized; the state of any other run is "unknown".
     """
     return [_examine(curves, run, int(step)) for run, step in enumerate(curves.first_nonfinite_step)]
 
@@ -48,5 +48,6 @@ def _examine(curves: Curves, run: int, first_nonfinite_step: int) -> Finding:
 
 
 def _first(bad: NDArray[np.bool_], steps: NDArray[np.int64]) -> tuple[int, int]:
+    """Return the first step at which a layer is bad, and that layer. bad: (evaluations, layers)."""
     evaluation = int(bad.any(axis=1).argmax())
     return int(steps[evaluation]), int(bad[evaluation].argmax()) + 1

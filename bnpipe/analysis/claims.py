@@ -1,7 +1,7 @@
 """The claims about batch normalization (BN), and the table of verdicts on them.
 
-claims    one row a claim that can be decided from the tables at hand
-evidence  one row a pair of runs and claim
+claims    one row for each claim that can be decided from the tables at hand
+evidence  one row for each pair of runs and claim
 """
 
 import math
@@ -9,47 +9,70 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from bnpipe.analysis import measures
 from bnpipe.analysis.measures import PAIR_COLUMNS, AbsentError, Sources
-from bnpipe.analysis.verdicts import MAJORITY, MIN_PAIRS, Decision, decide, decide_share, holm, verdict
+from bnpipe.analysis.verdicts import MAJORITY, Decision, decide, decide_share, holm, verdict
 from bnpipe.core.csv_files import read_table, write_table
 
 EVIDENCE_COLUMNS = ["claim", *PAIR_COLUMNS]
-CLAIM_COLUMNS = [
-    *("claim", "statement", "measure", "n", "effect", "low", "high", "p", "p_holm", "sesoi", "verdict"),
+CLAIM_COLUMNS = ["claim", "statement", "measure", "n", "effect", "low", "high", "p", "p_holm", "sesoi", "verdict"]
+COUNTED = "share of"  # how the measure begins if pairs are counted
+GENERATOR_SEED = 0  # each claim has its own generator: its interval does not depend on which others are tested
+Unit = Literal[
+    "outcome",  # 0 or 1, to be counted
+    "log ratio",
+    "decades",
+    "nats",
+    "orthogonality gap",  # a number without unit
+    "share",
+    "small share",  # one whose differences are read to a hundredth of a percentage point
 ]
-COUNTED = "share of"  # how the measure begins where pairs are counted
-GENERATOR_SEED = 0  # where each claim's own generator starts: its interval does not depend on which others are tested
-MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+UNITS: dict[str, Unit] = {  # of the values of a claim, by the key of its smallest effect in the configuration
+    "steps_ratio": "log ratio",
+    "final_accuracy": "share",
+    "learning_rate_decades": "decades",
+    "accuracy_spread": "share",
+    "generalization_gap": "nats",
+    "volatility_ratio": "log ratio",
+    "gradient_growth_ratio": "log ratio",
+    "orthogonality": "orthogonality gap",
+    "covariate_shift_ratio": "log ratio",
+    "inference_accuracy": "small share",
+}
 
 
 @dataclass(frozen=True)
 class Claim:
     """A claim, and how it is measured."""
 
-    key: str  # its number, and what tells it from others of that number
+    key: str  # its number, and what tells it from others with that number
     statement: str
     measure: str  # what the value of a pair is
     pairs: Callable[[Sources], pd.DataFrame]  # measures it; a function of `bnpipe.analysis.measures`
     smallest_effect: str | None  # its key in the configuration; None: values are outcomes, 0 or 1, to be counted
-    of_no_difference: bool = False  # values are then minus the size of a difference, which matters from there on
+    of_no_difference: bool = False  # if so, values are minus the size of a difference
+
+    @property
+    def unit(self) -> Unit:
+        """What the value of a pair is measured in."""
+        return "outcome" if self.smallest_effect is None else UNITS[self.smallest_effect]
 
     def sesoi(self, smallest_effects: Mapping[str, float]) -> float:
         """Return the smallest effect that would matter in units of the value; that of a ratio is its log."""
         if self.smallest_effect is None:
             return MAJORITY
         size = smallest_effects[self.smallest_effect]
-        size = math.log(size) if self.smallest_effect.endswith("_ratio") else size
+        size = math.log(size) if self.unit == "log ratio" else size
         return -size if self.of_no_difference else size
 
 
 def _of_both(key: str, statement: str, measure: str, pairs: Callable[..., pd.DataFrame], *effect: Any) -> list[Claim]:
-    """Make a claim of tanh and one of relu."""
+    """Make one claim about tanh networks and one about relu networks."""
     return [
         Claim(f"{key} {activation}", statement, measure, partial(pairs, activation=activation), *effect)
         for activation in ("tanh", "relu")
@@ -58,7 +81,7 @@ def _of_both(key: str, statement: str, measure: str, pairs: Callable[..., pd.Dat
 
 BAD_INIT: dict[str, Any] = {"activation": "tanh", "learning_rate": 0.01, "init_std": 1}
 
-# No more than 25: ten pairs have a p of at least 2 / 2^10, and Holm's correction multiplies the smallest by the number.
+# At most 25: with ten pairs p is at least 2 / 2^10, and Holm's correction multiplies the smallest p by their number.
 CLAIMS = (
     *_of_both(
         "1",
@@ -208,10 +231,11 @@ def make_claims(
     claims: Path,
     evidence: Path,
 ) -> None:
-    """Decide every claim that the tables can decide; write the table of claims and that of the evidence.
+    """Decide every claim that the tables can decide; write the table of claims and the table of the evidence.
 
-    tables: by the names of `bnpipe.analysis.measures`, the files whose rows make up each. conditions: settings of each
-    condition. smallest_effects: of the configuration. Raises InputError where a file cannot be read.
+    tables: for each table, by its name in `bnpipe.analysis.measures`, the files with its rows. conditions: the
+    settings of each condition. smallest_effects: those of the configuration. Raises InputError if a file cannot be
+    read.
     """
     read = {name: pd.concat([read_table(path) for path in paths]) for name, paths in tables.items()}
     gathered = evidence_table(Sources(read, conditions))
@@ -220,7 +244,7 @@ def make_claims(
 
 
 def evidence_table(sources: Sources) -> pd.DataFrame:
-    """Gather the evidence on all claims for which there is some, in the order of CLAIMS; columns EVIDENCE_COLUMNS."""
+    """Gather the evidence on every claim that has some, in the order of CLAIMS; columns EVIDENCE_COLUMNS."""
     gathered = [pd.DataFrame(columns=EVIDENCE_COLUMNS)]
     for claim in CLAIMS:
         try:
@@ -234,9 +258,9 @@ def evidence_table(sources: Sources) -> pd.DataFrame:
 def claims_table(evidence: pd.DataFrame, smallest_effects: Mapping[str, float]) -> pd.DataFrame:
     """Decide every claim on which there is evidence, in the order of CLAIMS; columns CLAIM_COLUMNS.
 
-    `n` pairs have a known value. `effect` is their mean, `low` to `high` its 95% interval, `p` that of the test and
-    `p_holm` the same corrected over all rows, `sesoi` the smallest effect that would matter. Where pairs are counted
-    and not averaged (`bnpipe.analysis.verdicts` says when) `effect` is a share, `sesoi` one half, and `measure`
+    `n` pairs have a known value. `effect` is their mean, `low` to `high` its 95% interval, `p` the p-value of the test,
+    `p_holm` the same corrected over all rows, and `sesoi` the smallest effect that would matter. If pairs are counted
+    instead of averaged (`bnpipe.analysis.verdicts` says when), `effect` is a share, `sesoi` is one half, and `measure`
     begins with COUNTED.
     """
     decided = []
@@ -268,58 +292,3 @@ def _measure(claim: Claim, decision: Decision, sesoi: float) -> str:
 
 def _numbers(decision: Decision, p_holm: float) -> tuple[float, ...]:
     return (*decision[:4], decision.p, p_holm, decision.sesoi)
-
-
-def verdict_text(row: "pd.Series[Any]") -> str:
-    """Write the verdict of a row of the table, or why it has none."""
-    return str(row["verdict"]) if row["n"] >= MIN_PAIRS else "n too small for a verdict"
-
-
-def effect_text(row: "pd.Series[Any]") -> str:
-    """Write the effect of a row with its interval and unit: ratios as such, shares in percent."""
-    if row["n"] == 0:
-        return "not known"
-    read = _reader(row)
-    low, high = sorted((row["low"], row["high"]), key=read.value)
-    interval = "" if np.isnan(low) else f" [{read.number(low)}, {read.number(high)}]"
-    return read.number(row["effect"]) + read.unit + interval
-
-
-def condition_text(row: "pd.Series[Any]") -> str:
-    """Write what the effect of a row must exceed, or in a claim of no difference stay within, to support its claim."""
-    read = _reader(row)
-    return f"{'<' if read.falls else '>'} {read.number(row['sesoi'])}{read.unit}"
-
-
-class _Reader(NamedTuple):
-    """How a row's numbers are read by people."""
-
-    value: Callable[[float], float]
-    unit: str
-    decimals: int
-    falls: bool = False  # whether a larger number is read as a smaller one
-
-    def number(self, of: float) -> str:
-        rounded = round(self.value(of), self.decimals) + 0.0  # not -0
-        return f"{rounded:,.{self.decimals}f}".replace("-", MINUS)
-
-
-def _reader(row: "pd.Series[Any]") -> _Reader:
-    key = str(row["claim"])  # read from a file where all keys are numbers, it is one
-    (claim,) = (claim for claim in CLAIMS if claim.key == key)
-    if claim.smallest_effect is None or row["measure"].startswith(COUNTED):
-        return _Reader(lambda share: 100 * share, "% of seeds", 0)
-    if claim.smallest_effect.endswith("_ratio"):
-        sign = -1 if claim.of_no_difference else 1
-        return _Reader(lambda log: math.exp(sign * log), TIMES, 2, falls=sign < 0)
-    match claim.smallest_effect:
-        case "learning_rate_decades":
-            return _Reader(float, " decades", 2)
-        case "generalization_gap":
-            return _Reader(float, " nats", 3)
-        case "orthogonality":
-            return _Reader(float, "", 2)
-        case "inference_accuracy":
-            return _Reader(lambda share: 100 * share, " points", 2)
-        case _:
-            return _Reader(lambda share: 100 * share, " points", 1)

@@ -1,7 +1,7 @@
-"""The generalization gap at equal training loss: what networks that have learned as much lose on other images.
+"""The generalization gap at equal training loss.
 
-At the end of training arms have learned different amounts, and the gap grows with what was learned: there it would
-tell which arm is faster, not which generalizes better.
+By the end of training, the arms have learned different amounts, and the gap grows with what was learned. Compared
+there, it would show which arm learns faster, not which one generalizes better.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from bnpipe.core.csv_files import read_table, write_table
 
 
 def make_generalization(accuracy: Path, swept: Sequence[str], table: Path) -> None:
-    """Compute the gaps of a study from its table `accuracy`, and write them; see `generalization_table`."""
+    """Compute the gaps of a study from its table `accuracy` and write them; see `generalization_table`."""
     write_table(generalization_table(read_table(accuracy), swept), table)
 
 
 def generalization_table(accuracy: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
-    """Compute the gap of every run: validation loss minus training-set loss, at a training-set loss that all arms have.
+    """Compute the gap of every run: validation loss minus training-set loss, at a training-set loss all arms reach.
 
-    accuracy: the study's table of this name, with training-set losses; swept: names of the swept settings. Columns
-    seed, arm, the swept settings, level and gap. `level` is the lowest training-set loss that the runs of a cell and
-    seed all reach: the largest of their minima. It is empty where a loss of one of them is not finite.
+    accuracy: the study's table of this name, with training-set losses. swept: the names of the swept settings. Returns
+    columns seed, arm, the swept settings, level and gap. `level` is the lowest training-set loss that all runs of a
+    cell and seed reach: the largest of their minima. It is empty if any of their losses is not finite.
     """
     rows = []
     for (*cell, seed), pair in accuracy.groupby([*swept, "seed"], sort=False):
@@ -35,10 +35,10 @@ def generalization_table(accuracy: pd.DataFrame, swept: Sequence[str]) -> pd.Dat
 
 
 def gap_at(level: float, run: pd.DataFrame) -> float:
-    """Return validation loss minus training-set loss in nats, where the latter first comes down to the level.
+    """Return validation loss minus training-set loss, in nats, at the point where the latter first falls to the level.
 
-    run: the evaluations of a run in the order of steps, between which both losses are taken to be linear. nan where
-    it never comes down to the level, or lies below it from the first evaluation on.
+    run: the evaluations of a run in the order of steps; both losses are interpolated linearly between them. Returns
+    nan if the training-set loss never falls to the level, or starts below it.
     """
     training, validation = run["training_set_loss"].to_numpy(), run["loss"].to_numpy()
     (reached,) = np.nonzero(training <= level)

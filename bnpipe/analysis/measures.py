@@ -1,18 +1,18 @@
-"""What claims are measured by: from tables, a value for each pair of runs, oriented so that more favours the claim.
+"""How claims are measured: from tables, a value for each pair of runs, oriented so that a larger one favours the claim.
 
-Every measure is a function that returns the columns PAIR_COLUMNS, one row a seed: `pair` is the seed, `value` the
-pair's value, empty where it is not known, `diverged` says that a run of the pair did. A condition is found by its
-settings, not by its name. The tables, of which any may be missing, and their columns besides condition, arm and seed:
+Every measure is a function that returns the columns PAIR_COLUMNS, one row for each seed: `pair` is the seed, `value`
+the pair's value, empty if it is not known, and `diverged` says whether a run of the pair did. A condition is found by
+its settings, not by its name. Any of the tables may be missing. Their columns besides condition, arm and seed are:
 
 accuracy                step, accuracy, moving_accuracy, population_accuracy
 runs                    final_accuracy, steps_to_90, first_nonfinite_step, state
-initialization          gradient_slope, orthogonality_gap: one row a network
-inference               step, statistics, accuracy: of one batch-normalized network a seed, without condition and arm
+initialization          gradient_slope, orthogonality_gap: one row for each network
+inference               step, statistics, accuracy: of a batch-normalized network per seed, without condition and arm
 covariate_shift         relative_change
 step_time               activation, seconds: of a training step, without condition and seed
 learning_rate_and_init  learning_rate, init_std, final_accuracy, best_accuracy, first_nonfinite_step, without condition
 scale_equivalence       relative_difference: of the weights of a seed's two trainings, without condition and arm
-regularization          training_images, normalize_logits, gap: of a training of each kind, without condition
+regularization          training_images, normalize_logits, gap: of a run of each kind, without condition
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ from bnpipe.analysis.tables import THRESHOLD
 
 PAIR_COLUMNS = ["pair", "value", "diverged"]
 PAIR = ("vanilla", "batchnorm")
-USUAL_SETTINGS = {"activation", "learning_rate", "init_std", "steps"}  # a condition with others is another claim's
-STEADY_ACCURACY = 0.8  # below it a curve still climbs, and its volatility says little
-EARLY_STEP = 60  # by then 46% of the moving averages comes from batches, the rest is still their start
-SAME_WEIGHTS = 1e-12  # relative difference up to which weights are called the same, in double precision
+USUAL_SETTINGS = {"activation", "learning_rate", "init_std", "steps"}  # a condition that sets others is not meant
+STEADY_ACCURACY = 0.8  # below it a curve is still climbing, and its volatility says little
+EARLY_STEP = 60  # by then 46% of the moving averages comes from batches, the rest from their initial values
+SAME_WEIGHTS = 1e-12  # relative difference up to which weights count as the same, in double precision
 
 
 class AbsentError(LookupError):
@@ -44,14 +44,14 @@ class Sources:
     conditions: Mapping[str, Mapping[str, Any]]  # settings of each condition of the tables, by its name
 
     def table(self, name: str, *columns: str) -> pd.DataFrame:
-        """Return a table. Raises AbsentError where it, or one of the columns, is not there."""
+        """Return a table. Raises AbsentError if the table or one of the columns is not there."""
         table = self.tables.get(name)
         if table is None or not {*columns} <= {*table.columns}:
             raise AbsentError(name)
         return table
 
     def rows(self, name: str, *columns: str, arms: Sequence[str] = PAIR, condition: str | None = None) -> pd.DataFrame:
-        """Return the rows of some arms, and of a condition. Raises AbsentError, also where an arm has none."""
+        """Return the rows of some arms, and of a condition. Raises AbsentError like `table`, and if an arm has none."""
         rows = self.table(name, "arm", *columns)
         if condition is not None:
             rows = rows[self.table(name, "condition")["condition"] == condition]
@@ -61,9 +61,9 @@ class Sources:
         return rows
 
     def condition(self, **settings: Any) -> str:
-        """Return the name of the first condition that has these settings, and sets nothing unusual besides.
+        """Return the name of the first condition that has these settings and sets nothing unusual besides.
 
-        Raises AbsentError where none has.
+        Raises AbsentError if there is none.
         """
         for name, found in self.conditions.items():
             if settings.items() <= found.items() and found.keys() <= USUAL_SETTINGS:
@@ -72,9 +72,9 @@ class Sources:
 
 
 def updates_to_90(sources: Sources, activation: str) -> pd.DataFrame:
-    """Take the log ratio of updates to 90%, vanilla over batchnorm; a run that never gets there counts its budget.
+    """Take the log ratio of updates to 90%, vanilla over batchnorm; a run that never gets there counts all its steps.
 
-    A pair of which neither run gets there is not known.
+    The value of a pair is not known if neither run gets there.
     """
     condition = sources.condition(activation=activation, learning_rate=0.01, init_std=0.1)
     runs = sources.rows("runs", "seed", "steps_to_90", "first_nonfinite_step", condition=condition)
@@ -84,7 +84,7 @@ def updates_to_90(sources: Sources, activation: str) -> pd.DataFrame:
 
 
 def time_to_90(sources: Sources, activation: str) -> pd.DataFrame:
-    """Take the log ratio of times to 90%: of updates, and of the arms' median times of a step, equal for all pairs."""
+    """Take the log ratio of times to 90%: of updates, plus that of the arms' median step times, equal for all pairs."""
     steps = updates_to_90(sources, activation)
     times = sources.rows("step_time", "activation", "seconds")
     medians = times[times["activation"] == activation].groupby("arm")["seconds"].median()
@@ -101,7 +101,7 @@ def final_accuracy(sources: Sources, **settings: Any) -> pd.DataFrame:
 
 
 def weights_differ(sources: Sources) -> pd.DataFrame:
-    """Note whether two trainings that differ in units alone end with other weights: 1 if they do, 0 if not."""
+    """Note whether two trainings that differ only in units end with different weights: 1 if they do, 0 if not."""
     differences = sources.table("scale_equivalence", "seed", "relative_difference").set_index("seed")
     return pairs_of((differences["relative_difference"] > SAME_WEIGHTS).astype(float))
 
@@ -109,7 +109,7 @@ def weights_differ(sources: Sources) -> pd.DataFrame:
 def largest_learning_rate(sources: Sources) -> pd.DataFrame:
     """Take the log10 ratio of the largest rates at which a run stays finite and passes 90%, batchnorm over vanilla.
 
-    Where none does, the rate is the smallest of the grid, one grid step lower.
+    If there is no such rate, one grid step below the smallest rate is taken.
     """
     columns = ("seed", "learning_rate", "init_std", "best_accuracy", "first_nonfinite_step")
     runs = sources.rows("learning_rate_and_init", *columns)
@@ -148,7 +148,7 @@ def accuracy_kept(sources: Sources) -> pd.DataFrame:
 def generalization_gap(sources: Sources, all_images: bool, normalize_logits: bool) -> pd.DataFrame:
     """Take the difference of gaps between validation and training loss, vanilla minus batchnorm, in nats.
 
-    all_images: whether of the runs on all training images, or of those on few. normalize_logits: as their setting.
+    all_images: whether to take the runs on all training images or those on few. normalize_logits: the runs' setting.
     """
     rows = sources.rows("regularization", "seed", "training_images", "normalize_logits", "gap")
     on_all = rows["training_images"].astype(str) == "all"
@@ -161,15 +161,15 @@ def generalization_gap(sources: Sources, all_images: bool, normalize_logits: boo
 def volatility(sources: Sources, activation: str, without_lag: bool = False) -> pd.DataFrame:
     """Take the log ratio of the volatilities of the validation curve, vanilla over batchnorm.
 
-    Volatility is the standard deviation of second differences in the last quarter of the curve. Where an accuracy
-    there is not above 80% the pair is not known. without_lag: infer with the statistics of a fixed probe instead of
+    Volatility is the standard deviation of second differences in the last quarter of the curve. The value of a pair is
+    not known if an accuracy there is not above 80%. without_lag: infer with the statistics of a fixed probe instead of
     moving averages, which trail behind the weights (on fewer images, for both arms).
     """
     condition = sources.condition(activation=activation, learning_rate=0.01, init_std=0.1)
     if without_lag:
         columns = ("seed", "step", "moving_accuracy", "population_accuracy")
         curves = sources.rows("accuracy", *columns, condition=condition)
-        # A vanilla network has no statistics; its accuracy on the same images stands under `moving_accuracy`.
+        # A vanilla network has no statistics; its accuracy on the same images is in `moving_accuracy`.
         exact = curves["moving_accuracy"].where(curves["arm"] != "batchnorm", curves["population_accuracy"])
         curves = curves.assign(accuracy=exact)
     else:
@@ -209,9 +209,9 @@ def covariate_shift(sources: Sources, activation: str) -> pd.DataFrame:
 
 
 def inference_accuracy(sources: Sources, last: bool) -> pd.DataFrame:
-    """Take minus the size of the difference of accuracies, moving averages or population statistics.
+    """Take minus the size of the difference in accuracy between moving averages and population statistics.
 
-    last: at the last step, else at the last one up to step 60.
+    last: whether at the last step, or at the last one up to step 60.
     """
     accuracy = sources.table("inference", "seed", "step", "statistics", "accuracy")
     steps = accuracy["step"] if last else accuracy["step"][accuracy["step"] <= EARLY_STEP]
@@ -221,12 +221,12 @@ def inference_accuracy(sources: Sources, last: bool) -> pd.DataFrame:
 
 
 def by_arm(rows: pd.DataFrame, column: str) -> "pd.Series[float]":
-    """Return a column of rows, one an arm and seed, by arm and seed."""
+    """Return a column of rows, of which there is one for each arm and seed, indexed by arm and seed."""
     return rows.set_index(["arm", "seed"])[column].astype(float)
 
 
 def difference(values: "pd.Series[float]") -> "pd.Series[float]":
-    """Return batchnorm's minus vanilla's values. values: by arm and seed; the result: by seed."""
+    """Return batchnorm's minus vanilla's values. values: indexed by arm and seed; the result: by seed."""
     return values.xs("batchnorm") - values.xs("vanilla")
 
 
@@ -237,6 +237,6 @@ def log_ratio(values: "pd.Series[float]") -> "pd.Series[float]":
 
 
 def pairs_of(values: "pd.Series[float]", runs: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Lay values, by seed, out as a table. runs: those that the pairs are made of, where they may have diverged."""
+    """Lay out values, indexed by seed, as a table. runs: the runs of the pairs; None if they cannot have diverged."""
     diverged = False if runs is None else runs["first_nonfinite_step"].notna().groupby(runs["seed"]).any()
     return pd.DataFrame({"value": values, "diverged": diverged}).rename_axis("pair").reset_index()

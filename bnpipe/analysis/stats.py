@@ -8,7 +8,7 @@ from scipy.special import stdtrit  # scipy.stats has the same quantile and takes
 
 
 class Estimate(NamedTuple):
-    """A mean with its spread and its interval; what a sample is too small for is nan."""
+    """A mean with its spread and its interval; nan if the sample is too small."""
 
     mean: float
     standard_deviation: float  # of the sample, divisor n - 1
@@ -19,7 +19,7 @@ class Estimate(NamedTuple):
 def estimate_mean(values: ArrayLike, confidence: float = 0.95) -> Estimate:
     """Estimate a mean from values (n,) with Student's interval, mean +- t(n - 1) * s / sqrt(n).
 
-    One value has a mean and nothing else; no value has nothing. Where all values are equal the interval is a point.
+    One value has a mean and nothing else; no values have nothing. If all values are equal, the interval is a point.
     """
     sample = np.asarray(values, dtype=np.float64)
     n = sample.size

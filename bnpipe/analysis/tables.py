@@ -1,11 +1,11 @@
-"""Tidy tables from run records: one observation a row, rows sorted, columns in a fixed order.
+"""Tidy tables from run records: one row for each observation, rows sorted, columns in a fixed order.
 
-accuracy    one row an evaluation of a run
-layers      one row a layer at an evaluation of a run
-runs        one row a run
-summary     one row a condition and arm: the final accuracies of its runs in short
-comparison  one row a pair: a run and the baseline's run with the same condition and seed
-origins     one row a run record: the data, code, device and versions that made it
+accuracy    one row for each evaluation of a run
+layers      one row for each layer at an evaluation of a run
+runs        one row for each run
+summary     one row for each condition and arm: a summary of the final accuracies of its runs
+comparison  one row for each pair: a run and the baseline's run with the same condition and seed
+origins     one row for each run record: the data, code, device and versions that made it
 """
 
 from collections import Counter
@@ -25,39 +25,77 @@ from bnpipe.core.csv_files import RUN_KEYS, write_table
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import TRAINING_SET, Record, read_record
 
-THRESHOLD = 0.9  # validation accuracy that `steps_to_90` waits for
-LOSS_WINDOW = 60  # last mini-batches whose training loss is averaged
+THRESHOLD = 0.9  # validation accuracy at which `steps_to_90` is taken
+LOSS_WINDOW = 60  # number of last mini-batches whose training loss is averaged
 
 PROBE_ACCURACIES = ["moving_accuracy", "population_accuracy"]
 ACCURACY_COLUMNS = [*RUN_KEYS, "step", "accuracy", "loss", *PROBE_ACCURACIES, *TRAINING_SET]
 LAYER_COLUMNS = [
     *RUN_KEYS,
-    *("step", "layer", "z_rms", "saturated", "dead", "delta_rms", "weight_norm", "update_ratio", "effective_rate"),
-    *("gamma_mean", "gamma_std", "beta_mean", "beta_std"),
+    "step",
+    "layer",
+    "z_rms",
+    "saturated",
+    "dead",
+    "delta_rms",
+    "weight_norm",
+    "update_ratio",
+    "effective_rate",
+    "gamma_mean",
+    "gamma_std",
+    "beta_mean",
+    "beta_std",
 ]
 RUN_COLUMNS = [
     *RUN_KEYS,
-    *("final_accuracy", "best_accuracy", "test_accuracy", "area_under_curve", "steps_to_90"),
-    *("first_nonfinite_step", "final_training_loss", "state", "first_bad_step", "first_bad_layer", "first_bad_place"),
+    "final_accuracy",
+    "best_accuracy",
+    "test_accuracy",
+    "area_under_curve",
+    "steps_to_90",
+    "first_nonfinite_step",
+    "final_training_loss",
+    "state",
+    "first_bad_step",
+    "first_bad_layer",
+    "first_bad_place",
     "record",
 ]
 SUMMARY_COLUMNS = [
-    *("condition", "arm", "n", "diverged", "mean", "standard_deviation", "low", "high"),
-    *("test_mean", "test_standard_deviation", "test_low", "test_high"),
+    "condition",
+    "arm",
+    "n",
+    "diverged",
+    "mean",
+    "standard_deviation",
+    "low",
+    "high",
+    "test_mean",
+    "test_standard_deviation",
+    "test_low",
+    "test_high",
 ]
 COMPARISON_COLUMNS = [
     *RUN_KEYS,
-    *("baseline", "final_accuracy", "baseline_final_accuracy", "difference", "diverged"),
-    *("n", "n_diverged", "mean_difference", "low", "high"),
+    "baseline",
+    "final_accuracy",
+    "baseline_final_accuracy",
+    "difference",
+    "diverged",
+    "n",
+    "n_diverged",
+    "mean_difference",
+    "low",
+    "high",
 ]
 ORIGIN_COLUMNS = ["record", "dataset", "dataset_sha256", "code_sha256", "device", "python", "numpy", "torch"]
 
 
 def evaluations_of(record: Record) -> pd.DataFrame:
-    """Return every evaluation of the runs of a record; columns ACCURACY_COLUMNS, empty ones where not measured.
+    """Return every evaluation of the runs of a record; columns ACCURACY_COLUMNS, empty if not measured.
 
-    `accuracy` and `loss` are of all validation images, `moving_accuracy` and `population_accuracy` of few (see
-    `bnpipe.training.diagnostics.diagnose`), `training_set_...` of training images.
+    `accuracy` and `loss` are taken on all validation images, `moving_accuracy` and `population_accuracy` on a few (see
+    `bnpipe.training.diagnostics.diagnose`), `training_set_...` on training images.
     """
     curves = record.curves
     runs, evaluations = curves.accuracy.shape
@@ -76,9 +114,9 @@ def evaluations_of(record: Record) -> pd.DataFrame:
 
 
 def layers_of(record: Record) -> pd.DataFrame:
-    """Return what was seen in every layer of the runs of a record; columns LAYER_COLUMNS, layers counted from 1.
+    """Return what was measured in every layer of the runs of a record; columns LAYER_COLUMNS, layers counted from 1.
 
-    The quantities are those of `bnpipe.training.diagnostics.diagnose`. Without diagnostics there is no row.
+    The quantities are those of `bnpipe.training.diagnostics.diagnose`. Without diagnostics the table is empty.
     """
     curves = record.curves
     if not curves.diagnostics:
@@ -92,13 +130,13 @@ def layers_of(record: Record) -> pd.DataFrame:
 
 
 def runs_of(record: Record, name: str) -> pd.DataFrame:
-    """Describe the runs of a record, one a row; columns RUN_COLUMNS. name: of the record's file.
+    """Describe the runs of a record, one in each row; columns RUN_COLUMNS. name: that of the record's file.
 
-    `final_accuracy` and `best_accuracy` are validation accuracies, `test_accuracy` is taken after the last step.
+    `final_accuracy` and `best_accuracy` are validation accuracies; `test_accuracy` is taken after the last step.
     `area_under_curve` is the mean of the validation curve over steps (trapezoids). `steps_to_90` is the first
-    evaluated step with an accuracy of 0.9, empty where there is none; `first_nonfinite_step` the first whose
-    training loss is not finite, empty where all are. `final_training_loss` is the mean of the last 60 mini-batches.
-    `state` to `first_bad_place` are the findings of `bnpipe.analysis.autopsy.autopsies`.
+    evaluated step with an accuracy of at least 0.9, empty if there is none; `first_nonfinite_step` is the first step
+    whose training loss is not finite, empty if all are. `final_training_loss` is the mean over the last 60
+    mini-batches. `state` to `first_bad_place` are the findings of `bnpipe.analysis.autopsy.autopsies`.
     """
     curves = record.curves
     reached = curves.accuracy >= THRESHOLD
@@ -126,21 +164,21 @@ def runs_of(record: Record, name: str) -> pd.DataFrame:
 
 
 def origin_of(record: Record, name: str) -> pd.DataFrame:
-    """Say in one row where a record comes from; columns ORIGIN_COLUMNS. name: of the record's file."""
+    """Say in one row where a record comes from; columns ORIGIN_COLUMNS. name: that of the record's file."""
     origin = asdict(record.origin)
     return pd.DataFrame([{"record": name, **origin, **origin["versions"]}])[ORIGIN_COLUMNS]
 
 
 def accuracy_table(evaluations: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put the evaluations of all records together, sorted by run and step; columns ACCURACY_COLUMNS."""
+    """Combine the evaluations of all records, sorted by run and step; columns ACCURACY_COLUMNS."""
     return pd.concat(evaluations).sort_values([*RUN_KEYS, "step"])
 
 
 def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Sum up each condition and arm; columns SUMMARY_COLUMNS.
+    """Summarize each condition and arm; columns SUMMARY_COLUMNS.
 
-    `mean` to `high` (the 95% interval of the mean) are of the final validation accuracy, `test_...` of the test
-    accuracy; all are taken over the runs that stayed finite, or over the diverged ones where none did.
+    `mean` to `high` (the 95% interval of the mean) describe the final validation accuracy, `test_...` the test
+    accuracy. All are taken over the runs that stayed finite or, if none did, over the diverged ones.
     """
     rows = []
     for (condition, arm), group in runs.groupby(["condition", "arm"]):
@@ -154,10 +192,10 @@ def summary_table(runs: pd.DataFrame) -> pd.DataFrame:
 def comparison_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Pair each run with the baseline's run of the same condition and seed; columns COMPARISON_COLUMNS.
 
-    `difference` is the final accuracy minus the baseline's; `diverged` says that either run did. `n`, `n_diverged`,
-    `mean_difference` and its 95% interval, `low` to `high`, belong to all pairs of the condition and arm and stand
-    in each of their rows; the mean is taken over the pairs that stayed finite, or over the diverged ones where
-    none did.
+    `difference` is the final accuracy minus the baseline's; `diverged` says whether either run did. `n`, `n_diverged`,
+    `mean_difference` and its 95% interval, `low` to `high`, describe all pairs of the condition and arm and are
+    repeated in each of their rows; the mean is taken over the pairs that stayed finite or, if none did, over the
+    diverged ones.
     """
     runs = runs[[*RUN_KEYS, "final_accuracy"]].assign(diverged=runs["first_nonfinite_step"].notna())
     pairs = runs[runs["arm"] != baseline].merge(
@@ -179,7 +217,7 @@ def comparison_table(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
 
 def with_divergence(accuracy: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Add to the rows of `accuracy` a column that says whether the run diverged, as `runs` has it."""
+    """Add a column to the rows of `accuracy` that says whether the run diverged, according to `runs`."""
     diverged = runs[RUN_KEYS].assign(diverged=runs["first_nonfinite_step"].notna())
     return accuracy.merge(diverged, on=RUN_KEYS)
 
@@ -194,8 +232,8 @@ def make_tables(
 ) -> None:
     """Write accuracy.csv, layers.csv, runs.csv, summary.csv, comparison.csv and origins.csv into ``folder``.
 
-    The records must hold every run of the grid conditions x arms x seeds once, all trained on the same data; the
-    first arm is the baseline of the comparison. Raises InputError, naming the runs or records, where they do not.
+    The records must hold every run of the grid conditions x arms x seeds exactly once, all trained on the same data.
+    The first arm is the baseline of the comparison. Raises InputError, naming the runs or records, if they do not.
     """
     evaluations, layers, runs, origins = [], [], [], []
     for path in records:
@@ -217,7 +255,7 @@ def make_tables(
 
 
 def check_complete(runs: pd.DataFrame, expected: Iterable[tuple[str, str, int]]) -> None:
-    """Raise InputError, naming up to ten of them, where runs are missing, stand twice or were not asked for."""
+    """Raise InputError, naming up to ten of them, if runs are missing, appear twice or were not asked for."""
     found = Counter(runs[RUN_KEYS].itertuples(index=False, name=None))
     wanted = set(expected)
     faults = {
@@ -229,30 +267,34 @@ def check_complete(runs: pd.DataFrame, expected: Iterable[tuple[str, str, int]])
         if named:
             names = ", ".join(f"{condition}/{arm} seed {seed}" for condition, arm, seed in named[:10])
             more = f" and {len(named) - 10} more" if len(named) > 10 else ""
-            raise InputError(f"tables: runs {fault}: {names}{more}; run the workflow again")
+            raise InputError(
+                f"tables: expected every run of the grid once, got runs {fault}: {names}{more}; run the workflow again"
+            )
 
 
 def check_one_dataset(origins: pd.DataFrame) -> None:
-    """Raise InputError, naming a record of each, where records were trained on different data."""
+    """Raise InputError, naming one record for each data set, if records were trained on different data."""
     first_of_each = origins.drop_duplicates("dataset_sha256")
     if len(first_of_each) > 1:
+        records = ", ".join(first_of_each["record"])
         raise InputError(
-            f"tables: runs on different data: {', '.join(first_of_each['record'])}; delete the records of one of "
-            "them and run the workflow again"
+            f"tables: expected runs on the same data, got runs on different data: {records}; "
+            "delete the records of one data set and run the workflow again"
         )
 
 
 def rows_to_average(diverged: pd.Series) -> pd.Series:
-    """Choose the rows to average: diverged and finite ones never together, finite ones where there are any."""
+    """Choose the rows to average: the finite ones or, if there are none, the diverged ones; never both together."""
     return diverged if diverged.all() else ~diverged
 
 
 def _mean_over_steps(values: NDArray[np.float64], steps: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean over steps of curves (runs, evaluations), linear between evaluations; (runs,)."""
+    """Return the mean over steps, (runs,), of curves (runs, evaluations) that are linear between evaluations."""
     if len(steps) == 1:
         return values[:, 0]
     return np.asarray(np.trapezoid(values, steps, axis=1) / (steps[-1] - steps[0]))
 
 
 def _whole_numbers(values: NDArray[np.int64], known: NDArray[np.bool_]) -> pd.Series:
+    """Return values (runs,) as whole numbers, empty if they are not known."""
     return pd.Series(values, dtype="Int64").where(pd.Series(known))

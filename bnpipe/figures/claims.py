@@ -1,4 +1,4 @@
-"""The verdicts on all claims: effects with their intervals, against the smallest that would matter."""
+"""The verdicts on all claims: effects with their intervals, relative to the smallest effect that would matter."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,24 +13,25 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.transforms import Transform
 
-from bnpipe.analysis.claims import MINUS, condition_text, effect_text, verdict_text
+from bnpipe.analysis.claim_words import condition_text, effect_text, verdict_text
+from bnpipe.analysis.words import MINUS
 from bnpipe.core.csv_files import read_table
 from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, save, style
 
-# None of the colours of the arms; they differ in lightness too.
-COLOURS = {"supported": "#009E73", "refuted": "#AA4499", "inconclusive": "#666666"}
-MARKERS = {"supported": "o", "refuted": "X", "inconclusive": "s"}
+# Other colours than those of vanilla and batchnorm; they differ in lightness too.
+VERDICT_COLOURS = {"supported": "#009E73", "refuted": "#AA4499", "inconclusive": "#666666"}
+VERDICT_MARKERS = {"supported": "o", "refuted": "X", "inconclusive": "s"}
 BAND = "#E8E8E8"
-FARTHEST = 100.0  # multiples of the smallest effect that are drawn; an arrow stands for more
+FARTHEST = 100.0  # largest multiple of the smallest effect that is drawn; an arrow marks larger ones
 TICKS = {-10: f"{MINUS}10", -1: f"{MINUS}1", 0: "0", 1: "1", 10: "10"}
 
 
 class Place(NamedTuple):
-    """Where a text stands beside the axes."""
+    """The place of a text beside the axes."""
 
     side: int  # of the axes: 0 left, 1 right
     offset: float  # from that side, in points
-    line: int = 0  # of the two of a claim
+    line: int = 0  # 0 or 1: each claim has two lines
 
 
 NUMBER, STATEMENT, CONDITION = Place(0, -208), Place(0, -168), Place(0, -168, 1)
@@ -39,7 +40,7 @@ HEADINGS = {NUMBER._replace(line=1): "claim", EFFECT: "effect [95% interval]", V
 
 
 def draw_claims(claims: pd.DataFrame, note: str) -> Figure:
-    """Draw the table `claims`, a row a claim, each in multiples of its smallest effect that would matter."""
+    """Draw the table `claims`, each claim as a row, in multiples of the smallest effect that would matter."""
     rows = max(1, len(claims))
     figure = canvas(TWO_COLUMNS, 1.2 + 0.28 * rows, note)
     axes = figure.subplots()
@@ -62,10 +63,10 @@ def make_claims_figure(claims: Path, note: str, outputs: Sequence[Path]) -> None
 
 
 def _draw_effect(axes: Axes, y: float, effect: float, low: float, high: float, sesoi: float, verdict: str) -> None:
-    colour, ends = COLOURS[verdict], np.array([low, high]) / abs(sesoi)
+    colour, ends = VERDICT_COLOURS[verdict], np.array([low, high]) / abs(sesoi)
     axes.plot(np.clip(ends, -FARTHEST, FARTHEST), [y, y], color=colour)
     axes.plot([np.sign(sesoi)], [y], marker=">", color="black", markersize=3.5)
-    axes.plot([effect / abs(sesoi)], [y], marker=MARKERS[verdict], color=colour, markersize=5)
+    axes.plot([effect / abs(sesoi)], [y], marker=VERDICT_MARKERS[verdict], color=colour, markersize=5)
     for end, marker in zip(ends * [-1, 1], "<>", strict=True):
         if end > FARTHEST:
             edge = FARTHEST if marker == ">" else -FARTHEST
@@ -85,10 +86,14 @@ def _texts(row: "pd.Series[Any]") -> dict[Place, str]:
 def _write(
     axes: Axes, texts: Mapping[Place, str], y: float, of: Transform, lift: float = 0, weight: str = "normal"
 ) -> None:
-    """Write texts at their places at a height y in the coordinates `of`, lifted by some points."""
+    """Write texts at their places, at a height y in the coordinates `of`, raised by `lift` points."""
     for (side, offset, line), text in texts.items():
         axes.annotate(
-            *(text, (side, y), (offset, lift + 4.5 - 9 * line), of, "offset points"),
+            text,
+            xy=(side, y),
+            xytext=(offset, lift + 4.5 - 9 * line),
+            xycoords=of,
+            textcoords="offset points",
             annotation_clip=False,
             verticalalignment="center",
             fontsize=SMALL,
@@ -107,7 +112,10 @@ def _scale(axes: Axes, rows: int) -> None:
 
 
 def _handles() -> list[Artist]:
-    verdicts = [Line2D([], [], color=COLOURS[name], marker=MARKERS[name], label=name) for name in COLOURS]
+    verdicts = [
+        Line2D([], [], color=VERDICT_COLOURS[name], marker=VERDICT_MARKERS[name], label=name)
+        for name in VERDICT_COLOURS
+    ]
     from_here = Line2D([], [], color="black", marker=">", markersize=3.5, linestyle="none")
     from_here.set_label("the claim holds from here on")
     return [*verdicts, from_here, Patch(color=BAND, label="too small to matter")]

@@ -1,4 +1,4 @@
-"""The SVG that matplotlib writes, in a third of its bytes: the same picture, with its texts as comments."""
+"""The SVG that matplotlib writes, in a third of the bytes: the same picture, with its texts as comments."""
 
 import re
 from collections.abc import Iterator
@@ -16,9 +16,10 @@ ElementTree.register_namespace("", SVG[1:-1])
 
 
 def compact(svg: str) -> str:
-    """Return the same drawing in fewer bytes: a path relative, coordinates rounded, nothing said twice or to nobody.
+    """Return the same drawing in fewer bytes: relative paths, rounded coordinates, nothing that is repeated or unused.
 
-    What is referred to keeps a name that depends on its content alone, so that figures may stand on one page.
+    Elements that others refer to keep a name that depends only on their content, so that several figures can share a
+    page.
     """
     for font, letter in FONTS.items():
         svg = svg.replace(font, letter)
@@ -30,9 +31,9 @@ def compact(svg: str) -> str:
 
 
 def relative(path: str) -> str:
-    """Write a path of absolute commands M, L, Q, C and z with rounded, relative coordinates, which are shorter.
+    """Rewrite a path of absolute commands M, L, Q, C and z with rounded, relative coordinates, which are shorter.
 
-    They are differences of what is rounded: the roundings do not add up.
+    These are differences of rounded coordinates, so rounding errors do not add up.
     """
     here = start = (0, 0)
     parts = []
@@ -47,13 +48,13 @@ def relative(path: str) -> str:
 
 
 def _tidy(element: Element, styles: dict[str, str | None]) -> None:
-    """Shorten an element and all in it; styles: of what is referred to, by name."""
+    """Shorten an element and everything in it. styles: those of the elements that others refer to, by name."""
     if element.attrib:
         _shorten(element, styles)
     for child in element:
         _tidy(child, styles)
     if len(element):
-        element.text = None  # nothing but white
+        element.text = None  # nothing but white space
     element[:] = [part for child in element for part in _parts(child)]
     _share_style(element)
 
@@ -77,7 +78,7 @@ def _shorten(element: Element, styles: dict[str, str | None]) -> None:
 
 
 def _move(element: Element) -> None:
-    """Round where an element is moved to; a letter that is only moved along its line is placed by x."""
+    """Round where an element is moved to; place a letter that is only moved along its line by x."""
     transform = element.attrib.pop("transform")
     moved = AT.fullmatch(transform)
     if moved and moved[2] == "0" and element.tag == f"{SVG}use":
@@ -91,7 +92,7 @@ def _rounded_move(found: re.Match[str]) -> str:
 
 
 def _parts(element: Element) -> Iterator[Element]:
-    """Yield what is to stand in place of an element: of metadata nothing, of a group that does nothing its content."""
+    """Yield what replaces an element: nothing for metadata, its content for a group without attributes."""
     element.tail = None
     if element.tag == f"{SVG}g" and not element.attrib:
         yield from element
@@ -100,7 +101,7 @@ def _parts(element: Element) -> Iterator[Element]:
 
 
 def _share_style(element: Element) -> None:
-    """Give a group of marks the style that all of them have; transparency of a whole is not inherited."""
+    """Give a group of marks the style that all of them share, unless it sets opacity, which is not inherited."""
     styles = {child.get("style", "") for child in element if child.tag == f"{SVG}use"}
     if element.tag == f"{SVG}g" and "style" not in element.attrib and len(styles) == 1 < len(element):
         (style,) = styles
@@ -115,6 +116,6 @@ def _rounded(number: str) -> str:
 
 
 def _written(hundredths: int) -> str:
-    """Write a number of hundredths with no more digits than it has."""
+    """Write a number of hundredths without needless digits."""
     number = f"{hundredths / 10**DECIMALS:.{DECIMALS}f}".rstrip("0").rstrip(".")
     return re.sub(r"^(-?)0\.", r"\1.", number)

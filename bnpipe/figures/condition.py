@@ -23,10 +23,10 @@ def make_condition(
     all_seeds: Sequence[Path],
     diagnostics: Sequence[Path],
 ) -> None:
-    """Draw curves of one seed, curves of all, and what goes on inside the networks.
+    """Draw the curves of one seed, the curves of all seeds, and what goes on inside the networks.
 
-    The last three arguments are files of several formats; none of the last leaves the layers out. Raises InputError
-    where these are to be drawn and the runs were trained without diagnostics.
+    single_seed, all_seeds, diagnostics: files, each in one format. Without files for diagnostics the layers are not
+    drawn. Raises InputError if they are to be drawn but the runs were trained without diagnostics.
     """
     read = [read_record(path) for path in records]
     runs = pd.concat([runs_of(record, "") for record in read])
@@ -37,5 +37,8 @@ def make_condition(
         if diagnostics:
             layers = pd.concat([layers_of(record) for record in read])
             if layers.empty:
-                raise InputError(f"diagnostics of {condition}: its runs were trained without; set `diagnostics: true`")
+                raise InputError(
+                    f"condition {condition}: expected runs trained with diagnostics, got runs trained without; "
+                    "set `diagnostics: true` in the configuration"
+                )
             save(draw_diagnostics(layers, runs, condition, note, arms), diagnostics)

@@ -1,4 +1,4 @@
-"""Internal covariate shift along training: what an update of the layers below does to a layer's gradient."""
+"""Internal covariate shift during training: how a layer's gradient changes when the layers below it are updated."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,22 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from bnpipe.analysis.words import two_digits
 from bnpipe.core.csv_files import read_table
-from bnpipe.figures.style import (
-    COLOURS,
-    LINE_STYLES,
-    TWO_COLUMNS,
-    canvas,
-    draw_mean,
-    draw_seeds,
-    number_text,
-    save,
-    scale_steps,
-    style,
-    wrapped,
-)
+from bnpipe.figures.arms import COLOURS, LINE_STYLES
+from bnpipe.figures.style import TWO_COLUMNS, canvas, draw_mean, draw_seeds, save, scale_steps, style, wrapped
 
-MEASURES = {  # title and axis
+MEASURES = {  # title, label of the axis
     "relative_change": ("how much gradients change", r"$\|G' - G\| \;/\; \|G\|$"),
     "cosine": ("how far they turn", r"cosine of $G$ and $G'$"),
 }
@@ -31,10 +21,10 @@ EXPLANATION = "G: gradient of a layer's weights; G': after the layers below were
 
 
 def draw_covariate_shift(shifts: pd.DataFrame, conditions: Sequence[str], note: str, arms: Sequence[str]) -> Figure:
-    """Draw both measures against step, a condition a row.
+    """Draw both measures against step, each condition as a row.
 
-    shifts: tables of `bnpipe.experiments.covariate_shift`, one below the other. note: what stands above the axes. Every
-    seed's mean over the layers is faint under the mean of the seeds and its pointwise 95% interval.
+    shifts: tables of `bnpipe.experiments.covariate_shift`, one below the other. note: what is written above the axes.
+    Each seed's mean over the layers is a faint line, under the mean over seeds and its pointwise 95% interval.
     """
     of_runs = shifts.groupby(["condition", "arm", "seed", "step"], as_index=False)[list(MEASURES)].mean()
     averaged = f"{note}, mean over layers; every seed, mean and its 95% interval"
@@ -57,7 +47,7 @@ def draw_covariate_shift(shifts: pd.DataFrame, conditions: Sequence[str], note: 
 def make_covariate_shift_figure(
     tables: Sequence[Path], conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]
 ) -> None:
-    """Draw the conditions from the tables that hold them, into each of the output files."""
+    """Draw the conditions from the tables that hold them into each of the output files."""
     shifts = pd.concat([read_table(table) for table in tables])
     with style():
         save(draw_covariate_shift(shifts, conditions, note, arms), outputs)
@@ -72,6 +62,6 @@ def _draw_arm(axes: Axes, curves: pd.DataFrame, measure: str, arm: str) -> None:
 def _scale(change: Axes, cosine: Axes) -> None:
     change.set_yscale("log")
     change.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    change.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
+    change.yaxis.set_major_formatter(FuncFormatter(lambda value, _: two_digits(value)))
     change.yaxis.set_minor_locator(NullLocator())
-    cosine.set_ylim(top=1)  # where Student's interval knows no bound
+    cosine.set_ylim(top=1)  # Student's interval may reach beyond it, a cosine cannot

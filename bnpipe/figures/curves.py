@@ -1,4 +1,4 @@
-"""Curves of validation accuracy: of a condition, and of all."""
+"""Curves of validation accuracy: of one condition, and of all."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bnpipe.analysis.tables import rows_to_average, with_divergence
+from bnpipe.analysis.words import count_text
 from bnpipe.core.csv_files import read_table
+from bnpipe.figures.arms import COLOURS, LINE_STYLES
 from bnpipe.figures.style import (
-    COLOURS,
-    LINE_STYLES,
     ONE_COLUMN,
     TWO_COLUMNS,
     canvas,
-    count_text,
     draw_mean,
     draw_seeds,
     label_ends,
@@ -27,13 +26,13 @@ from bnpipe.figures.style import (
 )
 
 ALL_SEEDS = ", every seed, mean and its 95% interval"  # what figures of all seeds add to their note
-IN_A_ROW = 3  # conditions
+CONDITIONS_PER_ROW = 3
 
 
 def draw_single_seed(accuracy: pd.DataFrame, title: str, note: str, seed: int, arms: Sequence[str]) -> Figure:
-    """Draw one seed's validation accuracy against step, an arm a curve, as the tutorial does.
+    """Draw one seed's validation accuracy against step, each arm as a curve, as the tutorial does.
 
-    accuracy: rows of one condition of the table `accuracy`. title, note: what stands above the axes.
+    accuracy: rows of one condition of the table `accuracy`. title, note: what is written above the axes.
     """
     figure, axes = _canvas(title, note)
     labels = {}
@@ -47,9 +46,10 @@ def draw_single_seed(accuracy: pd.DataFrame, title: str, note: str, seed: int, a
 
 
 def draw_all_seeds(accuracy: pd.DataFrame, title: str, note: str, arms: Sequence[str]) -> Figure:
-    """Draw every seed's curve faintly, under the mean of each arm and its pointwise 95% interval.
+    """Draw each seed's curve faintly, under the mean of each arm and its pointwise 95% interval.
 
-    accuracy: rows of one condition of the table `accuracy`, with a column `diverged`.
+    accuracy: rows of one condition of the table `accuracy`, with a column `diverged`. title, note: what is written
+    above the axes.
     """
     figure, axes = _canvas(title, note)
     lines = _draw_arms(axes, accuracy, arms)
@@ -61,9 +61,10 @@ def draw_all_seeds(accuracy: pd.DataFrame, title: str, note: str, arms: Sequence
 def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, arms: Sequence[str]) -> Figure:
     """Draw all conditions as small multiples with one scale of accuracy.
 
-    accuracy: the table `accuracy` with a column `diverged`. conditions: in the order to draw.
+    accuracy: the table `accuracy` with a column `diverged`. conditions: in the order in which they are drawn. note:
+    what is written above the axes.
     """
-    columns = min(IN_A_ROW, len(conditions))
+    columns = min(CONDITIONS_PER_ROW, len(conditions))
     rows = -(-len(conditions) // columns)
     figure = canvas(TWO_COLUMNS, 1.9 * rows + 0.2, note)
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
@@ -82,7 +83,7 @@ def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, 
 def make_overview(
     tables: Path, conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]
 ) -> None:
-    """Draw all conditions from the tables in a folder, into each of the output files."""
+    """Draw all conditions from the tables in a folder into each of the output files."""
     accuracy, runs = read_table(tables / "accuracy.csv"), read_table(tables / "runs.csv")
     with style():
         save(draw_overview(with_divergence(accuracy, runs), conditions, note + ALL_SEEDS, arms), outputs)
@@ -95,8 +96,8 @@ def _draw_arms(axes: Axes, accuracy: pd.DataFrame, arms: Sequence[str]) -> list[
         curves = accuracy[accuracy["arm"] == arm]
         draw_seeds(axes, curves, "step", "accuracy", COLOURS[arm])
         averaged = curves[rows_to_average(curves["diverged"])]
-        looks = {"linestyle": LINE_STYLES[arm], "label": arm}
-        lines.append(draw_mean(axes, averaged, "step", "accuracy", COLOURS[arm], **looks))
+        mean = draw_mean(axes, averaged, "step", "accuracy", COLOURS[arm], linestyle=LINE_STYLES[arm], label=arm)
+        lines.append(mean)
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What goes on inside the networks: every layer along training, and what became of each run."""
+"""What goes on inside the networks: every layer during training, and what became of each run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +15,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from bnpipe.analysis.words import count_text, two_digits
 from bnpipe.core.csv_files import read_table
-from bnpipe.figures.style import COLOURS, SMALL, TWO_COLUMNS, canvas, count_text, number_text, save, scale_steps, style
+from bnpipe.figures.arms import COLOURS
+from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, save, scale_steps, style
 
 QUANTITIES = {
     "z_rms": "RMS of z",
@@ -25,20 +27,20 @@ QUANTITIES = {
     "dead": "share of\ndead units",
     "update_ratio": "norm of update\n/ norm of weights",
 }
-SHARES = ("saturated", "dead")  # on an axis from 0 to 1; all others on logarithmic ones
+SHARES = ("saturated", "dead")  # drawn on an axis from 0 to 1; all others on logarithmic axes
 EXPLANATION = (
     "Each line a layer, the median of the runs that stayed finite; z: inputs times weights\n"
     "Seen on training images that stay the same; a line that drops out of the axes is at 0"
 )
-COLOUR_MAP = matplotlib.colormaps["viridis"]  # reads the same to the colour-blind
-MAX_NAMED = 12  # layers beside their colours
+COLOUR_MAP = matplotlib.colormaps["viridis"]  # colour-blind readers see it the same way
+MAX_NAMED = 12  # layers named beside their colours
 
 
 class StateStyle(NamedTuple):
-    """How runs in a state of `bnpipe.analysis.autopsy` are drawn: told apart by lightness too."""
+    """How runs in a state of `bnpipe.analysis.autopsy` are drawn; the colours differ in lightness too."""
 
     colour: str
-    text_colour: str  # on it
+    text_colour: str  # of text on the colour
     label: str
 
 
@@ -52,10 +54,10 @@ STATE_STYLES = {
 
 
 def draw_diagnostics(layers: pd.DataFrame, runs: pd.DataFrame, title: str, note: str, arms: Sequence[str]) -> Figure:
-    """Draw what was seen in the layers against step: an arm a column, a quantity a row of one scale, a layer a line.
+    """Draw the layers' quantities against step: each arm a column, each quantity a row on one scale, each layer a line.
 
-    layers, runs: rows of one condition of the tables of these names. title, note: what stands above the axes. Runs that
-    diverged are left out; where all of an arm did, its panels say so.
+    layers, runs: rows of one condition of the tables of these names. title, note: what is written above the axes. Runs
+    that diverged are left out; if all runs of an arm did, its panels say so.
     """
     quantities = _quantities(layers)
     figure = canvas(TWO_COLUMNS, 0.5 + 1.1 * len(quantities), title, note, EXPLANATION)
@@ -73,13 +75,14 @@ def draw_diagnostics(layers: pd.DataFrame, runs: pd.DataFrame, title: str, note:
 
 
 def draw_states(runs: pd.DataFrame, conditions: Sequence[str], note: str, arms: Sequence[str]) -> Figure:
-    """Draw how many runs ended in which state, and write beside them where they first went wrong.
+    """Draw how many runs ended in each state, and write beside them where they first went wrong.
 
-    runs: the table of this name. conditions, arms: in the order to draw. note: what stands above the axes.
+    runs: the table of this name. conditions, arms: in the order in which they are drawn. note: what is written above
+    the axes.
     """
     runs = runs[runs["condition"].isin(conditions)]
     of_bars = runs.groupby(["condition", "arm"])
-    lines = of_bars["state"].nunique().max()  # of text beside a bar, at most
+    lines = of_bars["state"].nunique().max()  # of text beside a bar, at most one for each state
     height = 0.9 + len(conditions) * (0.3 + len(arms) * (0.09 + 0.11 * lines))
     figure = canvas(TWO_COLUMNS, height, f"{note}, state of every run, and where it first went wrong")
     panels = figure.subplots(len(conditions), 1, sharex=True, squeeze=False)[:, 0]
@@ -90,29 +93,33 @@ def draw_states(runs: pd.DataFrame, conditions: Sequence[str], note: str, arms: 
     panels[-1].set_xlabel("runs")
     panels[-1].xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
     found = {*runs["state"]}
-    handles = [Patch(color=look.colour, label=look.label) for state, look in STATE_STYLES.items() if state in found]
+    handles = [
+        Patch(color=state_style.colour, label=state_style.label)
+        for state, state_style in STATE_STYLES.items()
+        if state in found
+    ]
     figure.legend(handles=handles, loc="outside lower left", ncols=2)
     return figure
 
 
 def make_states(runs: Path, conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]) -> None:
-    """Draw the states of all runs from the file of their table, into each of the output files."""
+    """Draw the states of all runs from the file of their table into each of the output files."""
     with style():
         save(draw_states(read_table(runs), conditions, note, arms), outputs)
 
 
 def _quantities(layers: pd.DataFrame) -> list[str]:
-    """Choose what to draw: the share that the nonlinearity has, and of all else what is not 0 throughout."""
+    """Choose what to draw: the share that is defined for the nonlinearity, and other quantities if ever above 0."""
     return [name for name in QUANTITIES if (layers[name].notna() if name in SHARES else layers[name] > 0).any()]
 
 
 def _draw_arm(
     column: NDArray[np.object_], layers: pd.DataFrame, runs: pd.DataFrame, quantities: list[str], colours: list[str]
 ) -> None:
-    """Draw the runs of an arm, a quantity a panel."""
+    """Draw the runs of an arm, each quantity in a panel."""
     diverged = runs["first_nonfinite_step"].notna()
     finite = layers[layers["seed"].isin(runs.loc[~diverged, "seed"])]
-    # No means: where a network is chaotic its seeds lie orders of magnitude apart, and a mean is the largest of them.
+    # No means: the seeds of a chaotic network are orders of magnitude apart, and their mean is close to the largest.
     medians = finite.groupby(["layer", "step"], as_index=False)[quantities].median()
     for colour, (_, curves) in zip(colours, medians.groupby("layer"), strict=False):
         for axes, quantity in zip(column, quantities, strict=True):
@@ -143,19 +150,19 @@ def _scale(grid: NDArray[np.object_], quantities: list[str]) -> None:
 
 
 def _log_scale(axes: Axes) -> None:
-    """Scale logarithmically over at least one decade; where there are few, with plain numbers within them."""
+    """Scale logarithmically over at least one decade; if there are few decades, with plain numbers within them."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     middle = np.sqrt(low * high)
     axes.set_ylim(min(low, middle / 10**0.5), max(high, middle * 10**0.5))
     if high < 50 * low:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number_text(value)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: two_digits(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _colours(layers: int) -> list[str]:
-    """Return a colour for each layer, from dark to light; the lightest of the map are too faint for a line."""
+    """Return a colour for each layer, from dark to light; the lightest colours of the map are too faint for a line."""
     return [to_hex(COLOUR_MAP(share)) for share in np.linspace(0, 0.9, layers)]
 
 
@@ -163,13 +170,13 @@ def _explain(figure: Figure, grid: NDArray[np.object_], colours: list[str]) -> N
     """Draw the colours of the layers beside the axes."""
     layers = len(colours)
     scale = ScalarMappable(BoundaryNorm(np.arange(layers + 1) + 0.5, layers), ListedColormap(colours))
-    named = list(range(layers, 0, -layers // MAX_NAMED))  # from the last: that one is explained
+    named = list(range(layers, 0, -layers // MAX_NAMED))  # from the last one down: the label explains the last
     bar = figure.colorbar(scale, ax=grid.ravel().tolist(), ticks=named, aspect=40, label="layer (the last: logits)")
     bar.ax.minorticks_off()
 
 
 def _draw_bars(axes: Axes, runs: pd.DataFrame, arms: Sequence[str]) -> None:
-    """Draw the runs of a condition, an arm a bar, the first on top."""
+    """Draw the runs of a condition, each arm as a bar, the first on top."""
     for place, arm in enumerate(arms):
         _draw_bar(axes, place, runs[runs["arm"] == arm])
     axes.set_yticks(range(len(arms)), arms)
@@ -178,20 +185,22 @@ def _draw_bars(axes: Axes, runs: pd.DataFrame, arms: Sequence[str]) -> None:
 
 
 def _draw_bar(axes: Axes, place: int, runs: pd.DataFrame) -> None:
-    """Draw the runs of an arm, a state a part of the bar, with their number in it and where they went wrong beside."""
+    """Draw the runs of an arm as a bar: a part with a number for each state, and beside it where they went wrong."""
     left, places = 0, []
-    for state, look in STATE_STYLES.items():
+    for state, state_style in STATE_STYLES.items():
         found = runs[runs["state"] == state]
         if len(found):
-            axes.barh(place, len(found), left=left, color=look.colour, edgecolor="white")
-            axes.text(left + len(found) / 2, place, f"{len(found)}", color=look.text_colour, ha="center", va="center")
+            axes.barh(place, len(found), left=left, color=state_style.colour, edgecolor="white")
+            axes.text(
+                left + len(found) / 2, place, f"{len(found)}", color=state_style.text_colour, ha="center", va="center"
+            )
             left += len(found)
             places += [f"{state}: {_where(found)}"] if found["first_bad_step"].notna().any() else []
     axes.text(1.01, place, "\n".join(places), transform=axes.get_yaxis_transform(), va="center", fontsize=SMALL)
 
 
 def _where(runs: pd.DataFrame) -> str:
-    """Write where the runs of a state first went wrong: steps, and, where known, layers and what was not finite."""
+    """Write where the runs of a state first went wrong: steps and, if known, layers and what was not finite."""
     layers, places = runs["first_bad_layer"].dropna(), sorted(runs["first_bad_place"].dropna().unique())
     parts = [_span("step", runs["first_bad_step"])]
     parts += [_span("layer", layers)] if len(layers) else []

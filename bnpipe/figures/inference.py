@@ -1,4 +1,4 @@
-"""Accuracy of a batchnorm network by what stands in for the mini-batch's mean and variance at inference."""
+"""Accuracy of a batchnorm network by what replaces the mini-batch's mean and variance at inference."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bnpipe.core.csv_files import read_table
-from bnpipe.figures.style import COLOURS, TWO_COLUMNS, canvas, draw_mean, draw_seeds, save, style
+from bnpipe.figures.arms import COLOURS
+from bnpipe.figures.style import TWO_COLUMNS, canvas, draw_mean, draw_seeds, save, style
 
 
 class StatisticsStyle(NamedTuple):
-    """How a kind of statistics is drawn: in colours of the palette of Okabe & Ito, told apart without them too."""
+    """How a kind of statistics is drawn: in a colour of the palette of Okabe & Ito, distinct without colour too."""
 
     label: str
     colour: str
@@ -32,12 +33,12 @@ STATISTICS_STYLES = {
 
 
 def draw_inference(inference: pd.DataFrame, note: str) -> Figure:
-    """Draw accuracy along training, its distance to that under the training set's statistics, and the last by size.
+    """Draw accuracy during training, its difference to that with training-set statistics, and the last by batch size.
 
-    inference: the table of this name. note: what stands above the axes. Every seed is faint under the mean and its
-    pointwise 95% interval.
+    inference: the table of this name. note: what is written above the axes. Each seed is a faint line, under the mean
+    and its pointwise 95% interval.
     """
-    inference = inference.assign(updates=inference["step"] + 1)  # a logarithmic axis has no place for step 0
+    inference = inference.assign(updates=inference["step"] + 1)  # a logarithmic axis cannot show step 0
     size = int(inference.loc[inference["statistics"] == "single_class", "batch_size"].iloc[0])
     comparable = inference[inference["batch_size"].isna() | (inference["batch_size"] == size)]
     seeds = inference["seed"].nunique()
@@ -51,15 +52,21 @@ def draw_inference(inference: pd.DataFrame, note: str) -> Figure:
 
 
 def make_inference_figure(inference: Path, note: str, outputs: Sequence[Path]) -> None:
-    """Draw the table in a file, into each of the output files."""
+    """Draw the table in a file into each of the output files."""
     with style():
         save(draw_inference(read_table(inference), note), outputs)
 
 
 def _draw_along_training(axes: Axes, inference: pd.DataFrame, size: int) -> None:
-    for statistics, look in STATISTICS_STYLES.items():
+    for statistics, statistics_style in STATISTICS_STYLES.items():
         curves = inference[inference["statistics"] == statistics]
-        _draw_seeds(axes, curves, "updates", "accuracy", look._replace(label=look.label.format(size=size)))
+        _draw_curves(
+            axes,
+            curves,
+            "updates",
+            "accuracy",
+            statistics_style._replace(label=statistics_style.label.format(size=size)),
+        )
     _finish(axes, "Along training", "updates done (step + 1)", [1, 10, 100, 1000])
     _scale_accuracy(axes)
 
@@ -70,7 +77,7 @@ def _draw_difference(axes: Axes, inference: pd.DataFrame) -> None:
     pairs["points"] = 100 * (pairs["accuracy"] - pairs["accuracy_of_population"])
     axes.axhline(0, color=STATISTICS_STYLES["population"].colour)
     for statistics in ("moving_biased", "moving_unbiased", "batch"):
-        _draw_seeds(axes, pairs[pairs["statistics"] == statistics], "updates", "points", STATISTICS_STYLES[statistics])
+        _draw_curves(axes, pairs[pairs["statistics"] == statistics], "updates", "points", STATISTICS_STYLES[statistics])
     _finish(axes, "Difference to the training set's", "updates done (step + 1)", [1, 10, 100, 1000])
     axes.set_ylabel("percentage points")
 
@@ -78,16 +85,22 @@ def _draw_difference(axes: Axes, inference: pd.DataFrame) -> None:
 def _draw_by_size(axes: Axes, last: pd.DataFrame) -> None:
     population, batches = (last[last["statistics"] == statistics] for statistics in ("population", "batch"))
     axes.axhline(population["accuracy"].mean(), color=STATISTICS_STYLES["population"].colour)
-    _draw_seeds(axes, batches, "batch_size", "accuracy", STATISTICS_STYLES["batch"])
+    _draw_curves(axes, batches, "batch_size", "accuracy", STATISTICS_STYLES["batch"])
     powers = [4**power for power in range(6)]
     _finish(axes, "At the end, by batch size", "images in the evaluation batch", powers)
     _scale_accuracy(axes)
 
 
-def _draw_seeds(axes: Axes, curves: pd.DataFrame, x: str, y: str, look: StatisticsStyle) -> None:
-    draw_seeds(axes, curves.sort_values(x), x, y, look.colour)
-    drawn = {"linestyle": look.line_style, "marker": look.marker, "markersize": 3, "label": look.label}
-    draw_mean(axes, curves.astype({x: int}), x, y, look.colour, **drawn)
+def _draw_curves(axes: Axes, curves: pd.DataFrame, x: str, y: str, statistics_style: StatisticsStyle) -> None:
+    """Draw the column y against x: every seed and the mean."""
+    draw_seeds(axes, curves.sort_values(x), x, y, statistics_style.colour)
+    mean = {
+        "linestyle": statistics_style.line_style,
+        "marker": statistics_style.marker,
+        "markersize": 3,
+        "label": statistics_style.label,
+    }
+    draw_mean(axes, curves.astype({x: int}), x, y, statistics_style.colour, **mean)
 
 
 def _finish(axes: Axes, title: str, label: str, ticks: Sequence[int]) -> None:

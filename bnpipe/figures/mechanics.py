@@ -1,4 +1,4 @@
-"""Batch normalization step by step: the values of a few units over one mini-batch, a column a stage."""
+"""Batch normalization step by step: the values of a few units over one mini-batch, each stage in a column."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,19 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from bnpipe.analysis.words import MINUS
 from bnpipe.core.csv_files import read_table
-from bnpipe.figures.style import COLOURS, SMALL, TWO_COLUMNS, canvas, save, style
+from bnpipe.figures.arms import COLOURS
+from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, save, style
 
-TITLES = {
+STAGE_TITLES = {
     "before": ("before", "$z = hW$"),
     "centred": ("centred", r"$z - \mu$"),
     "scaled": ("scaled", r"$\hat{x} = (z - \mu) \,/\, \sqrt{\sigma^2 + \epsilon}$"),
     "gamma_beta": ("gamma and beta", r"$y = \gamma\,\hat{x} + \beta$"),
     "identity": ("identity, $y = z$", r"$\gamma = \sqrt{\sigma^2 + \epsilon},\ \beta = \mu$"),
 }
-BEFORE_COLOUR = "#777777"  # of what has not been normalized yet
-BINS = 12  # between a stage's smallest and largest value: what only shifts and scales keeps the height of every bar
-BARS = 0.6  # of the height of the axes; above them stands the text
+BEFORE_COLOUR = "#777777"  # of values that have not been normalized yet
+BINS = 12  # between a stage's smallest and largest value: a stage that only shifts and scales keeps every bar's height
+BARS = 0.6  # share of the axes' height; the text is above the bars
 EXPLANATION = (
     "$h$: an image's pixels. $W$: the weights. "
     r"$\mu$, $\sigma^2$: mean and (biased) variance of a row's values before; "
@@ -36,28 +38,28 @@ EXPLANATION = (
 def draw_mechanics(mechanics: pd.DataFrame, summary: pd.DataFrame, note: str) -> Figure:
     """Draw each unit as a row of histograms, one for each stage, with mean, standard deviation, gamma and beta.
 
-    mechanics, summary: the tables of these names. note: what stands above the axes, after the number of images.
+    mechanics, summary: the tables of these names. note: what is written above the axes, after the number of images.
     """
     units = list(dict.fromkeys(summary["unit"]))
     images = mechanics["image"].nunique()
     figure = canvas(TWO_COLUMNS, 1.2 * len(units) + 1.1, f"One mini-batch of {images} images, {note}")
-    grid = figure.subplots(len(units), len(TITLES), sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(len(units), len(STAGE_TITLES), sharex=True, sharey=True, squeeze=False)
     for row, unit in zip(grid, units, strict=True):
         values = mechanics[mechanics["unit"] == unit]
         about = summary[summary["unit"] == unit].set_index("stage")
-        for axes, stage in zip(row, TITLES, strict=True):
+        for axes, stage in zip(row, STAGE_TITLES, strict=True):
             _draw_values(axes, values, stage)
             _describe(axes, about.loc[stage])
         row[0].set_ylabel(f"unit {unit}\n{_broken(about['chosen_for'].iloc[0])}\n\nimages", fontsize=SMALL)
-    for axes, title in zip(grid[0], TITLES.values(), strict=True):
-        _entitle(axes, *title)
+    for axes, (name, formula) in zip(grid[0], STAGE_TITLES.values(), strict=True):
+        _set_title(axes, name, formula)
     _scale(figure.axes, mechanics)
     figure.supxlabel(f"value for an image\n{EXPLANATION}", fontsize=SMALL)
     return figure
 
 
 def make_mechanics_figure(mechanics: Path, summary: Path, note: str, outputs: Sequence[Path]) -> None:
-    """Draw the transform from its two tables, into each of the output files."""
+    """Draw the transform from its two tables into each of the output files."""
     with style():
         save(draw_mechanics(read_table(mechanics), read_table(summary), note), outputs)
 
@@ -79,24 +81,24 @@ def _describe(axes: Axes, about: pd.Series) -> None:
     axes.text(0.02, 0.98, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=SMALL, bbox=box)
 
 
-def _entitle(axes: Axes, name: str, formula: str) -> None:
-    """Write a stage's name over its formula; a title of two lines would stand higher where there is a root in it."""
+def _set_title(axes: Axes, name: str, formula: str) -> None:
+    """Write a stage's name above its formula; a title of two lines would be higher if its formula has a root in it."""
     axes.set_title(name, pad=17)
     axes.annotate(formula, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points")
 
 
 def _number(value: float) -> str:
-    return f"{value:z.3f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:z.3f}".replace("-", MINUS)
 
 
 def _broken(reason: str) -> str:
-    """Break what a unit was chosen for behind its first word."""
+    """Break the line after the first word of what a unit was chosen for."""
     return reason.replace(" ", "\n", 1)
 
 
 def _scale(grid: Sequence[Axes], mechanics: pd.DataFrame) -> None:
     """Set the scales that all axes share, with 0 in the middle and room for the text above the highest bar."""
-    reach = 1.05 * np.abs(mechanics[list(TITLES)].to_numpy()).max()
+    reach = 1.05 * np.abs(mechanics[list(STAGE_TITLES)].to_numpy()).max()
     highest = max(axes.dataLim.y1 for axes in grid)
     grid[0].set_xlim(-reach, reach)
     grid[0].set_ylim(0, highest / BARS)

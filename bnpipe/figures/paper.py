@@ -1,4 +1,4 @@
-"""Figure 1 of Ioffe & Szegedy (2015): accuracy along training, and what enters a sigmoid without and with BN."""
+"""Figure 1 of Ioffe & Szegedy (2015): accuracy during training, and the input of a sigmoid without and with BN."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,38 +8,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnpipe.core.csv_files import read_table
-from bnpipe.figures.style import (
-    COLOURS,
-    LINE_STYLES,
-    SMALL,
-    TWO_COLUMNS,
-    canvas,
-    draw_mean,
-    draw_seeds,
-    save,
-    scale_steps,
-    style,
-)
+from bnpipe.figures.arms import COLOURS, LINE_STYLES
+from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, draw_mean, draw_seeds, save, scale_steps, style
 
 PANELS = {"vanilla": "b  without normalization", "batchnorm": "c  with batch normalization"}
 INPUTS = "percentiles over many images of the input to one sigmoid of the last hidden layer"
-LOWEST_SHOWN = 0.7  # accuracy, as in the paper, where all runs end above it
+LOWEST_SHOWN = 0.7  # accuracy, as in the paper, if all runs end above it
 
 
 def make_paper_figure(
     accuracy: Sequence[Path], percentiles: Sequence[Path], note: str, outputs: Sequence[Path]
 ) -> None:
-    """Draw the two tables of both arms, a file an arm, into each of the output files."""
+    """Draw the two tables, of which there is one file for each arm, into each of the output files."""
     accuracies, inputs = (pd.concat([read_table(path) for path in paths]) for paths in (accuracy, percentiles))
     with style():
         save(draw_paper(accuracies, inputs, note), outputs)
 
 
 def draw_paper(accuracy: pd.DataFrame, percentiles: pd.DataFrame, note: str) -> Figure:
-    """Draw accuracy against step, and for each arm the percentiles of what enters one sigmoid, on one scale.
+    """Draw accuracy against step, and for each arm the percentiles of the input of one sigmoid, on one scale.
 
-    accuracy, percentiles: the tables of `bnpipe.experiments.paper`, of both arms. note: what stands above the axes. Of
-    the percentiles the first seed is drawn, and the others faintly: each has a sigmoid of its own, which has no mean.
+    accuracy, percentiles: the tables of `bnpipe.experiments.paper`, of both arms. note: what is written above the axes.
+    The percentiles of the first seed are drawn in full and those of the others faintly: each seed has a sigmoid of its
+    own, so a mean over them would say nothing.
     """
     seeds = accuracy["seed"].unique()
     about_a = f"a: every seed (n = {len(seeds)}), mean and its 95% interval"
@@ -68,7 +59,7 @@ def _draw_accuracy(axes: Axes, accuracy: pd.DataFrame) -> None:
 
 
 def _draw_percentiles(axes: Axes, percentiles: pd.DataFrame, arm: str) -> None:
-    """Draw the median as a line within a band from the lowest to the highest percentile."""
+    """Draw the percentiles as lines, with a band from the lowest to the highest."""
     of_seeds = [
         curves.pivot_table(index="step", columns="percentile", values="value")
         for _, curves in percentiles.groupby("seed", sort=False)

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -16,35 +16,16 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.optimize import isotonic_regression
 
 from bnpipe.analysis.stats import estimate_mean
+from bnpipe.analysis.words import TIMES
 from bnpipe.core.files import atomic_write
-from bnpipe.core.settings import Arm
 from bnpipe.figures.compact_svg import compact
 
-# Of each arm: a colour of the palette of Okabe & Ito, and a line style and a marker that differ without colour.
-# An arm that is not named here takes a spare look, see below.
-COLOURS = {
-    "vanilla": "#D55E00",
-    "batchnorm": "#0072B2",
-    "layernorm": "#009E73",
-    "groupnorm": "#E69F00",
-    "rmsnorm": "#CC79A7",
-    "weightnorm": "#000000",
-}
-LINE_STYLES: dict[str, Any] = {
-    "vanilla": (0, (4, 1.5)),
-    "batchnorm": "solid",
-    "layernorm": (0, (1, 1)),
-    "groupnorm": (0, (5, 1.5, 1, 1.5)),
-    "rmsnorm": (0, (5, 1, 1, 1, 1, 1)),
-    "weightnorm": (0, (9, 2)),
-}
-MARKERS = {"vanilla": "s", "batchnorm": "o", "layernorm": "^", "groupnorm": "D", "rmsnorm": "v", "weightnorm": "P"}
-# Figures are drawn as wide as they are printed, so that sizes of letters are those that a reader sees.
+# Figures are drawn as wide as they are printed, so letters have the size that a reader sees.
 ONE_COLUMN, TWO_COLUMNS = 90 / 25.4, 180 / 25.4  # inches
-LINE = 0.13  # of text, in inches
+LINE = 0.13  # height of a line of text, in inches
 SMALL = 6.5  # points; no letter is smaller
-INVISIBLE, MINUS, TIMES = "\N{ZERO WIDTH SPACE}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+INVISIBLE = "\N{ZERO WIDTH SPACE}"
+DIVERGED = f"{TIMES}: diverged"  # explains crosses
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same shapes on every machine
     "font.size": 7,
@@ -64,7 +45,7 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.3,
     "lines.markersize": 4,
     "legend.frameon": False,
-    "legend.handlelength": 3,  # shows what its dashes are
+    "legend.handlelength": 3,  # long enough to show the dashes of a line
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
     "xtick.major.width": 0.6,
@@ -72,12 +53,8 @@ STYLE: dict[Any, Any] = {
     "xtick.minor.size": 1.5,
     "ytick.minor.size": 1.5,
     "savefig.dpi": 300,
-    "svg.hashsalt": "bnpipe",  # names inside an SVG are drawn from it: the same figure is the same bytes
+    "svg.hashsalt": "bnpipe",  # seeds the names inside an SVG, so that the same figure gives the same bytes
 }
-
-SPARE_LOOKS = [("#882255", (0, (3, 1)), "X"), ("#777777", (0, (7, 1.5, 2, 1.5)), "<"), ("#56B4E9", (0, (1, 2)), ">")]
-for _arm, _look in zip([name for name in get_args(Arm) if name not in COLOURS], SPARE_LOOKS, strict=False):
-    COLOURS[_arm], LINE_STYLES[_arm], MARKERS[_arm] = _look
 
 
 @contextmanager
@@ -88,7 +65,7 @@ def style() -> Iterator[None]:
 
 
 def canvas(width: float, height: float, *lines: str) -> Figure:
-    """Return a figure so wide and, below its heading, so high in inches; the lines above are broken to its width."""
+    """Return a figure of this width and, below its heading, this height, in inches; lines are broken to its width."""
     heading = "\n".join(wrapped(line, width) for line in lines)
     figure = Figure(figsize=(width, height + LINE * len(heading.splitlines())), layout="constrained")
     figure.suptitle(heading, x=0.01, ha="left")
@@ -96,35 +73,22 @@ def canvas(width: float, height: float, *lines: str) -> Figure:
 
 
 def wrapped(text: str, width: float, size: float = 7) -> str:
-    """Break text of a size in points into lines at most so many inches wide, at blanks and behind underscores."""
-    letters = int(width * 72 / (0.58 * size))  # one is 0.58 of its font's size wide on average
+    """Break text of a size in points into lines of at most a width in inches, at blanks and after underscores."""
+    letters = int(width * 72 / (0.58 * size))  # on average a letter is 0.58 of its font's size wide
     breakable = text.replace("_", f"_{INVISIBLE} ")
     lines = [line for part in breakable.splitlines() for line in textwrap.wrap(part, letters)]
     return "\n".join(line.replace(f"{INVISIBLE} ", "").removesuffix(INVISIBLE) for line in lines)
 
 
-def count_text(runs: int, diverged: int) -> str:
-    """Write how many runs there are, or, where some diverged, how many of them."""
-    return f"{diverged} of {runs} diverged" if diverged else f"n = {runs}"
-
-
-def number_text(value: float) -> str:
-    """Write a number with two digits that count; with one, and a power of ten, where zeros would be many."""
-    if value == 0 or 0.001 <= abs(value) < 1000:
-        return f"{float(f'{value:.2g}'):g}".replace("-", MINUS)
-    digit, _, power = f"{value:.0e}".partition("e")
-    return digit.replace("-", MINUS) + f"{TIMES}10" + str(int(power)).translate(SUPERSCRIPTS)
-
-
 def apart(places: Sequence[float], gap: float) -> list[float]:
-    """Move places within 0 to 1 so that they keep a gap and their order, each no farther than it must.
+    """Move places within 0 to 1 so that they keep a gap and their order, each no farther than necessary.
 
-    Where all of them do not fit they start at 0 and end above 1.
+    If they do not all fit, they start at 0 and end above 1.
     """
     order = np.argsort(places, kind="stable")
     steps = gap * np.arange(len(places))
     slack = max(0.0, 1 - gap * (len(places) - 1))
-    # Less their steps, places that keep the gap need only rise: that is the isotonic regression of the others.
+    # Once their steps are subtracted, places that keep the gap only have to rise: that is isotonic regression.
     spread = np.clip(isotonic_regression(np.asarray(places)[order] - steps).x, 0, slack) + steps
     moved = np.empty(len(places))
     moved[order] = spread
@@ -132,23 +96,32 @@ def apart(places: Sequence[float], gap: float) -> list[float]:
 
 
 def label_ends(axes: Axes, labels: Mapping[Line2D, str]) -> None:
-    """Write beside the axes, whose scale stands, at the end of each line its label."""
+    """Write each line's label at its end, beside the axes, whose scale must be final."""
     low, high = axes.get_ylim()
     ends = [(float(np.asarray(line.get_ydata())[-1]) - low) / (high - low) for line in labels]
     lines = max(len(label.splitlines()) for label in labels.values())
-    # Of as many lines and what is between them, where axes fill over half of the figure.
+    # The height of a label with some space, as a share of the axes, which fill just over half of the figure's height.
     gap = 1.3 * lines * SMALL * axes.figure.dpi / 72 / (0.55 * axes.figure.bbox.height)
     for height, (line, label) in zip(apart(ends, gap), labels.items(), strict=True):
         axes.annotate(
-            *(label, (1, height), (3, 0), "axes fraction", "offset points"),
+            label,
+            xy=(1, height),
+            xytext=(3, 0),
+            xycoords="axes fraction",
+            textcoords="offset points",
             color=line.get_color(),
             verticalalignment="center",
             fontsize=SMALL,
         )
 
 
+def distinct(values: pd.Series) -> list[Any]:
+    """Return the distinct values in the order of their first appearance, which is that of the configuration."""
+    return list(dict.fromkeys(values))
+
+
 def scale_steps(axes: Axes, most: int = 5) -> None:
-    """Scale an axis of training steps, from 0, with so many ticks at most."""
+    """Scale an axis of training steps, from 0, with at most this many intervals between ticks."""
     axes.set_xlabel("training step")
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10], integer=True))
@@ -156,13 +129,13 @@ def scale_steps(axes: Axes, most: int = 5) -> None:
 
 
 def draw_seeds(axes: Axes, curves: pd.DataFrame, x: str, y: str, colour: str) -> None:
-    """Draw the column y against x, every seed a faint line."""
+    """Draw the column y against x, each seed as a faint line."""
     for _, curve in curves.groupby("seed"):
         axes.plot(curve[x], curve[y], color=colour, linewidth=0.5, alpha=0.3)
 
 
 def draw_mean(axes: Axes, curves: pd.DataFrame, x: str, y: str, colour: str, **line: Any) -> Line2D:
-    """Draw the mean of the column y at every x, in a band that is its 95% interval; return the line."""
+    """Draw the mean of the column y at every x, within a band for its 95% interval; return the line."""
     at_each = curves.groupby(x)[y]
     estimates = np.array([estimate_mean(values) for _, values in at_each])
     places = np.array(list(at_each.groups))
@@ -172,9 +145,9 @@ def draw_mean(axes: Axes, curves: pd.DataFrame, x: str, y: str, colour: str, **l
 
 
 def save(figure: Figure, outputs: Sequence[Path]) -> None:
-    """Write a figure to each path in the format of its suffix, without date, so that equal figures are equal bytes.
+    """Write a figure to each path in the format of its suffix, without a date, so that equal figures are equal bytes.
 
-    It is laid out for the first.
+    The layout is computed for the first path and kept for the others.
     """
     for path in outputs:
         with atomic_write(path) as partial:
@@ -183,4 +156,4 @@ def save(figure: Figure, outputs: Sequence[Path]) -> None:
                 partial.write_text(compact(partial.read_text(encoding="utf-8")), encoding="utf-8")
             else:
                 figure.savefig(partial, format=path.suffix.removeprefix("."))
-        figure.set_layout_engine("none")  # that takes longer than drawing
+        figure.set_layout_engine("none")  # computing the layout takes longer than drawing

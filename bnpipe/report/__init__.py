@@ -1,1 +1,1 @@
-"""The pages and what stands on them."""
+"""The pages, and what is on them."""

@@ -1,20 +1,22 @@
 """What the runs of a condition show, in sentences."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
-from bnpipe.report.tables import percent, points
+from bnpipe.analysis.words import percent, points
 
 
 def findings(condition: str, summary: pd.DataFrame, comparison: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
-    """Say in sentences what the runs of a condition show: accuracies, differences, divergence, steps to 90%."""
+    """Say in sentences what the runs of a condition show: accuracies, differences, divergence, steps to 90%.
+
+    summary, comparison, runs: the tables of these names.
+    """
+    of_condition = runs[runs["condition"] == condition]
     arms = [
-        f"{row['arm']}: final validation accuracy {percent(row['mean'])} on average"
-        f"{interval(row['low'], row['high'])}; {_reached(arm_runs['steps_to_90'])}"
-        f"{_divergence(arm_runs['first_nonfinite_step'])}{_states(arm_runs)}."
+        _arm(row, of_condition[of_condition["arm"] == row["arm"]])
         for row in summary[summary["condition"] == condition].to_dict("records")
-        for arm_runs in [runs[(runs["condition"] == condition) & (runs["arm"] == row["arm"])]]
     ]
     pairs = [
         f"{row['arm']} minus {row['baseline']}, seed by seed: {points(row['mean_difference'])} on average"
@@ -24,9 +26,18 @@ def findings(condition: str, summary: pd.DataFrame, comparison: pd.DataFrame, ru
     return arms + pairs
 
 
-def interval(low: float, high: float, write: Any = percent) -> str:
-    """Write a 95% interval, or nothing where there is none (a single run)."""
+def interval(low: float, high: float, write: Callable[[float], str] = percent) -> str:
+    """Write a 95% interval, or nothing if there is none (a single run)."""
     return "" if pd.isna(low) else f" (95% interval {write(low)} to {write(high)})"
+
+
+def _arm(row: dict[Any, Any], runs: pd.DataFrame) -> str:
+    """Say what the runs of an arm show. row: theirs in the table `summary`."""
+    return (
+        f"{row['arm']}: final validation accuracy {percent(row['mean'])} on average"
+        f"{interval(row['low'], row['high'])}; {_reached(runs['steps_to_90'])}"
+        f"{_divergence(runs['first_nonfinite_step'])}{_states(runs)}."
+    )
 
 
 def _reached(steps_to_90: pd.Series) -> str:
@@ -47,13 +58,15 @@ def _divergence(first_nonfinite_step: pd.Series) -> str:
 
 
 def _states(runs: pd.DataFrame) -> str:
-    """Say how many runs ended in which state that is not healthy, and where that began at the earliest."""
-    told = [
-        f"; {len(group)} of {len(runs)} runs {'end in' if state == 'overflow' else 'end'} {state}, which begins, at "
-        f"the earliest, at step {first['first_bad_step']:.0f} in layer {first['first_bad_layer']:.0f}"
-        for state, group in runs.dropna(subset="first_bad_layer").groupby("state")
-        for first in [group.sort_values(["first_bad_step", "first_bad_layer"]).iloc[0]]
-    ]
+    """Say how many runs ended in each state that is not healthy, and where that began at the earliest."""
+    told = []
+    for state, group in runs.dropna(subset="first_bad_layer").groupby("state"):
+        first = group.sort_values(["first_bad_step", "first_bad_layer"]).iloc[0]
+        end = "end in overflow" if state == "overflow" else f"end {state}"
+        told.append(
+            f"; {len(group)} of {len(runs)} runs {end}, which begins, at the earliest, at step "
+            f"{first['first_bad_step']:.0f} in layer {first['first_bad_layer']:.0f}"
+        )
     return "".join(told)
 
 

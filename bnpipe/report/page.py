@@ -1,4 +1,4 @@
-"""Pages of one file: a Jinja template with its figures, style, scripts and data inside, that fetches nothing."""
+"""Pages in a single file: a Jinja template with its figures, style, scripts and data inside, which fetches nothing."""
 
 import base64
 import hashlib
@@ -15,14 +15,14 @@ from markupsafe import Markup
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write_text
 
-VEGA_LITE = "6.4"  # what altair writes for, of those that vl-convert holds
-CSS_PIXELS_PER_POINT = 1.9  # of CSS for a point: 4/3 is the printed size, whose letters are small on a screen
-# What may not stand in a quoted address: the rest of it would be taken for a fragment, an escape, or an entity.
+VEGA_LITE = "6.4"  # the version that altair writes for, of those that vl-convert holds
+CSS_PIXELS_PER_POINT = 1.9  # 4/3 would be the printed size, whose letters are small on a screen
+# Characters that a quoted address must not hold: the rest of it would be read as a fragment, an escape or an entity.
 _ESCAPES = str.maketrans({"%": "%25", "#": "%23", '"': "%22", "&": "%26"})
 
 
 class Picture(NamedTuple):
-    """A figure as an `img` holds it."""
+    """A figure as an `img` element holds it."""
 
     address: Markup  # a data URI
     width: int  # pixels of CSS
@@ -32,21 +32,24 @@ class Picture(NamedTuple):
 def write_page(template: Path, values: Mapping[str, Any], output: Path) -> None:
     """Render a template with its values into a page.
 
-    Beside what Jinja has, a template finds `picture(path)`, `asset(name)`, `policy(*scripts)` and
-    `vega()`. Raises InputError where a template or a figure cannot be read or a value is no JSON.
+    Besides what Jinja offers, a template can use `picture(path)`, `asset(name)`, `policy(*scripts)` and `vega()`.
+    Raises InputError if a template or a figure cannot be read, or if a value is not JSON.
     """
     try:
         text = _environment(template.parent).get_template(template.name).render(**values)
     except (TemplateError, OSError, ValueError) as error:
-        raise InputError(f"{template}: {error}") from error
+        raise InputError(f"{template}: cannot be rendered ({error}); restore it and run the workflow again") from error
     atomic_write_text(output, text)
 
 
 def picture(figure: Path) -> Picture:
-    """Read an SVG file. As text in its address it takes three quarters of what base64 takes."""
+    """Read an SVG file. As text in an address it takes three quarters of the space that base64 takes.
+
+    Raises InputError if the file cannot be read or does not state its size in points.
+    """
     try:
         text = figure.read_text(encoding="utf-8")
-        svg = " ".join(re.sub("<!--.*?-->", "", text, flags=re.DOTALL).split())  # matplotlib writes texts there again
+        svg = " ".join(re.sub("<!--.*?-->", "", text, flags=re.DOTALL).split())  # comments only repeat texts
         width, height = (round(float(_size(svg, name)) * CSS_PIXELS_PER_POINT) for name in ("width", "height"))
     except (OSError, ValueError) as error:
         raise InputError(f"{figure}: cannot be read ({error}); the workflow makes it again") from error
@@ -54,10 +57,10 @@ def picture(figure: Path) -> Picture:
 
 
 def policy(*scripts: str) -> str:
-    """Return a content security policy: these scripts and no others run, and nothing is fetched.
+    """Return a content security policy: only these scripts may run, and nothing is fetched.
 
-    Vega writes styles into its drawings, hence 'unsafe-inline' for these; it needs no 'unsafe-eval' where it
-    interprets its expressions.
+    Vega writes styles into its drawings, hence 'unsafe-inline' for styles. It needs no 'unsafe-eval' because the page
+    has it interpret its expressions.
     """
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
@@ -66,7 +69,7 @@ def policy(*scripts: str) -> str:
 
 
 def script(text: str) -> Markup:
-    """Return a script as it may stand within its element."""
+    """Return a script in a form that cannot end the element that holds it."""
     return Markup(re.sub("</(script)", r"<\\/\1", text, flags=re.IGNORECASE))
 
 
@@ -91,7 +94,7 @@ def _environment(templates: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # The filter `tojson` escapes what could end the element it stands in; not a number is not JSON.
+    # The filter `tojson` escapes what could end its element; it must refuse nan, which is not JSON.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     environment.globals.update(
         picture=picture,

@@ -1,4 +1,4 @@
-"""What every result was made from: provenance.json, by checksums, without clock time, host or absolute path."""
+"""What every result was made from: provenance.json, with checksums, but without clock time, host or absolute path."""
 
 import hashlib
 import json
@@ -28,10 +28,10 @@ def make_provenance(
     dataset: Mapping[str, str],
     output: Path,
 ) -> None:
-    """Write down of every file its checksum and what made it from what, and of every run record what it says of itself.
+    """Write down every file's checksum, what made it and from what, and every run record's description of itself.
 
-    files: relative paths. lineage: of each by path, the rule, the digest of its code, and its inputs. configuration:
-    plain values. dataset: `name`, as in paths, and `title`. Raises InputError where a file cannot be read.
+    files: relative paths. lineage: by path, the rule that made the file, the digest of its code, and its inputs.
+    configuration: plain values. dataset: `name`, as in paths, and `title`. Raises InputError if a file cannot be read.
     """
     manifest = {
         "about": ABOUT,
@@ -46,7 +46,7 @@ def make_provenance(
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file's content. Raises InputError, naming it, where it cannot be read."""
+    """Return the SHA-256 of a file's content. Raises InputError, naming the file, if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -55,7 +55,7 @@ def checksum(path: Path) -> str:
 
 
 def describe_record(path: Path) -> dict[str, Any]:
-    """Return what a run record says of itself: condition, arm, seeds, data, code, device and versions."""
+    """Return what a run record says about itself: condition, arm, seeds, data, code, device and versions."""
     record = read_record(path)
     return {
         "condition": record.condition,

@@ -1,23 +1,19 @@
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from bnpipe.analysis.claim_words import verdict_text
 from bnpipe.analysis.claims import (
     CLAIM_COLUMNS,
     CLAIMS,
     EVIDENCE_COLUMNS,
-    MINUS,
-    TIMES,
+    UNITS,
     claims_table,
-    condition_text,
-    effect_text,
     evidence_table,
     make_claims,
-    verdict_text,
 )
 from bnpipe.analysis.measures import Sources
 from bnpipe.analysis.verdicts import bca_interval, holm, sign_flip_p
@@ -46,26 +42,15 @@ def runs(seeds: int) -> pd.DataFrame:
     rows = [
         (condition, arm, 42 + i, final + DIFFERENCES[i] * (arm == "batchnorm"), None, steps + 60 * i)
         for condition, arm, final, steps in (
-            *(("renamed", "vanilla", 0.8, 1200), ("renamed", "batchnorm", 0.6, 600)),
-            *(("high", "vanilla", 0.1, math.nan), ("high", "batchnorm", 0.5, 3000)),
+            ("renamed", "vanilla", 0.8, 1200),
+            ("renamed", "batchnorm", 0.6, 600),
+            ("high", "vanilla", 0.1, math.nan),
+            ("high", "batchnorm", 0.5, 3000),
         )
         for i in range(seeds)
     ]
     columns = ["condition", "arm", "seed", "final_accuracy", "first_nonfinite_step", "steps_to_90"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def row(claim: str, **numbers: Any) -> "pd.Series[Any]":
-    (found,) = (found for found in CLAIMS if found.key == claim)
-    defaults = {
-        "claim": claim,
-        "measure": found.measure,
-        "n": 10,
-        "low": 0.0,
-        "high": 0.0,
-        "sesoi": found.sesoi(EFFECTS),
-    }
-    return pd.Series({**defaults, **numbers})
 
 
 def test_ten_pairs_can_support_any_claim_among_all() -> None:
@@ -75,7 +60,7 @@ def test_ten_pairs_can_support_any_claim_among_all() -> None:
 
 def test_claims_have_keys_of_their_own_and_effects_of_the_configuration() -> None:
     assert len({claim.key for claim in CLAIMS}) == len(CLAIMS)
-    assert {claim.smallest_effect for claim in CLAIMS} - {None} == {*EFFECTS}
+    assert {claim.smallest_effect for claim in CLAIMS} - {None} == {*EFFECTS} == UNITS.keys()
 
 
 def test_evidence_is_gathered_where_there_is_some_whatever_conditions_are_called() -> None:
@@ -139,32 +124,6 @@ def test_three_seeds_have_no_verdict_anywhere() -> None:
     assert len(table) == len(CLAIMS)
     assert {*table["verdict"]} == {"inconclusive"}
     assert {*table.apply(verdict_text, axis="columns")} == {"n too small for a verdict"}
-
-
-@pytest.mark.parametrize(
-    ("shown", "effect", "condition"),
-    [
-        (row("1 tanh", effect=math.log(2), low=math.log(1.5), high=math.log(3)), "2.00x [1.50, 3.00]", "> 1.20x"),
-        (row("3", effect=0.8634, low=-0.0004, high=0.867), "86.3 points [0.0, 86.7]", "> 5.0 points"),
-        (row("6b", effect=-0.436, low=-0.45, high=-0.4), "-43.6 points [-45.0, -40.0]", "> -5.0 points"),
-        (row("11 relu", effect=-math.log(1.4), low=-math.log(1.5), high=0), "1.40x [1.00, 1.50]", "< 1.10x"),
-        (row("5", effect=1.5, low=1, high=1.75), "1.50 decades [1.00, 1.75]", "> 0.50 decades"),
-        (row("5", measure="share of", effect=1, low=0.7, sesoi=0.5), "100% of seeds [0, 70]", "> 50% of seeds"),
-        (row("10", effect=0, low=0, high=0.31), "0% of seeds [0, 31]", "> 50% of seeds"),
-        (row("8 all", effect=0.01, low=0, high=0.02), "0.010 nats [0.000, 0.020]", "> 0.050 nats"),
-        (row("12 tanh", effect=-0.3, low=-0.4, high=-0.2), "-0.30 [-0.40, -0.20]", "> 0.05"),
-        (row("3", n=1, effect=0.5, low=math.nan, high=math.nan), "50.0 points", "> 5.0 points"),
-        (row("9 relu", n=0, effect=math.nan), "not known", "> 1.20x"),
-    ],
-)
-def test_numbers_are_written_with_their_units(shown: "pd.Series[Any]", effect: str, condition: str) -> None:
-    typed = str.maketrans({MINUS: "-", TIMES: "x"})
-    assert effect_text(shown).translate(typed) == effect
-    assert condition_text(shown).translate(typed) == condition
-
-
-def test_a_verdict_is_written_as_it_is() -> None:
-    assert verdict_text(row("3", n=10, verdict="refuted")) == "refuted"
 
 
 def test_claims_are_made_from_files_the_same_bytes_each_time(tmp_path: Path) -> None:

@@ -37,11 +37,16 @@ def runs(*rows: tuple[str, str, int, float | None, float, float | None]) -> Sour
 def test_updates_to_90_count_from_one_and_are_censored_at_the_budget() -> None:
     pairs = measures.updates_to_90(
         runs(
-            *[("plain", "vanilla", 42, 1199, 0.9, None), ("plain", "batchnorm", 42, 599, 0.9, None)],
-            *[("plain", "vanilla", 43, None, 0.8, None), ("plain", "batchnorm", 43, 499, 0.9, None)],
-            *[("plain", "vanilla", 44, 0, 0.9, None), ("plain", "batchnorm", 44, None, 0.8, 7)],
-            *[("plain", "vanilla", 45, None, 0.8, None), ("plain", "batchnorm", 45, None, 0.8, None)],
-            *[("plain", "layernorm", 42, 9, 0.9, 3), ("wide", "vanilla", 42, 9, 0.9, 3)],
+            ("plain", "vanilla", 42, 1199, 0.9, None),
+            ("plain", "batchnorm", 42, 599, 0.9, None),
+            ("plain", "vanilla", 43, None, 0.8, None),
+            ("plain", "batchnorm", 43, 499, 0.9, None),
+            ("plain", "vanilla", 44, 0, 0.9, None),
+            ("plain", "batchnorm", 44, None, 0.8, 7),
+            ("plain", "vanilla", 45, None, 0.8, None),
+            ("plain", "batchnorm", 45, None, 0.8, None),
+            ("plain", "layernorm", 42, 9, 0.9, 3),
+            ("wide", "vanilla", 42, 9, 0.9, 3),
         ),
         "tanh",
     )
@@ -74,8 +79,10 @@ def test_time_is_updates_times_the_median_step() -> None:
 
 def test_final_accuracy_is_batchnorms_minus_vanillas() -> None:
     table = runs(
-        *[("wide", "batchnorm", 43, None, 0.7, None), ("wide", "vanilla", 43, None, 0.4, 1)],
-        *[("wide", "vanilla", 42, None, 0.3, None), ("wide", "batchnorm", 42, None, 0.8, None)],
+        ("wide", "batchnorm", 43, None, 0.7, None),
+        ("wide", "vanilla", 43, None, 0.4, 1),
+        ("wide", "vanilla", 42, None, 0.3, None),
+        ("wide", "batchnorm", 42, None, 0.8, None),
     )
     pairs = measures.final_accuracy(table, activation="tanh", learning_rate=0.01, init_std=1)
     assert values(pairs) == pytest.approx({42: 0.5, 43: 0.3})
@@ -96,28 +103,38 @@ def grid(*rows: tuple[float, float, str, float, float, float | None]) -> Sources
 
 def test_the_largest_learning_rate_is_finite_and_passes_90() -> None:
     table = grid(
-        *[(0.01, 0.1, "batchnorm", 0.95, 0.95, None), (0.01, 0.1, "vanilla", 0.95, 0.95, None)],
-        *[(0.1, 0.1, "batchnorm", 0.95, 0.95, None), (0.1, 0.1, "vanilla", 0.95, 0.95, 80)],
-        *[(1.0, 0.1, "batchnorm", 0.8, 0.9, None), (1.0, 0.1, "vanilla", 0.95, 0.89, None)],
-        *[(10.0, 1.0, "batchnorm", 0.95, 0.95, None), (10.0, 1.0, "vanilla", 0.1, 0.1, None)],
+        (0.01, 0.1, "batchnorm", 0.95, 0.95, None),
+        (0.01, 0.1, "vanilla", 0.95, 0.95, None),
+        (0.1, 0.1, "batchnorm", 0.95, 0.95, None),
+        (0.1, 0.1, "vanilla", 0.95, 0.95, 80),
+        (1.0, 0.1, "batchnorm", 0.8, 0.9, None),
+        (1.0, 0.1, "vanilla", 0.95, 0.89, None),
+        (10.0, 1.0, "batchnorm", 0.95, 0.95, None),
+        (10.0, 1.0, "vanilla", 0.1, 0.1, None),
     )
     assert values(measures.largest_learning_rate(table)) == pytest.approx({42: 2})
 
 
 def test_where_no_learning_rate_works_it_counts_as_a_grid_step_below_the_smallest() -> None:
     table = grid(
-        *[(0.01, 0.1, "batchnorm", 0.95, 0.95, None), (0.01, 0.1, "vanilla", 0.5, 0.5, None)],
-        *[(0.1, 0.1, "batchnorm", 0.95, 0.95, None), (0.1, 0.1, "vanilla", 0.5, 0.5, None)],
+        (0.01, 0.1, "batchnorm", 0.95, 0.95, None),
+        (0.01, 0.1, "vanilla", 0.5, 0.5, None),
+        (0.1, 0.1, "batchnorm", 0.95, 0.95, None),
+        (0.1, 0.1, "vanilla", 0.5, 0.5, None),
     )
     assert values(measures.largest_learning_rate(table)) == pytest.approx({42: 2})
 
 
 def test_accuracy_spread_is_over_initializations_at_one_learning_rate() -> None:
     table = grid(
-        *[(0.01, 0.1, "batchnorm", 0.9, 0.9, None), (0.01, 0.1, "vanilla", 0.9, 0.9, None)],
-        *[(0.01, 1.0, "batchnorm", 0.7, 0.9, None), (0.01, 1.0, "vanilla", 0.3, 0.9, 5)],
-        *[(0.01, 0.3, "batchnorm", 0.8, 0.9, None), (0.01, 0.3, "vanilla", 0.8, 0.9, None)],
-        *[(0.1, 1.0, "batchnorm", 0.0, 0.9, None), (0.1, 1.0, "vanilla", 0.0, 0.9, None)],
+        (0.01, 0.1, "batchnorm", 0.9, 0.9, None),
+        (0.01, 0.1, "vanilla", 0.9, 0.9, None),
+        (0.01, 1.0, "batchnorm", 0.7, 0.9, None),
+        (0.01, 1.0, "vanilla", 0.3, 0.9, 5),
+        (0.01, 0.3, "batchnorm", 0.8, 0.9, None),
+        (0.01, 0.3, "vanilla", 0.8, 0.9, None),
+        (0.1, 1.0, "batchnorm", 0.0, 0.9, None),
+        (0.1, 1.0, "vanilla", 0.0, 0.9, None),
     )
     pairs = measures.accuracy_spread(table)
     assert values(pairs) == pytest.approx({42: 0.6 - 0.2})
@@ -164,12 +181,8 @@ def curve(arm: str, seed: int, early: float, late: list[float]) -> list[tuple[An
 
 def test_volatility_without_lag_is_of_the_accuracies_under_the_statistics_of_a_probe() -> None:
     zigzag, calm = [0.82, 0.92, 0.82, 0.92], [0.9, 0.95, 0.9, 0.95]
-    rows = [
-        (*row[:-1], *accuracies)
-        for arm, late, of in (("vanilla", zigzag, (0, -1)), ("batchnorm", calm, (-1, 0)))
-        for row in curve(arm, 42, 0.9, late)
-        for accuracies in [tuple(row[-1] if place == 0 else np.nan for place in of)]
-    ]
+    rows: list[tuple[Any, ...]] = [(*keys, accuracy, np.nan) for *keys, accuracy in curve("vanilla", 42, 0.9, zigzag)]
+    rows += [(*keys, np.nan, accuracy) for *keys, accuracy in curve("batchnorm", 42, 0.9, calm)]
     table = sources("accuracy", "condition arm seed step moving_accuracy population_accuracy", rows)
     assert values(measures.volatility(table, "tanh", without_lag=True)) == pytest.approx({42: math.log(2)})
 
@@ -178,10 +191,14 @@ def test_volatility_is_of_second_differences_in_the_last_quarter() -> None:
     # Second differences of 0.8, 0.9, 0.8, 0.9 are -0.2 and 0.2; of the others half as much.
     zigzag, calm, line = [0.82, 0.92, 0.82, 0.92], [0.9, 0.95, 0.9, 0.95], [0.9, 0.9, 0.9, 0.9]
     rows = [
-        *[*curve("vanilla", 42, 0.1, zigzag), *curve("batchnorm", 42, 0.9, calm)],
-        *[*curve("vanilla", 43, 0.1, [0.8, 0.9, 0.9, 0.9]), *curve("batchnorm", 43, 0.9, calm)],
-        *[*curve("vanilla", 44, 0.1, zigzag), *curve("batchnorm", 44, 0.9, line)],
-        *[*curve("vanilla", 45, 0.1, line), *curve("batchnorm", 45, 0.9, line)],
+        *curve("vanilla", 42, 0.1, zigzag),
+        *curve("batchnorm", 42, 0.9, calm),
+        *curve("vanilla", 43, 0.1, [0.8, 0.9, 0.9, 0.9]),
+        *curve("batchnorm", 43, 0.9, calm),
+        *curve("vanilla", 44, 0.1, zigzag),
+        *curve("batchnorm", 44, 0.9, line),
+        *curve("vanilla", 45, 0.1, line),
+        *curve("batchnorm", 45, 0.9, line),
     ]
     found = measures.volatility(sources("accuracy", "condition arm seed step accuracy", rows[::-1]), "tanh")
     expected = {42: math.log(2), 43: math.nan, 44: math.inf, 45: math.nan}

@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bnpipe.analysis.study_tables import STATES, make_study_tables, study_summary_table, written
+from bnpipe.analysis.study_tables import STATES, make_study_tables, study_summary_table
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import write_record
 from tests.conftest import make_record, make_settings
@@ -68,11 +68,3 @@ def test_records_of_different_data_are_refused(tmp_path: Path) -> None:
             tmp_path / "y",
             tmp_path / "z",
         )
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [((100,) * 9, "9 x 100"), ((30, 30, 10), "2 x 30 + 1 x 10"), (None, "all"), (0.1, 0.1), ("he", "he")],
-)
-def test_settings_as_written_in_tables(value: object, text: object) -> None:
-    assert written(value) == text

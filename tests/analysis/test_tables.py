@@ -110,8 +110,12 @@ def test_diverged_runs_are_never_averaged_with_others() -> None:
 def test_comparison_pairs_seeds() -> None:
     table = comparison_table(
         runs_table(
-            *[("batchnorm", 42, 0.9, None), ("batchnorm", 43, 0.8, None), ("batchnorm", 44, 0.9, None)],
-            *[("vanilla", 43, 0.7, None), ("vanilla", 42, 0.6, None), ("vanilla", 44, 0.1, 3)],
+            ("batchnorm", 42, 0.9, None),
+            ("batchnorm", 43, 0.8, None),
+            ("batchnorm", 44, 0.9, None),
+            ("vanilla", 43, 0.7, None),
+            ("vanilla", 42, 0.6, None),
+            ("vanilla", 44, 0.1, 3),
         ),
         baseline="vanilla",
     )

@@ -1,4 +1,4 @@
-"""What every figure must keep to, whatever its tables hold: to be asserted with `check_figure(figure)`."""
+"""What must hold for every figure, whatever its tables hold: to be asserted with `check_figure(figure)`."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -8,15 +8,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from bnpipe.figures.style import COLOURS, ONE_COLUMN, SMALL, TWO_COLUMNS, style
+from bnpipe.figures.arms import COLOURS
+from bnpipe.figures.style import ONE_COLUMN, SMALL, TWO_COLUMNS, style
 
 ALL_ARMS = list(COLOURS)
 LONG_NAME = "a_condition_with_a_name_as_long_as_the_configuration_permits_64_"
-TOUCH = 0.5  # pixels that boxes may share: less than is left white around letters
+TOUCH = 0.5  # pixels that boxes may share: less than the white space around letters
 
 
 def check_figure(figure: Figure) -> None:
-    """Lay a figure out and assert that it is as wide as it is printed, and that every text can be read.
+    """Lay out a figure and assert that it is as wide as it is printed, and that every text can be read.
 
     That is: large enough, inside the figure, apart from all other texts, and not over the axes of a neighbour.
     """
@@ -33,7 +34,7 @@ def check_figure(figure: Figure) -> None:
 
 
 def shown_texts(figure: Figure) -> list[Text]:
-    """Return the texts that are drawn: ticks outside of their axes are not."""
+    """Return the texts that are drawn: ticks outside their axes are not."""
     hidden = {text for axes in figure.axes for text in _hidden(axes)}
     return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text() and text not in hidden]
 

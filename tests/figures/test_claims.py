@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from bnpipe.analysis.claims import CLAIMS, EVIDENCE_COLUMNS, claims_table
 from bnpipe.core.csv_files import write_table
-from bnpipe.figures.claims import COLOURS, MARKERS, draw_claims, make_claims_figure
+from bnpipe.figures.claims import VERDICT_COLOURS, VERDICT_MARKERS, draw_claims, make_claims_figure
 from bnpipe.figures.style import style
 from bnpipe.grid.config import SmallestEffects
 from tests.figures.checks import check_figure
@@ -46,10 +46,10 @@ def test_each_claim_has_its_words_and_its_place_in_multiples_of_what_would_matte
     (axes,) = drawn(claims).axes
     written = texts(axes)
     assert {"supported", "refuted", "inconclusive"} == {*claims["verdict"]}
-    for word in COLOURS:
+    for word in VERDICT_COLOURS:
         assert written.count(word) == (claims["verdict"] == word).sum()
         expected = claims[claims["verdict"] == word]
-        placed = [float(np.asarray(line.get_xdata())[0]) for line in markers(axes, MARKERS[word])]
+        placed = [float(np.asarray(line.get_xdata())[0]) for line in markers(axes, VERDICT_MARKERS[word])]
         assert placed == pytest.approx((expected["effect"] / expected["sesoi"].abs()).tolist())
     assert sum(text.endswith("; n = 11") for text in written) == len(claims)
     assert {*claims["statement"], *claims["claim"]} <= {*written}
@@ -58,7 +58,7 @@ def test_each_claim_has_its_words_and_its_place_in_multiples_of_what_would_matte
 def test_three_seeds_have_no_verdict() -> None:
     (axes,) = drawn(table_of(seeds=3, claims=7)).axes
     assert texts(axes).count("n too small for a verdict") == 7
-    assert len(markers(axes, MARKERS["inconclusive"])) == 7
+    assert len(markers(axes, VERDICT_MARKERS["inconclusive"])) == 7
 
 
 def test_an_effect_far_outside_is_an_arrow_at_the_edge() -> None:

@@ -47,5 +47,5 @@ def test_layers_are_drawn_from_the_records_in_equal_bytes(tmp_path: Path) -> Non
 
 def test_records_without_diagnostics_are_an_error_that_says_what_to_set(tmp_path: Path) -> None:
     write_record(make_record("tanh", diagnostics=False), tmp_path / "record")
-    with pytest.raises(InputError, match=r"diagnostics of tanh: .* set `diagnostics: true`"):
+    with pytest.raises(InputError, match=r"condition tanh: expected .* set `diagnostics: true`"):
         make_condition([tmp_path / "record"], "tanh", "MNIST", 42, ["vanilla"], [], [], [tmp_path / "a.svg"])

@@ -20,15 +20,14 @@ CONDITIONS = ["tanh", "relu"]
 def shifts() -> pd.DataFrame:
     """Return shifts that differ by 0.1 between seeds and by 0.02 between layers, larger under relu."""
     rows = [
-        (condition, arm, seed, step, layer, change, 1 - change**2 / 2)
-        for condition in CONDITIONS
+        (condition, arm, seed, step, layer, 0.1 * (seed - 41) + 0.02 * layer + extra + step / 1000)
+        for condition, extra in (("tanh", 0), ("relu", 0.05))
         for arm in ARMS
         for seed in (42, 43, 44)
         for step in (0, 60, 120)
         for layer in (2, 3)
-        for change in [0.1 * (seed - 41) + 0.02 * layer + 0.05 * (condition == "relu") + step / 1000]
     ]
-    return pd.DataFrame(rows, columns=SHIFT_COLUMNS)
+    return pd.DataFrame([(*row, 1 - row[-1] ** 2 / 2) for row in rows], columns=SHIFT_COLUMNS)
 
 
 def named_lines(axes: Axes) -> dict[str, Line2D]:

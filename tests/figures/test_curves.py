@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from bnpipe.analysis.tables import make_tables
 from bnpipe.core.records import write_record
 from bnpipe.core.settings import Arm
+from bnpipe.figures.arms import COLOURS
 from bnpipe.figures.curves import draw_all_seeds, draw_overview, draw_single_seed, make_overview
-from bnpipe.figures.style import COLOURS, save, style
+from bnpipe.figures.style import save, style
 from tests.conftest import make_record
 from tests.figures.checks import ALL_ARMS, LONG_NAME, check_figure
 

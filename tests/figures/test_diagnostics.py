@@ -173,12 +173,16 @@ def test_a_bar_has_a_part_for_each_state_with_its_number_of_runs() -> None:
 
 def parts(axes: Axes) -> list[tuple[int, str, float, float]]:
     """Return the parts of the bars: place, state by its colour, left end and width."""
-    names = {look.colour: state for state, look in STATE_STYLES.items()}
+    names = {state_style.colour: state for state, state_style in STATE_STYLES.items()}
     bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     return [
-        (round(bar.get_y() + bar.get_height() / 2), names[to_hex(bar.get_facecolor()).upper()], bar.get_x(), width)
+        (
+            round(bar.get_y() + bar.get_height() / 2),
+            names[to_hex(bar.get_facecolor()).upper()],
+            bar.get_x(),
+            bar.get_width(),
+        )
         for bar in bars
-        for width in [bar.get_width()]
     ]
 
 

@@ -55,7 +55,7 @@ def test_along_training_every_kind_has_its_mean(inference: pd.DataFrame) -> None
 
 
 def test_differences_are_paired_and_in_percentage_points(inference: pd.DataFrame) -> None:
-    inference.loc[inference["seed"] == 42, "accuracy"] += 0.2  # of all kinds rows_to_average: no difference changes
+    inference.loc[inference["seed"] == 42, "accuracy"] += 0.2  # of all kinds alike: no difference changes
     _, difference, _ = draw_inference(inference, "MNIST").axes
     zero, *lines = means(difference)
     assert heights(zero) == [0, 0]

@@ -10,7 +10,7 @@ from matplotlib.patches import StepPatch
 
 from bnpipe.core.csv_files import write_table
 from bnpipe.experiments.mechanics import STAGES, choose_units, follow, mechanics_table, stage_summary_table
-from bnpipe.figures.mechanics import TITLES, draw_mechanics, make_mechanics_figure
+from bnpipe.figures.mechanics import STAGE_TITLES, draw_mechanics, make_mechanics_figure
 from bnpipe.figures.style import style
 from tests.conftest import make_settings
 from tests.figures.checks import check_figure
@@ -48,10 +48,10 @@ def words(axes: Axes) -> list[str]:
 
 
 def test_columns_are_the_stages_of_the_table_under_name_and_formula(figure: Figure) -> None:
-    assert list(TITLES) == STAGES
+    assert list(STAGE_TITLES) == STAGES
     top = figure.axes[:5]
-    assert [axes.get_title(loc="left") for axes in top] == [name for name, _ in TITLES.values()]
-    assert all(formula in words(axes) for axes, (_, formula) in zip(top, TITLES.values(), strict=True))
+    assert [axes.get_title(loc="left") for axes in top] == [name for name, _ in STAGE_TITLES.values()]
+    assert all(formula in words(axes) for axes, (_, formula) in zip(top, STAGE_TITLES.values(), strict=True))
 
 
 def test_rows_are_the_units_and_say_what_each_was_chosen_for(figure: Figure) -> None:

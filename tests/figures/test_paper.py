@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bnpipe.core.csv_files import write_table
+from bnpipe.figures.arms import COLOURS
 from bnpipe.figures.paper import draw_paper, make_paper_figure
-from bnpipe.figures.style import COLOURS, style
+from bnpipe.figures.style import style
 from tests.figures.checks import check_figure
 
 ARMS = ["vanilla", "batchnorm"]

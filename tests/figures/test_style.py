@@ -4,20 +4,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bnpipe.figures.style import (
-    MINUS,
-    ONE_COLUMN,
-    TIMES,
-    apart,
-    canvas,
-    count_text,
-    label_ends,
-    number_text,
-    save,
-    scale_steps,
-    style,
-    wrapped,
-)
+from bnpipe.figures.style import ONE_COLUMN, apart, canvas, label_ends, save, scale_steps, style, wrapped
 
 
 def test_places_that_are_apart_stay() -> None:
@@ -72,18 +59,6 @@ def test_a_heading_does_not_make_the_axes_lower() -> None:
             figure.draw_without_rendering()
             heights.append(axes.get_window_extent().height)
     assert heights[0] == pytest.approx(heights[1], rel=0.05)
-
-
-def test_runs_are_counted_in_words() -> None:
-    assert [count_text(10, 0), count_text(10, 3)] == ["n = 10", "3 of 10 diverged"]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "0"), (-0.97, "-0.97"), (84, "84"), (524, "520"), (5.3e9, "5*10⁹"), (-7.1e-10, "-7*10⁻¹⁰"), (5e-5, "5*10⁻⁵")],
-)
-def test_numbers_are_short_and_without_many_zeros(value: float, text: str) -> None:
-    assert number_text(value).replace(MINUS, "-").replace(TIMES, "*") == text
 
 
 def test_steps_begin_at_0_and_have_whole_ticks_with_separators() -> None:

@@ -7,7 +7,6 @@ import sys
 from base64 import b64encode
 from hashlib import sha256
 from html import unescape
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ import pytest
 from bnpipe.core.csv_files import read_table, write_table
 from bnpipe.core.errors import InputError
 from bnpipe.grid.config import parse_configuration
-from bnpipe.report.report import verdicts_of
-from tests.pages import CODE, CONFIGURATION, figures_of, make_results, pages_of, render, render_studies
+from tests.pages import CODE, CONFIGURATION, figures_of, make_results, render, render_studies
+from tests.report.reader import Reader
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TUTORIAL = "there much faster and ends slightly higher"
@@ -42,46 +41,6 @@ def page(finished: Path) -> str:
 def made(finished: Path, tmp_path: Path) -> Path:
     """Return results to change."""
     return Path(shutil.copytree(finished, tmp_path / "made"))
-
-
-class Reader(HTMLParser):
-    """Reads a page: what is open, headings, ids, links, images, scripts; complains about a wrong nesting."""
-
-    VOID = ("meta", "img", "link", "br", "hr", "input")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.headings: list[int] = []
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.images: list[dict[str, str | None]] = []
-        self.scripts: list[tuple[str | None, str]] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if re.fullmatch("h[1-6]", tag):
-            self.headings.append(int(tag[1]))
-        if given.get("id"):
-            self.ids.append(str(given["id"]))
-        if tag == "a":
-            self.links.append(str(given["href"]))
-        if tag == "img":
-            self.images.append(given)
-        if tag == "script":
-            assert "src" not in given
-            self.scripts.append((given.get("type"), ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "script":
-            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
 
 
 def test_the_page_is_well_formed_and_self_contained(page: str) -> None:
@@ -155,30 +114,12 @@ def test_every_figure_and_table_says_its_rows_and_the_code_that_made_it(page: st
     assert "(state is neither healthy nor unknown)" in page
 
 
-def test_a_file_of_unknown_origin_is_refused(finished: Path) -> None:
-    pages = pages_of(finished)
-    assert pages.code("figures/claims.svg") == CODE[:12]
-    assert pages.sources("figures/claims.svg") == ["tables/claims.csv"]
-    with pytest.raises(InputError, match=r"figures/other.svg: of unknown origin"):
-        pages.code("figures/other.svg")
-
-
 def test_claims_are_shown_with_their_verdicts_and_the_rest_is_named(finished: Path, page: str) -> None:
     claims = read_table(finished / "tables/claims.csv")
     assert page.count("n too small for a verdict") == len(claims)  # of two pairs
     assert page.count("no verdict</span>") == len(claims)
     assert "BN needs fewer steps" in page
     assert re.search(r"Not decided by these runs: .*3 \(BN makes learning rate 1 viable\)", page)
-
-
-def test_verdicts_at_a_glance_differ_without_colour(finished: Path) -> None:
-    claims = read_table(finished / "tables/claims.csv").head(1)
-    shown = []
-    for verdict, n in (("supported", 10), ("refuted", 10), ("inconclusive", 10), ("inconclusive", 9)):
-        (glance,) = verdicts_of(claims.assign(verdict=verdict, n=n))
-        shown.append((glance.verdict, glance.mark))
-    assert [verdict for verdict, _ in shown] == ["supported", "refuted", "inconclusive", ""]
-    assert len({mark for _, mark in shown}) == 4
 
 
 def test_counts_at_a_glance_are_those_of_the_table(made: Path) -> None:
@@ -193,14 +134,6 @@ def test_the_autopsy_of_every_unhealthy_run_is_shown(page: str) -> None:
     failures = page.split('<table id="table-failures">')[1].split("</table>")[0]
     assert failures.count("<tr>") == 1 + 2  # header, both runs of vanilla
     assert failures.count(">overflow</td>") == 2
-
-
-def test_the_page_on_studies_shows_each_of_them(finished: Path) -> None:
-    page = (finished / "studies.html").read_text(encoding="utf-8")
-    assert Reader(page).open == []
-    assert len(Reader(page).images) == 3  # claims, rates, paper
-    for text in ("Which learning rate?", "The paper&#39;s own experiment.", "As in its figure 1.", ">he</td>"):
-        assert text in page
 
 
 def test_other_data_is_said_and_not_compared_with_the_tutorial(made: Path) -> None:
@@ -218,10 +151,10 @@ def test_other_settings_are_not_compared_with_the_tutorial(made: Path) -> None:
 def test_a_condition_or_study_that_is_named_as_a_script_is_refused() -> None:
     tanh = CONFIGURATION["conditions"]["tanh"]
     study = {"about": "a", "condition": tanh, "sweep": {"learning_rate": [0.1]}}
-    with pytest.raises(InputError, match=r"expected a name of letters.*, got '<script>alert\(1\)</script>'"):
-        parse_configuration({"conditions": {EVIL: tanh}})
-    with pytest.raises(InputError, match=r"expected a name of letters"):
-        parse_configuration({"conditions": {"tanh": tanh}, "studies": {EVIL: study}})
+    for configuration in ({"conditions": {EVIL: tanh}}, {"conditions": {"tanh": tanh}, "studies": {EVIL: study}}):
+        with pytest.raises(InputError, match="a name of letters") as refused:
+            parse_configuration(configuration)
+        assert EVIL in str(refused.value)
 
 
 def test_text_of_the_configuration_and_of_tables_shows_as_text(made: Path) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnpipe.core.progress import job
-from bnpipe.report.report import Pages, make_report
+from bnpipe.report.pages import Pages
+from bnpipe.report.report import make_report
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

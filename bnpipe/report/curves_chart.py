@@ -1,0 +1,103 @@
+"""The chart of curves: every evaluation of the runs of the chosen conditions, arms and seeds."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from bnpipe.figures.arms import COLOURS, LINE_STYLES
+from bnpipe.report.explorer import Explorer, Inputs, arm_scale, as_spec, first_seeds, none_if_unknown
+
+MAX_EVALUATIONS = 40_000  # in a chart: 0.8 MB of the page
+# Of Vega, by matplotlib's line styles.
+DASHES = {arm: [1, 0] if line == "solid" else [1.5 * part for part in line[1]] for arm, line in LINE_STYLES.items()}
+TICKS = "measure === 'loss' ? format(pow(10, datum.value), '.2~g') : datum.label"  # of losses, the logarithm is drawn
+
+
+def explore_curves(name: str, accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[str]) -> Explorer:
+    """Draw every evaluation of the runs of the chosen conditions, arms and seeds, over the chosen steps.
+
+    name: that of the chart. accuracy: the table of this name; if it has more than MAX_EVALUATIONS rows, only the first
+    seeds are kept. conditions, arms: in the order in which they are offered.
+    """
+    runs = _curves(accuracy, conditions, arms)
+    kept = first_seeds(runs, max(1, MAX_EVALUATIONS // int(runs["step"].map(len).max())))
+    seeds = [str(seed) for seed in sorted(set(kept["seed"]))]
+    last = max(steps[-1] for steps in kept["step"])
+    shown = list(dict.fromkeys(kept["condition"]))
+    inputs = Inputs(name)
+    choices = [
+        inputs.among("condition", shown, shown[:1]),
+        inputs.among("arm", arms, arms),
+        inputs.among("seed", seeds, seeds),
+    ]
+    chart = _curves_chart([test for _, test in choices], arms).add_params(
+        *(param for params, _ in choices for param in params),
+        inputs.choose("measure", "of", "measure", "accuracy", ["accuracy", "loss"]),
+        inputs.slide("steps", "from", "first_step", 0, last),
+        inputs.slide("steps", "to", "last_step", last, last),
+    )
+    groups = {"condition": "Conditions", "arm": "Arms", "seed": "Seeds", "measure": "Curves", "steps": "Steps"}
+    return Explorer(name, as_spec(chart, kept), groups, (), len(kept), len(runs))
+
+
+def _curves(accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[str]) -> pd.DataFrame:
+    """Put the curves of each run into one row, in the order of conditions, arms and seeds, with None if not known."""
+    ordered = {"condition": [*conditions], "arm": [*arms]}
+    named = accuracy.astype({key: pd.CategoricalDtype(names, ordered=True) for key, names in ordered.items()})
+    known = none_if_unknown(named[["step", "accuracy", "loss"]])
+    runs = known.groupby([named["condition"], named["arm"], named["seed"]], observed=True).agg(list).reset_index()
+    return runs.astype(dict.fromkeys(ordered, str))
+
+
+def _curves_chart(tests: Sequence[str], arms: Sequence[str]) -> Any:
+    """Draw the curves that pass the tests: a line for each run, and the values of the one nearest to the pointer."""
+    chart = (
+        alt.Chart(alt.NamedData("runs"))
+        .transform_filter(" && ".join(tests))
+        .transform_flatten(["step", "accuracy", "loss"])
+        .transform_filter("first_step <= datum.step && datum.step <= last_step")
+        .transform_calculate(
+            value="measure === 'loss' ? (datum.loss > 0 ? log(datum.loss) / LN10 : null) : datum.accuracy",
+            run="datum.condition + datum.arm + datum.seed",
+        )
+        .encode(
+            x=alt.X("step:Q", title="training step", scale=alt.Scale(zero=False, nice=False)),
+            y=alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=40, labelExpr=TICKS)),
+            color=alt.Color(
+                "arm:N",
+                title=None,
+                scale=arm_scale(arms, COLOURS),
+                legend=alt.Legend(symbolType="stroke", symbolSize=400),
+            ),
+            strokeDash=alt.StrokeDash("arm:N", title=None, scale=arm_scale(arms, DASHES)),
+            detail="run:N",
+        )
+    )
+    near = alt.selection_point(
+        name="near", on="pointerover", nearest=True, fields=["run"], empty=False, clear="pointerout"
+    )
+    zoom = alt.selection_interval(name="zoom", bind="scales", zoom="wheel![event.ctrlKey]")
+    lines = chart.mark_line(clip=True).encode(
+        opacity=alt.when(near).then(alt.value(1)).otherwise(alt.value(0.6)),
+        strokeWidth=alt.when(near).then(alt.value(3)).otherwise(alt.value(1.2)),
+    )
+    dots = chart.mark_circle(clip=True, size=36).encode(
+        opacity=alt.when(near).then(alt.value(1)).otherwise(alt.value(0)),
+        tooltip=[
+            # Without a format, Vega-Lite 6.4 looks for texts in the area around the dot, where they are undefined.
+            alt.Tooltip("condition:N", format="s", formatType="toString"),
+            alt.Tooltip("arm:N", format="s", formatType="toString"),
+            alt.Tooltip("seed:Q", format="d"),
+            alt.Tooltip("step:Q", format=","),
+            alt.Tooltip("accuracy:Q", format=".2%"),
+            alt.Tooltip("loss:Q", format=".4g"),
+        ],
+    )
+    layers = lines.properties(name="lines").add_params(zoom), dots.properties(name="dots").add_params(near)
+    title = alt.TitleParams(
+        alt.ExprRef("'Validation ' + measure + ' against training step' + (measure === 'loss' ? ', logarithmic' : '')")
+    )
+    fit = alt.AutoSizeParams(type="fit-x", contains="padding", resize=True)
+    return alt.layer(*layers).properties(width="container", height=380, title=title, autosize=fit)

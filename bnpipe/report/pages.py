@@ -1,0 +1,116 @@
+"""What the pages share: the folder of results, the templates, the origins of files, and the claims."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bnpipe import __version__
+from bnpipe.analysis.verdicts import MIN_PAIRS
+from bnpipe.analysis.words import short
+from bnpipe.core.csv_files import read_table
+from bnpipe.core.digests import versions
+from bnpipe.core.errors import InputError
+from bnpipe.report import tables
+from bnpipe.report.page import write_page
+from bnpipe.report.tables import make_table
+
+MARKS = {"supported": "\N{CHECK MARK}", "refuted": "\N{BALLOT X}", "inconclusive": "?", "": "\N{EN DASH}"}
+
+
+@dataclass(frozen=True)
+class ClaimCard:
+    """A claim with its verdict, as a page shows it at a glance."""
+
+    claim: str
+    statement: str
+    mark: str  # tells verdicts apart without colour
+    verdict: str  # empty if there are too few pairs for one
+    effect: str
+    must_be: str
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Pages:
+    """What all pages of a folder of results share."""
+
+    results: Path  # the folder
+    templates: Path  # their folder
+    dataset: str  # its title
+    is_mnist: bool
+    lineage: Mapping[str, Mapping[str, Any]]  # by path of a table or figure, its entry in provenance.json
+
+    def write(self, name: str, values: Mapping[str, Any]) -> None:
+        """Render the page of this name from the template of this name."""
+        shared = {
+            "dataset": self.dataset,
+            "is_mnist": self.is_mnist,
+            "min_pairs": MIN_PAIRS,
+            "made_with": {"bnpipe": __version__, **versions("matplotlib", "pandas", "scipy", "altair")},
+            "results": self.results,
+            "marks": MARKS,
+            "sources": self.sources,
+            "code": self.code,
+        }
+        write_page(self.templates / f"{name}.html.j2", {**shared, **values}, self.results / f"{name}.html")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a table below the folder of results."""
+        return read_table(self.results / f"{name}.csv")
+
+    def sources(self, file: str) -> list[str]:
+        """Return the tables that a file was made from, below the folder of results. Raises InputError like `code`."""
+        inputs = map(Path, self._made(file)["made_from"])
+        return [path.relative_to(self.results).as_posix() for path in inputs if path.suffix == ".csv"]
+
+    def code(self, file: str) -> str:
+        """Return the beginning of the digest of the code that made a file. Raises InputError if no rule makes it."""
+        return short(self._made(file)["code_sha256"])
+
+    def _made(self, file: str) -> Mapping[str, Any]:
+        path = (self.results / file).as_posix()
+        if path not in self.lineage:
+            raise InputError(
+                f"{path}: expected a table or figure that the workflow makes, got a file of unknown origin; "
+                "add it to the inputs of the page's rule"
+            )
+        return self.lineage[path]
+
+
+def claim_cards(claims: pd.DataFrame) -> list[ClaimCard]:
+    """Return the claims of the table `claims` at a glance."""
+    cards = []
+    for row in tables.claims_frame(claims).to_dict("records"):
+        verdict = row["verdict"] if row["n"] >= MIN_PAIRS else ""
+        card = ClaimCard(
+            claim=row["claim"],
+            statement=row["statement"],
+            mark=MARKS[verdict],
+            verdict=verdict,
+            effect=row["effect_text"],
+            must_be=row["condition_text"],
+            pairs=row["n"],
+        )
+        cards.append(card)
+    return cards
+
+
+def claims_values(claims: pd.DataFrame, name: str, evidence: str) -> dict[str, Any]:
+    """Return what both pages show of the claims. name, evidence: those of the table and of its table of evidence."""
+    cards = claim_cards(claims)
+    files = f"tables/{name}.csv", f"tables/{evidence}.csv"
+    return {
+        "verdicts": cards,
+        "counts": Counter(card.verdict for card in cards),
+        "claims": make_table(
+            name,
+            tables.claims_frame(claims),
+            tables.CLAIMS,
+            "Every claim with its verdict; the second file holds the value of every pair",
+            *files,
+        ),
+    }

@@ -1,0 +1,80 @@
+"""The page on the studies, and what pages show of a study."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bnpipe.analysis.study_tables import is_map
+from bnpipe.report import tables
+from bnpipe.report.curves_chart import explore_curves
+from bnpipe.report.explorer import Explorer
+from bnpipe.report.pages import Pages, claims_values
+from bnpipe.report.runs_chart import explore_runs, variants
+from bnpipe.report.tables import Table, make_table
+
+CAPTION_OF_CELLS = (
+    "Final validation accuracy of every run, with means and their 95% intervals, and mean curves. See which networks "
+    "learn at all, and whether intervals stay apart."
+)
+CAPTION_OF_MAPS = (
+    "Mean final validation accuracy of each learning rate and init std, and every run over learning rate / init std²: "
+    "one curve where nothing but that ratio matters."
+)
+
+
+@dataclass(frozen=True)
+class StudySection:
+    """What a page shows of a study."""
+
+    name: str
+    about: str  # the question that it asks
+    caption: str  # of its figure
+    summary: Table | None = None
+    runs: Table | None = None
+    explorers: Sequence[Explorer] = ()
+
+
+def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiments: Sequence[Mapping[str, str]]) -> None:
+    """Render studies.html from the CSV and SVG files in the folder of results.
+
+    configuration: plain values. experiments: `name`, `about` and `caption` of what is shown besides the configuration's
+    studies. Raises InputError if a file is missing or damaged.
+    """
+    studies = [study_of(pages, name, study) for name, study in configuration["studies"].items()]
+    studies += [StudySection(one["name"], one["about"], one["caption"]) for one in experiments]
+    claims = claims_values(pages.table("tables/all_claims"), "all_claims", "all_evidence")
+    pages.write("studies", {**claims, "studies": studies, "provenance": "studies/provenance.json"})
+
+
+def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:
+    """Collect what a page shows of a study. study: its plain values in the configuration."""
+    swept, folder = list(study["sweep"]), f"studies/{name}"
+    accuracy, runs, summary = (pages.table(f"{folder}/{table}") for table in ("accuracy", "runs", "summary"))
+    arms = list(dict.fromkeys(runs["arm"]))
+    condition = variants(accuracy, swept)
+    return StudySection(
+        name=name,
+        about=study["about"],
+        caption=CAPTION_OF_MAPS if is_map(runs, swept) else CAPTION_OF_CELLS,
+        summary=make_table(
+            f"study-{name}-summary",
+            summary,
+            tables.study_columns(swept),
+            "Final validation accuracy, mean and 95% interval over runs that stayed finite, and what became of all",
+            f"{folder}/summary.csv",
+        ),
+        runs=make_table(
+            f"study-{name}-runs",
+            runs,
+            tables.study_run_columns(swept),
+            "Every run of the study",
+            f"{folder}/runs.csv",
+            f"{folder}/accuracy.csv",
+        ),
+        explorers=[
+            explore_runs(f"map-of-{name}", runs, swept),
+            explore_curves(
+                f"curves-of-{name}", accuracy.assign(condition=condition), list(dict.fromkeys(condition)), arms
+            ),
+        ],
+    )

@@ -1,0 +1,9 @@
+from typing import get_args
+
+from bnpipe.core.settings import Arm
+from bnpipe.figures.arms import COLOURS, LINE_STYLES, MARKERS
+
+
+def test_every_arm_has_a_colour_a_line_and_a_marker_of_its_own() -> None:
+    assert list(COLOURS) == list(LINE_STYLES) == list(MARKERS) == list(get_args(Arm))
+    assert len(set(COLOURS.values())) == len(set(LINE_STYLES.values())) == len(set(MARKERS.values())) == 6

@@ -1,0 +1,18 @@
+from pathlib import Path
+
+import pytest
+
+from tests.pages import make_results, render_studies
+from tests.report.reader import Reader
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    return render_studies(make_results(tmp_path))
+
+
+def test_the_page_on_studies_shows_each_of_them(page: str) -> None:
+    assert Reader(page).open == []
+    assert len(Reader(page).images) == 3  # claims, rates, paper
+    for text in ("Which learning rate?", "The paper&#39;s own experiment.", "As in its figure 1.", ">he</td>"):
+        assert text in page
