@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from bnpipe.analysis.tables import LAYER_COLUMNS, PROBE_ACCURACIES
 from bnpipe.core.records import Curves, Origin, Record
 from bnpipe.core.settings import Arm, Runs, TrainingSettings
 from bnpipe.data.packed import Dataset, Images
+from bnpipe.grid.plan import RUN_TABLES
 
 TANH = TrainingSettings(
     arm="batchnorm",
@@ -48,6 +50,11 @@ def dataset() -> Dataset:
     """Return a small made-up data set; the training images do not divide into batches of 60."""
     rng = np.random.default_rng(0)
     return Dataset(train=_images(rng, 1000), validation=_images(rng, 700), test=_images(rng, 333), sha256="0" * 64)
+
+
+def run_tables(results: Path) -> dict[str, Path]:
+    """Return the files of the tables that `make_tables` writes below a folder of results."""
+    return {name: results / f"tables/{name}.csv" for name in RUN_TABLES}
 
 
 def make_record(

@@ -17,7 +17,7 @@ from bnpipe.grid.config import SmallestEffects
 from bnpipe.report.pages import Pages
 from bnpipe.report.report import make_report
 from bnpipe.report.studies import make_study_report
-from tests.conftest import make_record
+from tests.conftest import make_record, run_tables
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
 TEMPLATES = Path(__file__).parents[1] / "workflow/report"
@@ -32,7 +32,6 @@ CONFIGURATION: dict[str, Any] = {
         "rates": {"about": "Which learning rate?", "sweep": {"learning_rate": [0.01, 0.1], "init_std": [0.1, "he"]}}
     },
 }
-EXPERIMENT = {"name": "paper", "about": "The paper's own experiment.", "caption": "As in its figure 1."}
 MECHANICS = pd.DataFrame(
     {"unit": [3], "stage": "before", "formula": "z", "gamma": None, "beta": 0.5, "mean": 1.5, "standard_deviation": 2}
 )
@@ -69,7 +68,7 @@ def make_results(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION)
             record = make_record(condition, arm, seeds, (0.1, 0.1) if diverged else (0.5, 0.95), diverged)
             records.append(folder / f"runs/{condition}/{arm}.safetensors")
             write_record(record, records[-1])
-    make_tables(records, conditions, ARMS, seeds, folder, folder / "tables")
+    make_tables(records, conditions, ARMS, seeds, **run_tables(folder))
     runs = read_table(folder / "tables/runs.csv")
     settings = {name: {**values, "steps": 130} for name, values in configuration["conditions"].items()}
     evidence = evidence_table(Sources({"runs": runs}, settings))
@@ -125,5 +124,5 @@ def render(
 
 def render_studies(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION) -> str:
     """Render studies.html."""
-    make_study_report(pages_of(folder), configuration, [EXPERIMENT])
+    make_study_report(pages_of(folder), configuration, ["paper"], TEMPLATES / "experiments.yaml")
     return (folder / "studies.html").read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ from bnpipe.data.idx import read_images
 from bnpipe.data.packed import pack
 from bnpipe.grid.config import SmallestEffects, parse_configuration
 from bnpipe.networks import norms
-from tests.conftest import make_record, make_settings
+from tests.conftest import make_record, make_settings, run_tables
 from tests.workplace import Workplace
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -66,9 +66,9 @@ def tables(tmp_path: Path) -> Path:
     folder, records = tmp_path / "results/mnist/tables", []
     for condition in CONFIGURATION.conditions:
         for arm in ARMS:
-            records.append(tmp_path / f"runs/{condition}-{arm}.safetensors")
+            records.append(tmp_path / f"results/mnist/runs/{condition}-{arm}.safetensors")
             write_record(made_up(rng, condition, arm), records[-1])
-    make_tables(records, list(CONFIGURATION.conditions), ARMS, SEEDS, tmp_path, folder)
+    make_tables(records, list(CONFIGURATION.conditions), ARMS, SEEDS, **run_tables(folder.parent))
     make_claims(
         tables={name: [folder / f"{name}.csv"] for name in ("accuracy", "runs")},
         conditions={

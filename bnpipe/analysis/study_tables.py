@@ -31,16 +31,14 @@ STUDY_SUMMARY_COLUMNS = [
 MAP = {"learning_rate", "init_std"}  # a study that sweeps these two is shown as a map
 
 
-def make_study_tables(
-    records: Sequence[Path], swept: Sequence[str], relative_to: Path, accuracy: Path, runs: Path, summary: Path
-) -> None:
-    """Write accuracy.csv, runs.csv and summary.csv of a study.
+def make_study_tables(records: Sequence[Path], swept: Sequence[str], accuracy: Path, runs: Path, summary: Path) -> None:
+    """Write accuracy.csv, runs.csv and summary.csv of a study, in its folder below `studies` of the results.
 
     swept: the names of the settings that differ between its conditions; they become the first columns. Raises
     InputError, naming the records, if these cannot be read or were trained on different data.
     """
     origins, all_runs, evaluations = (
-        pd.concat(tables) for tables in zip(*_tables_of(records, swept, relative_to), strict=True)
+        pd.concat(tables) for tables in zip(*_tables_of(records, swept, runs.parents[2]), strict=True)
     )
     check_one_dataset(origins)
     # Records and their runs are in the order of the configuration: by arm, shapes, seed, learning rate and init std.

@@ -227,17 +227,18 @@ def make_tables(
     conditions: Sequence[str],
     arms: Sequence[str],
     seeds: Sequence[int],
-    relative_to: Path,
-    folder: Path,
+    **tables: Path,
 ) -> None:
-    """Write accuracy.csv, layers.csv, runs.csv, summary.csv, comparison.csv and origins.csv into ``folder``.
+    """Write the tables `accuracy`, `layers`, `runs`, `summary`, `comparison` and `origins`.
 
+    tables: the file of each, in the folder `tables` of the results; records are named by their paths below the results.
     The records must hold every run of the grid conditions x arms x seeds exactly once, all trained on the same data.
     The first arm is the baseline of the comparison. Raises InputError, naming the runs or records, if they do not.
     """
+    results = tables["runs"].parents[1]
     evaluations, layers, runs, origins = [], [], [], []
     for path in records:
-        record, name = read_record(path), path.relative_to(relative_to).as_posix()
+        record, name = read_record(path), path.relative_to(results).as_posix()
         evaluations.append(evaluations_of(record))
         layers.append(layers_of(record))
         runs.append(runs_of(record, name))
@@ -246,12 +247,12 @@ def make_tables(
     check_complete(all_runs, product(conditions, arms, seeds))
     all_origins = pd.concat(origins).sort_values("record")
     check_one_dataset(all_origins)
-    write_table(accuracy_table(evaluations), folder / "accuracy.csv")
-    write_table(pd.concat(layers).sort_values([*RUN_KEYS, "step", "layer"]), folder / "layers.csv")
-    write_table(all_runs, folder / "runs.csv")
-    write_table(all_origins, folder / "origins.csv")
-    write_table(summary_table(all_runs), folder / "summary.csv")
-    write_table(comparison_table(all_runs, baseline=arms[0]), folder / "comparison.csv")
+    write_table(accuracy_table(evaluations), tables["accuracy"])
+    write_table(pd.concat(layers).sort_values([*RUN_KEYS, "step", "layer"]), tables["layers"])
+    write_table(all_runs, tables["runs"])
+    write_table(all_origins, tables["origins"])
+    write_table(summary_table(all_runs), tables["summary"])
+    write_table(comparison_table(all_runs, baseline=arms[0]), tables["comparison"])
 
 
 def check_complete(runs: pd.DataFrame, expected: Iterable[tuple[str, str, int]]) -> None:

@@ -81,12 +81,12 @@ def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, 
 
 
 def make_overview(
-    tables: Path, conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]
+    accuracy: Path, runs: Path, conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]
 ) -> None:
-    """Draw all conditions from the tables in a folder into each of the output files."""
-    accuracy, runs = read_table(tables / "accuracy.csv"), read_table(tables / "runs.csv")
+    """Draw all conditions from the two tables into each of the output files."""
+    curves = with_divergence(read_table(accuracy), read_table(runs))
     with style():
-        save(draw_overview(with_divergence(accuracy, runs), conditions, note + ALL_SEEDS, arms), outputs)
+        save(draw_overview(curves, conditions, note + ALL_SEEDS, arms), outputs)
 
 
 def _draw_arms(axes: Axes, accuracy: pd.DataFrame, arms: Sequence[str]) -> list[Line2D]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bnpipe.analysis.study_tables import is_map
+from bnpipe.core.yaml_files import read_yaml
 from bnpipe.report import tables
 from bnpipe.report.curves_chart import explore_curves
 from bnpipe.report.explorer import Explorer
@@ -34,14 +36,15 @@ class StudySection:
     explorers: Sequence[Explorer] = ()
 
 
-def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiments: Sequence[Mapping[str, str]]) -> None:
+def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiments: Sequence[str], texts: Path) -> None:
     """Render studies.html from the CSV and SVG files in the folder of results.
 
-    configuration: plain values. experiments: `name`, `about` and `caption` of what is shown besides the configuration's
-    studies. Raises InputError if a file is missing or damaged.
+    configuration: plain values. experiments: names of what is shown besides the configuration's studies. texts: YAML,
+    `about` and `caption` of each experiment. Raises InputError if a file is missing or damaged.
     """
+    told = read_yaml(texts)
     studies = [study_of(pages, name, study) for name, study in configuration["studies"].items()]
-    studies += [StudySection(one["name"], one["about"], one["caption"]) for one in experiments]
+    studies += [StudySection(name, **told[name]) for name in experiments]
     claims = claims_values(pages.table("tables/all_claims"), "all_claims", "all_evidence")
     pages.write("studies", {**claims, "studies": studies, "provenance": "studies/provenance.json"})
 

@@ -19,8 +19,8 @@ def test_swept_values_are_columns_and_runs_keep_their_order(tmp_path: Path) -> N
     paths = [tmp_path / f"study/runs/{name}.safetensors" for name in "ab"]
     for path, own in zip(paths, (settings[:2], settings[2:]), strict=True):
         write_record(replace(make_record("study", seeds=(42, 42)), settings=tuple(own)), path)
-    accuracy, runs = tmp_path / "accuracy.csv", tmp_path / "runs.csv"
-    make_study_tables(paths, ["learning_rate", "hidden_sizes"], tmp_path, accuracy, runs, tmp_path / "summary.csv")
+    accuracy, runs, summary = (tmp_path / f"studies/sizes/{name}.csv" for name in ("accuracy", "runs", "summary"))
+    make_study_tables(paths, ["learning_rate", "hidden_sizes"], accuracy, runs, summary)
 
     table = pd.read_csv(runs)
     assert list(table.columns[:4]) == ["learning_rate", "hidden_sizes", "arm", "seed"]
@@ -32,7 +32,7 @@ def test_swept_values_are_columns_and_runs_keep_their_order(tmp_path: Path) -> N
     assert evaluations["learning_rate"].tolist() == [1.0] * 3 + [0.1] * 3 + [1.0] * 3 + [0.1] * 3
     assert evaluations["step"].tolist() == [0, 60, 120] * 4
     assert "training_set_loss" not in evaluations  # not measured
-    assert pd.read_csv(tmp_path / "summary.csv")["mean"].tolist() == pytest.approx([0.9, 0.89, 0.9, 0.89])
+    assert pd.read_csv(summary)["mean"].tolist() == pytest.approx([0.9, 0.89, 0.9, 0.89])
 
 
 def test_summary_by_hand() -> None:
@@ -63,8 +63,5 @@ def test_records_of_different_data_are_refused(tmp_path: Path) -> None:
         make_study_tables(
             [tmp_path / "a.safetensors", tmp_path / "b.safetensors"],
             [],
-            tmp_path,
-            tmp_path / "x",
-            tmp_path / "y",
-            tmp_path / "z",
+            *(tmp_path / f"studies/s/{name}" for name in "xyz"),
         )

@@ -22,6 +22,7 @@ from bnpipe.analysis.tables import (
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import Record, write_record
 from bnpipe.core.settings import Arm
+from bnpipe.grid.plan import RUN_TABLES
 from tests.conftest import make_record
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
@@ -145,7 +146,7 @@ def records(tmp_path: Path) -> list[Path]:
 
 
 def tables(records: list[Path], folder: Path) -> dict[str, list[str]]:
-    make_tables(records, CONDITIONS, ARMS, SEEDS, relative_to=records[0].parents[2], folder=folder)
+    make_tables(records, CONDITIONS, ARMS, SEEDS, **{name: folder / f"{name}.csv" for name in RUN_TABLES})
     return {path.stem: path.read_text().splitlines() for path in folder.iterdir()}
 
 

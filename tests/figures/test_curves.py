@@ -16,7 +16,7 @@ from bnpipe.core.settings import Arm
 from bnpipe.figures.arms import COLOURS
 from bnpipe.figures.curves import draw_all_seeds, draw_overview, draw_single_seed, make_overview
 from bnpipe.figures.style import save, style
-from tests.conftest import make_record
+from tests.conftest import make_record, run_tables
 from tests.figures.checks import ALL_ARMS, LONG_NAME, check_figure
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
@@ -142,8 +142,9 @@ def test_the_overview_is_made_from_the_tables_alone(tmp_path: Path) -> None:
     for arm in ARMS:
         paths.append(tmp_path / f"runs/{arm}.safetensors")
         write_record(make_record("tanh", arm, (42, 43), diverged=arm == "vanilla"), paths[-1])
-    make_tables(paths, ["tanh"], ARMS, [42, 43], tmp_path, tmp_path / "tables")
-    make_overview(tmp_path / "tables", ["tanh"], "MNIST", ARMS, [tmp_path / "figure.svg"])
+    tables = run_tables(tmp_path)
+    make_tables(paths, ["tanh"], ARMS, [42, 43], **tables)
+    make_overview(tables["accuracy"], tables["runs"], ["tanh"], "MNIST", ARMS, [tmp_path / "figure.svg"])
     svg = (tmp_path / "figure.svg").read_text()
     assert "MNIST, every seed" in svg
     assert svg.count("<!-- batchnorm -->") == 1

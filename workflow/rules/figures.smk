@@ -80,13 +80,25 @@ use rule job as activation_figures with:
         histograms=layout.table("histograms"),
     output:
         layers_outputs=figure(
-            "initialization/{start}_layers", shows="layers", caption="activations", group="Initialization", networks="{start}"
+            "initialization/{start}_layers",
+            shows="layers",
+            caption="activations",
+            group="Initialization",
+            networks="{start}",
         ),
         histograms_outputs=figure(
-            "initialization/{start}_histograms", shows="histograms", caption="activations", group="Initialization", networks="{start}"
+            "initialization/{start}_histograms",
+            shows="histograms",
+            caption="activations",
+            group="Initialization",
+            networks="{start}",
         ),
         growth_outputs=figure(
-            "initialization/{start}_growth", shows="growth of noise", caption="activations", group="Initialization", networks="{start}"
+            "initialization/{start}_growth",
+            shows="growth of noise",
+            caption="activations",
+            group="Initialization",
+            networks="{start}",
         ),
     log:
         layout.logs("figures/initialization_{start}.log"),
@@ -101,7 +113,13 @@ use rule job as growth_figure with:
     input:
         layers=layout.table("initial_layers"),
     output:
-        outputs=figure("initialization/growth", shows="growth", caption="initialization", group="Initialization", networks="those trained"),
+        outputs=figure(
+            "initialization/growth",
+            shows="growth",
+            caption="initialization",
+            group="Initialization",
+            networks="those trained",
+        ),
     log:
         layout.logs("figures/growth.log"),
     params:
@@ -159,7 +177,13 @@ use rule job as covariate_shift_figure with:
     input:
         tables=plan.all_claim_tables["covariate_shift"],
     output:
-        outputs=figure("studies/covariate_shift", shows="covariate shift", caption="covariate_shift", group="Studies", study="covariate_shift"),
+        outputs=figure(
+            "studies/covariate_shift",
+            shows="covariate shift",
+            caption="covariate_shift",
+            group="Studies",
+            study="covariate_shift",
+        ),
     log:
         layout.logs("figures/studies_covariate_shift.log"),
     params:

@@ -40,7 +40,7 @@ rule studies_report:
         studies=plan.study_tables(plan.studies),
         figures=plan.pictures(plan.study_figures),
         templates=templates("studies"),
-        experiments=str(PAGES / "experiments.yaml"),
+        texts=str(PAGES / "experiments.yaml"),
     output:
         page("studies"),
     log:

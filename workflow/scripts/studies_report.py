@@ -22,4 +22,5 @@ if __name__ == "__main__":
             ),
             configuration=snakemake.params.configuration,
             experiments=snakemake.params.experiments,
+            texts=Path(snakemake.input.texts),
         )
