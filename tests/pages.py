@@ -97,9 +97,9 @@ def make_study_files(folder: Path, sweep: Mapping[str, Sequence[Any]], condition
 
 def pages_of(folder: Path, dataset: str = "MNIST", is_mnist: bool = True) -> Pages:
     """Return what the pages share; every file was made from the table of claims."""
-    made_from = [(folder / "tables/claims.csv").as_posix()]
-    files = [path.as_posix() for path in folder.rglob("*") if path.suffix in (".csv", ".svg")]
-    lineage = {file: {"code_sha256": CODE, "made_from": made_from} for file in files}
+    name = f"results/{folder.name}"
+    files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in (".csv", ".svg")]
+    lineage = {f"{name}/{file}": {"code_sha256": CODE, "made_from": [f"{name}/tables/claims.csv"]} for file in files}
     return Pages(folder, TEMPLATES, dataset, is_mnist, lineage)
 
 

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "report": LOOKS - {"report"},
     "watch": {"core", "grid", "data"},
     "choose": {"core", "grid", "data"},
+    "inputs": {"core", "grid", "data"},
 }
 
 

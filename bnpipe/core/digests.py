@@ -7,6 +7,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from bnpipe.core.errors import InputError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -14,9 +16,12 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def module_files(module: str) -> tuple[Path, ...]:
     """Return the files of ``module`` and of every module of the package that it imports, directly or not.
 
-    module: dotted name below ``bnpipe``, as in ``module_files("train")``. The files are parsed, not imported:
-    the workflow asks for them while Snakemake reads it, and loading torch and pandas there would take seconds.
+    module: dotted name below ``bnpipe``, as in ``module_files("training.job")``. The files are parsed, not imported:
+    the workflow asks for them while Snakemake reads it, and loading torch and pandas there would take seconds. Raises
+    ModuleNotFoundError if there is no such module.
     """
+    if _file_of(f"bnpipe.{module}") is None:
+        raise ModuleNotFoundError(f"bnpipe has no module {module}")
     found: set[Path] = set()
     waiting = [_file_of(f"bnpipe.{module}")]
     while waiting:
@@ -37,6 +42,26 @@ def code_digest(*modules: str) -> str:
         digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0")
         digest.update(file.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def check_code(planned: str, *modules: str, beside: Path) -> None:
+    """Check that the code that this process has imported is the code that its job was planned with.
+
+    planned: the digest of the modules at that time. beside: the folder whose package the plan was made with. Raises
+    InputError if the code is another: it was edited while the workflow ran, or another copy was imported.
+    """
+    found = code_digest(*modules)
+    if found == planned:
+        return
+    differ = f"expected code {short_digest(planned)}, with which this run was planned, got {short_digest(found)}"
+    if beside.resolve() == PACKAGE.parent:
+        raise InputError(f"{PACKAGE}: {differ}; it was edited since; run the same command again")
+    raise InputError(f"{PACKAGE}: {differ}; this copy was imported in place of that in {beside}; uninstall it")
+
+
+def short_digest(digest: str) -> str:
+    """Return the beginning of a digest, as messages show it."""
+    return digest[:12]
 
 
 def versions(*libraries: str) -> dict[str, str]:

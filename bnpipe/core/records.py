@@ -1,10 +1,11 @@
 """Run records: what a stack of runs left behind, in one file that says what it is."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +99,15 @@ class Record:
         return self.settings[0].arm
 
 
+class Label(NamedTuple):
+    """What a record says of itself."""
+
+    condition: str
+    settings: tuple[TrainingSettings, ...]  # of each run
+    origin: Origin
+    seeds: tuple[int, ...]  # of each run
+
+
 def write_record(record: Record, path: Path) -> None:
     """Write a record as a safetensors file: the curves as arrays, all else as JSON in its header."""
     settings = [asdict(run) for run in record.settings]
@@ -106,16 +116,30 @@ def write_record(record: Record, path: Path) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Read a record. Raises InputError, naming the file, where it is missing, damaged or of another version."""
+    """Read a record. Raises InputError, naming the file, if it is missing, damaged or of another version."""
+    with _reading(path), safe_open(path, framework="numpy") as file:
+        condition, settings, origin = _read_header(file)
+        curves = _from_arrays({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no mapping
+        return Record(condition, settings, origin, curves)
+
+
+def read_label(path: Path) -> Label:
+    """Read what a record says of itself, without its curves. Raises InputError as `read_record` does."""
+    with _reading(path), safe_open(path, framework="numpy") as file:
+        return Label(*_read_header(file), tuple(file.get_tensor("seeds").tolist()))
+
+
+def _read_header(file: Any) -> tuple[str, tuple[TrainingSettings, ...], Origin]:
+    about: dict[str, Any] = json.loads(file.metadata()[_HEADER])
+    settings = tuple(TrainingSettings.from_plain(run) for run in about["settings"])
+    return about["condition"], settings, Origin(**about["origin"])
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        with safe_open(path, framework="numpy") as file:
-            about: dict[str, Any] = json.loads(file.metadata()[_HEADER])
-            curves = _from_arrays({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no mapping
-        return Record(
-            condition=about["condition"],
-            settings=tuple(TrainingSettings.from_plain(run) for run in about["settings"]),
-            origin=Origin(**about["origin"]),
-            curves=curves,
-        )
+        yield
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a run record ({error}); delete it, the workflow makes it again") from error
+        raise InputError(
+            f"{path}: expected a run record, got something else ({error}); delete it and run the same command again"
+        ) from error

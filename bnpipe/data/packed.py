@@ -16,9 +16,9 @@ from torch import Tensor
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write_bytes
 from bnpipe.core.settings import PIXELS
+from bnpipe.data.header import HEADER, NOT_PACKED, REMEDY, read_header
 
 SPLITS = ("train", "validation", "test")
-_HEADER = "bnpipe_dataset"
 
 Bytes = NDArray[np.uint8]
 
@@ -96,14 +96,14 @@ def pack(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes], validation_image
         tensors[f"{split}_labels"] = np.ascontiguousarray(labels)
         digest.update(tensors[f"{split}_images"].tobytes())
         digest.update(tensors[f"{split}_labels"].tobytes())
-    atomic_write_bytes(path, save(tensors, {_HEADER: json.dumps({"sha256": digest.hexdigest()})}))
+    atomic_write_bytes(path, save(tensors, {HEADER: json.dumps({"sha256": digest.hexdigest()})}))
 
 
 def open_dataset(path: Path) -> Dataset:
     """Map a packed data set into memory. Raises InputError if the file is missing or is something else."""
+    header = read_header(path)
     try:
         with safe_open(path, framework="pt") as file:
-            sha256 = json.loads(file.metadata()[_HEADER])["sha256"]
             splits = {
                 split: Images(
                     pixels=file.get_tensor(f"{split}_images"),
@@ -111,8 +111,6 @@ def open_dataset(path: Path) -> Dataset:
                 )
                 for split in SPLITS
             }
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a packed data set ({error}); delete it, and the workflow will make it again"
-        ) from error
-    return Dataset(**splits, sha256=sha256)
+    except SafetensorError as error:
+        raise InputError(f"{path}: {NOT_PACKED} ({error}); {REMEDY}") from error
+    return Dataset(**splits, sha256=header.sha256)

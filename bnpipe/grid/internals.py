@@ -12,6 +12,7 @@ from threading import Thread
 from time import sleep
 from typing import Any
 
+from bnpipe.core.paths import portable
 from bnpipe.grid.slurm import NodeNames, wait_in_vain
 
 GRACE = 300  # seconds for Snakemake to cancel its jobs and to end
@@ -39,20 +40,23 @@ def all_cores(workflow: Any) -> int:
     return workflow.resource_settings.cores or 1
 
 
-def lineage_of(workflow: Any, root: Path) -> Lineage:
+def lineage_of(workflow: Any, dataset: str, root: Path, without_records: bool = False) -> Lineage:
     """Return the function that tells a job where its inputs come from, as pages and provenance.json show it.
 
-    root: the folder below which paths of the workflow's own files are given. The function returns of each input that a
-    rule makes `rule`, `code_sha256` and `made_from`; what that rule reads.
+    dataset: its name in paths. root: the folder below which paths of the workflow's own files are given.
+    without_records: leave out run records. The function returns, by the portable path of each input that a rule makes,
+    `rule`, `code_sha256` and `made_from`: the portable paths of what that rule reads.
     """
 
     def lineage(wildcards: Any, input: Iterable[str]) -> dict[str, dict[str, Any]]:  # noqa: ARG001 - Snakemake's
-        return {file: made for file in map(str, input) if (made := _made_by(workflow, file, root)) is not None}
+        files = [str(file) for file in input if not (without_records and str(file).endswith(".safetensors"))]
+        found = {portable(file, dataset): _made_by(workflow, file, dataset, root) for file in files}
+        return {file: made for file, made in found.items() if made is not None}
 
     return lineage
 
 
-def _made_by(workflow: Any, file: str, root: Path) -> dict[str, Any] | None:
+def _made_by(workflow: Any, file: str, dataset: str, root: Path) -> dict[str, Any] | None:
     from snakemake.iocontainers import Wildcards  # not at the top: `bnpipe.watch` does without Snakemake
 
     makers = [rule for rule in workflow.rules if rule.is_producer(file)]
@@ -60,7 +64,7 @@ def _made_by(workflow: Any, file: str, root: Path) -> dict[str, Any] | None:
         return None
     maker = min(makers, key=lambda rule: rule.has_wildcards())  # as Snakemake chooses
     inputs, *_ = maker.expand_input(Wildcards(fromdict=maker.get_wildcards(file)))
-    made_from = [_without_machine(Path(path), root) for path in inputs]
+    made_from = [_without_machine(Path(portable(str(path), dataset)), root) for path in inputs]
     return {"rule": maker.name, "code_sha256": getattr(maker.params, "code", ""), "made_from": made_from}
 
 

@@ -71,6 +71,11 @@ class Parameters:
         self.condition(wildcards)
         return self._plan.records("condition", [wildcards["condition"]])
 
+    def condition_expected(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what these records are expected to be."""
+        self.condition(wildcards)
+        return self._plan.expected_records(conditions=[wildcards["condition"]])
+
     def condition_note(self, wildcards: Wildcards) -> str:
         """Return what stands above its figures: its settings, and the data set."""
         return f"{describe(self.condition(wildcards))}\n{self._plan.title}"
@@ -90,6 +95,11 @@ class Parameters:
         """Return the records of its runs."""
         self.study(wildcards)
         return self._plan.records("study", [wildcards["study"]])
+
+    def study_expected(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what these records are expected to be."""
+        self.study(wildcards)
+        return self._plan.expected_records(studies=[wildcards["study"]])
 
     def study_sweep(self, wildcards: Wildcards) -> list[str]:
         """Return the keys that differ between its conditions."""
@@ -122,6 +132,18 @@ class Parameters:
     def all_study_records(self, _: Wildcards) -> list[str]:
         """Return the records of all studies."""
         return self._plan.records("study", self._plan.studies)
+
+    def all_expected(self, _: Wildcards) -> dict[str, Any]:
+        """Return what the records of all conditions are expected to be."""
+        return self._plan.expected_records(self._plan.conditions)
+
+    def default_expected(self, _: Wildcards) -> dict[str, Any]:
+        """Return what the records of the default target are expected to be."""
+        return self._plan.expected_records(self._plan.conditions, self._plan.default_studies)
+
+    def all_studies_expected(self, _: Wildcards) -> dict[str, Any]:
+        """Return what the records of all studies are expected to be."""
+        return self._plan.expected_records(studies=self._plan.studies)
 
     def all_condition_figures(self, _: Wildcards) -> list[str]:
         """Return the figures of all conditions."""

@@ -5,8 +5,10 @@ from dataclasses import asdict
 from functools import cache, cached_property
 from typing import Any
 
-from bnpipe.core.settings import FIRST_SEED, Arm
+from bnpipe.core.digests import code_digest
+from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Arm
 from bnpipe.grid.config import Condition, Configuration
+from bnpipe.grid.expected import expected_records
 from bnpipe.grid.layout import Layout
 from bnpipe.grid.stacks import (
     Kind,
@@ -63,6 +65,20 @@ class Plan:
     def plain_settings(self, condition: Condition, arm: Arm) -> dict[str, Any]:
         """Return what a condition and arm are trained with, as plain values."""
         return asdict(training_settings(self.configuration, condition, arm))
+
+    # What jobs are told of the files that they read, see `bnpipe.inputs`.
+
+    @property
+    def expected_data(self) -> dict[str, Any]:
+        """What the packed data set is expected to be."""
+        is_digits = self.layout.dataset == "digits"  # they have a split of their own
+        return {"validation_images": DIGITS_SPLIT[1] if is_digits else self.configuration.validation_images}
+
+    def expected_records(self, conditions: Iterable[str] = (), studies: Iterable[str] = ()) -> dict[str, Any]:
+        """Return what the packed data set and the records of some conditions and studies are expected to be."""
+        code = code_digest("training.job")
+        records = expected_records(self.configuration, self.layout.dataset, code, conditions, studies)
+        return {**self.expected_data, **records}
 
     # The runs that are looked into more closely.
 

@@ -42,7 +42,7 @@ class Pages:
     templates: Path  # their folder
     dataset: str  # its title
     is_mnist: bool
-    lineage: Mapping[str, Mapping[str, Any]]  # by path of a table or figure, its entry in provenance.json
+    lineage: Mapping[str, Mapping[str, Any]]  # by portable path of a table or figure, its entry in provenance.json
 
     def write(self, name: str, values: Mapping[str, Any]) -> None:
         """Render the page of this name from the template of this name."""
@@ -65,14 +65,19 @@ class Pages:
     def sources(self, file: str) -> list[str]:
         """Return the tables that a file was made from, below the folder of results. Raises InputError like `code`."""
         inputs = map(Path, self._made(file)["made_from"])
-        return [path.relative_to(self.results).as_posix() for path in inputs if path.suffix == ".csv"]
+        return [path.relative_to(self._folder).as_posix() for path in inputs if path.suffix == ".csv"]
 
     def code(self, file: str) -> str:
         """Return the beginning of the digest of the code that made a file. Raises InputError if no rule makes it."""
         return short(self._made(file)["code_sha256"])
 
+    @property
+    def _folder(self) -> str:
+        """The folder of results as lineage names it, whatever is before it."""
+        return f"results/{self.results.name}"
+
     def _made(self, file: str) -> Mapping[str, Any]:
-        path = (self.results / file).as_posix()
+        path = f"{self._folder}/{file}"
         if path not in self.lineage:
             raise InputError(
                 f"{path}: expected a table or figure that the workflow makes, got a file of unknown origin; "

@@ -11,7 +11,8 @@ from bnpipe import __version__
 from bnpipe.core.digests import versions
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write_text
-from bnpipe.core.records import read_record
+from bnpipe.core.paths import portable
+from bnpipe.core.records import read_label
 
 ABOUT = (
     "What every result was made from: of each file its checksum (SHA-256), the rule that made it, the digest of the "
@@ -30,17 +31,18 @@ def make_provenance(
 ) -> None:
     """Write down every file's checksum, what made it and from what, and every run record's description of itself.
 
-    files: relative paths. lineage: by path, the rule that made the file, the digest of its code, and its inputs.
-    configuration: plain values. dataset: `name`, as in paths, and `title`. Raises InputError if a file cannot be read.
+    lineage: by portable path (`bnpipe.core.paths`), the rule that made the file, the digest of its code, and its
+    inputs. configuration: plain values. dataset: `name`, as in paths, and `title`. Raises InputError if a file cannot be read.
     """
+    named = {portable(path.as_posix(), dataset["name"]): path for path in files}
     manifest = {
         "about": ABOUT,
         "bnpipe": __version__,
         "versions": versions(*LIBRARIES),
         "dataset": dict(dataset),
         "configuration": dict(configuration),
-        "files": {path.as_posix(): {"sha256": checksum(path), **lineage.get(path.as_posix(), {})} for path in files},
-        "records": {path.as_posix(): describe_record(path) for path in files if _is_record(path)},
+        "files": {name: {"sha256": checksum(path), **lineage.get(name, {})} for name, path in named.items()},
+        "records": {name: describe_record(path) for name, path in named.items() if _is_record(path)},
     }
     atomic_write_text(output, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
@@ -56,12 +58,12 @@ def checksum(path: Path) -> str:
 
 def describe_record(path: Path) -> dict[str, Any]:
     """Return what a run record says about itself: condition, arm, seeds, data, code, device and versions."""
-    record = read_record(path)
+    label = read_label(path)
     return {
-        "condition": record.condition,
-        "arm": record.arm,
-        "seeds": record.curves.seeds.tolist(),
-        **asdict(record.origin),
+        "condition": label.condition,
+        "arm": label.settings[0].arm,
+        "seeds": list(label.seeds),
+        **asdict(label.origin),
     }
 
 

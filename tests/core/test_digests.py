@@ -17,7 +17,8 @@ def names(module: str) -> set[str]:
 
 def test_training_is_built_on_what_it_imports_and_on_no_table_figure_or_configuration() -> None:
     assert names("training.train") == {
-        *("core/errors.py", "core/files.py", "core/records.py", "core/settings.py", "data/packed.py"),
+        *("core/errors.py", "core/files.py", "core/records.py", "core/settings.py"),
+        *("data/header.py", "data/packed.py"),
         *(f"networks/{name}.py" for name in ("kernels", "network", "nonlinearities", "norms", "seeds", "transforms")),
         *(f"training/{name}.py" for name in ("checkpoints", "devices", "diagnostics", "train", "trainer")),
     }
@@ -38,6 +39,11 @@ def test_digest_follows_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (package / "b.py").write_text("x = 2\n")
     assert code_digest("a") != before
     module_files.cache_clear()
+
+
+def test_a_module_that_is_not_there_has_no_digest() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"no module figures\.typo"):
+        code_digest("figures.typo")
 
 
 def test_versions_are_the_installed_ones() -> None:

@@ -78,5 +78,5 @@ def test_a_damaged_record_is_one_line_that_names_it(tmp_path: Path, damage: str)
         path.write_bytes({"empty": b"", "truncated": whole[:-5], "garbage": b"\xff" * 100}[damage])
     with pytest.raises(InputError) as error:
         read_record(path)
-    assert str(error.value).startswith(f"{path}: not a run record")
+    assert str(error.value).startswith(f"{path}: expected a run record, got something else (")
     assert len(str(error.value).splitlines()) == 1

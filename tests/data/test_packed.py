@@ -37,8 +37,8 @@ def refusal(path: Path) -> str:
     with pytest.raises(InputError) as raised:
         open_dataset(path)
     line = str(raised.value)
-    assert line.startswith(f"{path}: not a packed data set (")
-    assert line.endswith("delete it, and the workflow will make it again")
+    assert line.startswith(f"{path}: expected a packed data set, got something else (")
+    assert line.endswith("; delete it and run the same command again")
     assert "\n" not in line
     return line
 

@@ -38,7 +38,7 @@ def test_lineage_names_rule_code_and_what_it_read_without_the_machine() -> None:
     inputs = ["results/{condition}.csv", f"{ROOT}/workflow/report/page.css", "/home/me/images"]
     general = Rule("figure", "results/tanh.svg", inputs, {"condition": "tanh"})
     workflow = SimpleNamespace(rules=[general, Rule("other", "results/other.svg", [])])
-    lineage = lineage_of(workflow, ROOT)
+    lineage = lineage_of(workflow, "digits", ROOT)
     assert lineage(None, ["results/tanh.svg", "config.yaml"]) == {
         "results/tanh.svg": {
             "rule": "figure",

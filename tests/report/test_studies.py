@@ -14,5 +14,10 @@ def page(tmp_path: Path) -> str:
 def test_the_page_on_studies_shows_each_of_them(page: str) -> None:
     assert Reader(page).open == []
     assert len(Reader(page).images) == 3  # claims, rates, paper
-    for text in ("Which learning rate?", "Does the paper&#39;s own experiment come out", "percentile of the input of one sigmoid", ">he</td>"):
+    for text in (
+        "Which learning rate?",
+        "Does the paper&#39;s own experiment come out",
+        "percentile of the input of one sigmoid",
+        ">he</td>",
+    ):
         assert text in page

@@ -25,8 +25,10 @@ except InputError as error:
 plan = Plan(configuration, source.name, source.title)
 layout = plan.layout
 jobs = Parameters(plan)
-lineage = lineage_of(workflow, folder_of_rules(workflow).parents[1])
-PAGES = folder_of_rules(workflow).parent / "report"  # templates
+ROOT = folder_of_rules(workflow).parents[1]
+PAGES = ROOT / "workflow/report"  # templates
+lineage = lineage_of(workflow, source.name, ROOT)
+lineage_of_page = lineage_of(workflow, source.name, ROOT, without_records=True)
 
 
 wildcard_constraints:

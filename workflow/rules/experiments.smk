@@ -33,6 +33,7 @@ use rule job as initialization with:
             settings=plan.examined_settings,
             seeds=plan.examined_seeds,
         ),
+        expected=plan.expected_data,
 
 
 # Follow one mini-batch through the transform, step by step.
@@ -46,6 +47,7 @@ use rule job as mechanics with:
         layout.logs("mechanics.log"),
     params:
         **calls("experiments.mechanics.make_mechanics", settings=plan.first_settings, seed=plan.shown_seed),
+        expected=plan.expected_data,
 
 
 # Train the batch-normalized networks of the first condition and infer with every kind of statistics.
@@ -62,6 +64,7 @@ use rule job as inference with:
         runtime=growing(60),
     params:
         **calls("experiments.inference.make_inference", settings=plan.first_settings, seeds=plan.examined_seeds),
+        expected=plan.expected_data,
 
 
 # Measure how a layer's gradient changes when the layers below it are updated, along training.
@@ -82,6 +85,7 @@ use rule job as covariate_shift with:
             settings=told(jobs.pair_settings),
             seeds=plan.examined_seeds,
         ),
+        expected=plan.expected_data,
 
 
 # Train in two units, learning rate 1 at standard deviation 1 and 0.01 at 0.1, and compare the weights.
@@ -98,6 +102,7 @@ use rule job as scale_equivalence with:
             settings=plan.first_settings,
             seeds=plan.examined_seeds,
         ),
+        expected=plan.expected_data,
 
 
 # Measure the time of a training step of each arm, with no other job beside it.
@@ -115,6 +120,7 @@ use rule job as step_time with:
             settings=[settings for arms in plan.pair_settings.values() for settings in arms.values()],
             seeds=plan.examined_seeds,
         ),
+        expected=plan.expected_data,
 
 
 # Train the networks of an arm in the paper's own experiment, and follow the input of one of their sigmoids.
@@ -131,3 +137,4 @@ use rule job as paper with:
         runtime=growing(120),
     params:
         **calls("experiments.paper.make_paper", settings=told(jobs.paper_settings), seeds=plan.paper_seeds),
+        expected=plan.expected_data,

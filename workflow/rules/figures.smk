@@ -25,6 +25,7 @@ use rule job as condition_figures with:
             seed=plan.shown_seed,
             arms=plan.arms,
         ),
+        expected=told(jobs.condition_expected),
 
 
 # Draw the conditions side by side.

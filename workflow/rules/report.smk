@@ -5,6 +5,8 @@ report: "../report/captions/workflow.rst"
 rule report:
     """Render the report, one self-contained page."""
     input:
+        records=told(jobs.all_records),
+        records_of_studies=told(jobs.default_study_records),
         tables=list(plan.tables.values()),
         studies=plan.study_tables(plan.default_studies),
         figures=plan.pictures(plan.figures),
@@ -21,7 +23,8 @@ rule report:
         runtime=growing(30),
     params:
         code=code_digest("report.report"),
-        lineage=lineage,
+        expected=told(jobs.default_expected),
+        lineage=lineage_of_page,
         configuration=shareable(configuration, source.name),
         conditions=plan.examined,
         studies=plan.default_studies,
@@ -36,6 +39,7 @@ rule report:
 rule studies_report:
     """Render the page on all studies, with the verdicts on all claims."""
     input:
+        records=told(jobs.all_study_records),
         claims=layout.table("all_claims"),
         studies=plan.study_tables(plan.studies),
         figures=plan.pictures(plan.study_figures),
@@ -52,7 +56,8 @@ rule studies_report:
         runtime=growing(30),
     params:
         code=code_digest("report.studies"),
-        lineage=lineage,
+        expected=told(jobs.all_studies_expected),
+        lineage=lineage_of_page,
         configuration=shareable(configuration, source.name),
         experiments=plan.experiments,
         dataset=source.title,
@@ -81,6 +86,7 @@ rule provenance:
         runtime=growing(30),
     params:
         code=code_digest("report.provenance"),
+        expected=told(jobs.default_expected),
         lineage=lineage,
         configuration=shareable(configuration, source.name),
         dataset={"name": source.name, "title": source.title},
@@ -101,3 +107,9 @@ use rule provenance as studies_provenance with:
         layout.results("studies/provenance.json"),
     log:
         layout.logs("studies_provenance.log"),
+    params:
+        code=code_digest("report.provenance"),
+        expected=told(jobs.all_studies_expected),
+        lineage=lineage,
+        configuration=shareable(configuration, source.name),
+        dataset={"name": source.name, "title": source.title},

@@ -1,6 +1,7 @@
 # Collect the records of all runs into tidy tables.
 use rule job as tables with:
     input:
+        packed=layout.packed,
         records=told(jobs.all_records),
     output:
         accuracy=table("accuracy", caption="runs", group="Runs"),
@@ -18,11 +19,13 @@ use rule job as tables with:
             arms=plan.arms,
             seeds=configuration.seeds,
         ),
+        expected=told(jobs.all_expected),
 
 
 # Collect the records of a study into tidy tables, with its swept values as columns.
 use rule job as study_tables with:
     input:
+        packed=layout.packed,
         records=told(jobs.study_records),
     output:
         accuracy=study_table("{study}", "accuracy", caption="study"),
@@ -32,6 +35,7 @@ use rule job as study_tables with:
         layout.logs("studies/{study}/tables.log"),
     params:
         **calls("analysis.study_tables.make_study_tables", swept=told(jobs.study_sweep)),
+        expected=told(jobs.study_expected),
 
 
 # Compare training and validation loss of the study on regularization, at equal training loss.

@@ -18,6 +18,7 @@ rule train:
         gpu=int(configuration.device == "cuda"),
     params:
         code=code_digest("training.job"),
+        expected=plan.expected_data,
         name=told(jobs.group),
         settings=told(jobs.stack_settings),
         seeds=told(jobs.stack_seeds),

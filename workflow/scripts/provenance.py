@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnpipe.core.progress import job
+from bnpipe.inputs import check_job
 from bnpipe.report.provenance import make_provenance
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     with job(Path(snakemake.log[0])):
+        check_job(snakemake, "report.provenance")
         make_provenance(
             files=[Path(file) for file in snakemake.input],
             lineage=snakemake.params.lineage,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bnpipe.core.progress import job
+from bnpipe.inputs import check_job
 from bnpipe.report.pages import Pages
 from bnpipe.report.report import make_report
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     with job(Path(snakemake.log[0])):
+        check_job(snakemake, "report.report")
         make_report(
             pages=Pages(
                 results=Path(snakemake.output[0]).parent,

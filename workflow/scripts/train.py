@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from bnpipe.core.progress import job, training_progress
 from bnpipe.core.settings import CHECKPOINT_SECONDS
+from bnpipe.inputs import check_job
 from bnpipe.training.job import train_and_record
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 if __name__ == "__main__":
     label = " ".join(snakemake.wildcards)
     with job(Path(snakemake.log[0])), training_progress(label, snakemake.params.steps) as on_evaluation:
+        check_job(snakemake, "training.job")
         train_and_record(
             condition=snakemake.params.name,
             settings=snakemake.params.settings,

@@ -1,0 +1,52 @@
+"""Whether a job runs the code, and reads the files, that it was planned with. Every adapter asks first.
+
+Snakemake remembers what made a file. Its memory can be deleted, bypassed or left behind in a copy, and it does not see
+what a job imports. So code has a digest, a packed data set and a run record say what they are, and a job looks.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bnpipe.core.digests import check_code
+from bnpipe.data.header import check_split
+from bnpipe.grid.expected import check_records
+
+
+def check_job(snakemake: Any, *modules: str) -> None:
+    """Check the code and the inputs of a job.
+
+    snakemake: what Snakemake hands to a script. modules: those that the job's digest of code is of. Raises InputError
+    as `bnpipe.core.digests.check_code` and `check_inputs` do.
+    """
+    check_code(snakemake.params.code, *modules, beside=Path(snakemake.scriptdir).parents[1])
+    check_inputs(paths(snakemake.input), snakemake.params.get("expected"))
+
+
+def check_inputs(inputs: Mapping[str, Path | Sequence[Path]], expected: Mapping[str, Any] | None) -> None:
+    """Check the packed data set and the records among a job's inputs, if there are any.
+
+    inputs: by name; "packed" is the data set, "records" and "records_of_studies" are lists of run records. expected:
+    `bnpipe.grid.plan.Plan.expected_data`, or with records `expected_records`; None if there is nothing to check. Raises
+    InputError, naming the file, the key and both values, if a file was made otherwise.
+    """
+    if expected is None:
+        return
+    sha256 = None
+    if isinstance(packed := inputs.get("packed"), Path):
+        sha256 = check_split(packed, expected["validation_images"]).sha256
+    records = [*_list(inputs, "records"), *_list(inputs, "records_of_studies")]
+    if records:
+        check_records(records, expected, sha256)
+
+
+def paths(files: Any) -> dict[str, Any]:
+    """Turn named files into paths, and named lists of files into lists of paths."""
+    return {
+        name: Path(file) if isinstance(file, str) else [Path(each) for each in file] for name, file in files.items()
+    }
+
+
+def _list(inputs: Mapping[str, Path | Sequence[Path]], name: str) -> Sequence[Path]:
+    found = inputs.get(name, [])
+    return [found] if isinstance(found, Path) else found
