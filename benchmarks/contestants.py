@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bnpipe.core.settings import Runs, TrainingSettings
+from bnpipe.data.layouts import FILES
 from bnpipe.data.packed import Dataset, Images
-from bnpipe.data.sources import FILES
 from bnpipe.networks.seeds import initial_weights
 from bnpipe.training.trainer import Training
 

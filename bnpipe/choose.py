@@ -3,17 +3,16 @@
 Only the Makefile's default target chooses. The workflow itself never does: it runs on the data set that it is given.
 """
 
-import http.client
 import sys
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.yaml_files import read_yaml_file
-from bnpipe.data.idx import GZIP_MAGIC
-from bnpipe.data.retrieve import torchvision_dataset
-from bnpipe.data.sources import FILES, TITLES, mirror_url
+from bnpipe.data.layouts import fault_of
+from bnpipe.data.mirrors import parse_mirror
+from bnpipe.data.retrieve import has_all, refusal_of, torchvision_dataset
+from bnpipe.data.sources import TITLES
 from bnpipe.grid.config import parse_configuration
 
 ANSWER_LIMIT = 5.0  # seconds that a mirror has to answer
@@ -26,24 +25,18 @@ def choose(dataset: str, mirrors: Sequence[str], folder: Path) -> tuple[str, str
     """
     if dataset != "mnist":
         return dataset, f"Data set: {TITLES.get(dataset, dataset)}, as config.yaml says."
-    there = [(folder / f"{name}.gz").is_file() for name in FILES]
-    if (folder / "packed.safetensors").is_file() or all(there):
+    if fault_of(folder / "packed.safetensors") is None or has_all("mnist", folder):
         return "mnist", f"Data set: MNIST, from {folder}/."
-    for mirror in mirrors or torchvision_dataset("mnist").mirrors:
-        if _answers(f"{mirror_url(mirror)}{FILES[1]}.gz"):
+    faults = []
+    for mirror in map(parse_mirror, mirrors or torchvision_dataset("mnist").mirrors):
+        fault = refusal_of(mirror, "mnist", ANSWER_LIMIT)
+        if fault is None:
             return "mnist", f"Data set: MNIST, from {mirror}."
+        faults.append(fault)
     return "digits", (
-        f"Data set: {TITLES['digits']}, because no mirror of MNIST answers. To use MNIST, "
-        "run make MIRROR=folder-or-URL with its four files."
+        f"Data set: {TITLES['digits']}, because no mirror of MNIST answers with its files ({'; '.join(faults)}). "
+        "To use MNIST, run make MIRROR=folder-or-URL with its four files."
     )
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=ANSWER_LIMIT) as response:
-            return bool(response.read(2) == GZIP_MAGIC)  # and not, for example, a login page
-    except (OSError, http.client.HTTPException, ValueError):
-        return False
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """IDX files and small data sets for tests, and where the real MNIST files are."""
 
 import gzip
+import hashlib
 import struct
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bnpipe.data.sources import FILES
+from bnpipe.data.checksums import PAYLOADS
+from bnpipe.data.layouts import FILES
 
 REAL_MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist"
 
@@ -43,6 +45,12 @@ def small_payloads(train: int = 20, test: int = 6) -> dict[str, bytes]:
     """Return the four files of a data set by name: training images 0, 1, ... and test images 100, 101, ..."""
     contents = (some_images(train), some_labels(train), some_images(test, first=100), some_labels(test))
     return {name: idx_bytes(values) for name, values in zip(FILES, contents, strict=True)}
+
+
+def known_as(monkeypatch: pytest.MonkeyPatch, dataset: str) -> None:
+    """Let the small data set pass for a built-in one."""
+    sums = {name: f"sha256:{hashlib.sha256(payload).hexdigest()}" for name, payload in small_payloads().items()}
+    monkeypatch.setitem(PAYLOADS, dataset, sums)
 
 
 def write_small_folder(folder: Path, *, compressed: bool = False) -> Path:

@@ -1,11 +1,13 @@
 """Mirrors of a data set on this machine, which answer as mirrors do, good ones and bad ones."""
 
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
 
 Files = dict[str, bytes]  # gzip files by name
 Answer = Callable[["_Handler", bytes], None]
@@ -22,9 +24,15 @@ class _Handler(BaseHTTPRequestHandler):
     mirror: "Mirror"
 
     def do_GET(self) -> None:
-        name = self.path.removeprefix("/")
-        self.mirror.requests.append(name)
-        self.mirror.answer(self, self.mirror.files[name])
+        self.mirror.requests.append(self.path.removeprefix("/"))
+        self.mirror.authorizations.append(self.headers["Authorization"])
+        address = urlsplit(self.path)
+        names = [address.path.rpartition("/")[2], *(value for _, value in parse_qsl(address.query))]
+        content = next((self.mirror.files[name] for name in names if name in self.mirror.files), None)
+        if content is None:
+            not_found(self, b"")
+        else:
+            self.mirror.answer(self, content)
 
     def log_message(self, *_: Any) -> None:
         """Keep the terminal clean."""
@@ -36,6 +44,7 @@ class Mirror(AbstractContextManager["Mirror"]):
     def __init__(self, files: Files, answer: Answer) -> None:
         self.files, self.answer = files, answer
         self.requests: list[str] = []
+        self.authorizations: list[str | None] = []
         self.closing = threading.Event()
         handler = type("_OwnHandler", (_Handler,), {"mirror": self})
         self._server = _Server(("127.0.0.1", 0), handler)
@@ -82,6 +91,39 @@ def broken(handler: _Handler, _content: bytes) -> None:
 
 def login_page(handler: _Handler, _content: bytes) -> None:
     send(handler, b"<html>who are you?</html>", announced=25)
+
+
+def json_error(handler: _Handler, _content: bytes) -> None:
+    send(handler, b'{"error": "quota exceeded"}')
+
+
+def xml_error(handler: _Handler, _content: bytes) -> None:
+    send(handler, b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code></Error>')
+
+
+def lfs_pointer(handler: _Handler, _content: bytes) -> None:
+    send(handler, b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9912422\n")
+
+
+def for_ada(handler: _Handler, content: bytes) -> None:
+    """Serve only the user ada, whose password is p@ss/word."""
+    if handler.headers["Authorization"] == f"Basic {b64encode(b'ada:p@ss/word').decode()}":
+        good(handler, content)
+    else:
+        handler.send_response(401)
+        handler.send_header("WWW-Authenticate", 'Basic realm="mirror"')
+        handler.end_headers()
+
+
+def redirect_to(url: str) -> Answer:
+    """Send every request on to another server."""
+
+    def answer(handler: _Handler, _content: bytes) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", url + handler.path)
+        handler.end_headers()
+
+    return answer
 
 
 def empty(handler: _Handler, _content: bytes) -> None:

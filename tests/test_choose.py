@@ -6,8 +6,9 @@ import pytest
 
 from bnpipe.choose import choose, main
 from bnpipe.core.errors import InputError
-from bnpipe.data.sources import FILES
-from tests.idx_files import write_small_folder
+from bnpipe.data.layouts import FILES
+from tests.idx_files import known_as, small_payloads, write_small_folder
+from tests.mirrors import Answer, Mirror, empty, for_ada, good, json_error, login_page, xml_error
 
 NAMES = [f"{name}.gz" for name in FILES]
 CONDITIONS = "conditions: {tanh: {activation: tanh, learning_rate: 0.01, init_std: 0.1, steps: 5}}\n"
@@ -19,6 +20,7 @@ def torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamesp
     published = SimpleNamespace(mirrors=[f"{tmp_path.as_uri()}/torchvision/"])
     monkeypatch.setattr("bnpipe.choose.torchvision_dataset", {"mnist": published}.__getitem__)
     monkeypatch.setenv("no_proxy", "*")
+    known_as(monkeypatch, "mnist")
     return published
 
 
@@ -88,8 +90,63 @@ def test_answer_that_is_no_gzip_file_does_not_count(tmp_path: Path, content: byt
     for name in NAMES:
         (source / name).write_bytes(content)
     assert choose("mnist", [str(source)], tmp_path / "mnist")[0] == "digits"
-    (source / NAMES[1]).write_bytes(gzip.compress(b"labels"))
-    assert choose("mnist", [str(source)], tmp_path / "mnist")[0] == "mnist"
+
+
+@pytest.mark.parametrize("layout", [".", "MNIST/raw"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_all_layouts_are_seen(layout: str, compressed: bool, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    new = write_small_folder(root / layout / "new", compressed=compressed)
+    for path in new.iterdir():
+        path.rename(root / layout / path.name.replace("-idx", ".idx"))
+    assert choose("mnist", [], root) == ("mnist", f"Data set: MNIST, from {root}/.")
+    assert choose("mnist", [str(root)], tmp_path / "mnist") == ("mnist", f"Data set: MNIST, from {root}.")
+
+
+def test_files_that_are_not_mnist_do_not_count(tmp_path: Path) -> None:
+    folder = write_small_folder(tmp_path / "mnist")
+    (folder / FILES[0]).write_bytes(b"another")
+    assert choose("mnist", [], folder)[0] == "digits"
+    dataset, notice = choose("mnist", [str(folder)], tmp_path / "resources")
+    assert dataset == "digits"
+    assert f"{folder / FILES[0]}: expected SHA-256" in notice
+
+
+def test_server_is_asked_with_its_password_and_the_notice_hides_it(tmp_path: Path) -> None:
+    files = {name: gzip.compress(payload) for name, payload in zip(NAMES, small_payloads().values(), strict=True)}
+    with Mirror(files, for_ada) as mirror:
+        right = mirror.url.replace("http://", "http://ada:p%40ss%2Fword@")
+        shown = mirror.url.replace("http://", "http://***@")
+        assert choose("mnist", [right], tmp_path) == ("mnist", f"Data set: MNIST, from {shown}.")
+        dataset, notice = choose("mnist", [right.replace("word", "wood")], tmp_path)
+        assert dataset == "digits"
+        assert f"({shown}/{NAMES[1]}: HTTP Error 401: Unauthorized" in notice
+        assert "p%40ss" not in notice
+        mirror.answer, mirror.files = good, small_payloads()
+        assert choose("mnist", [mirror.url], tmp_path)[0] == "mnist"  # plain files
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (login_page, "an HTML page"),
+        (json_error, "a JSON document"),
+        (xml_error, "an XML document"),
+        (empty, "an empty"),
+    ],
+)
+def test_notice_says_what_a_server_answers(answer: Answer, kind: str, tmp_path: Path) -> None:
+    with Mirror(dict.fromkeys(NAMES, b""), answer) as mirror:
+        dataset, notice = choose("mnist", [mirror.url], tmp_path)
+    assert dataset == "digits"
+    assert f"{mirror.url}/{NAMES[1]}: got {kind}" in notice
+
+
+def test_notice_names_a_dead_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    _, notice = choose("mnist", ["http://localhost"], tmp_path)
+    assert "asked through the proxy http://127.0.0.1:1 of http_proxy" in notice
 
 
 def test_mirror_that_cannot_be_one_is_bad_input(tmp_path: Path) -> None:

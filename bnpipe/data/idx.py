@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.settings import CLASSES, IMAGE_SIZE
+from bnpipe.data.contents import describe
 
 GZIP_MAGIC = b"\x1f\x8b"
+IDX_MAGIC = b"\0\0\x08"  # of unsigned bytes
 UNSIGNED_BYTE = 0x08
 MAX_PAYLOAD_SIZE = 1 << 30  # bytes; a larger file is considered damaged
 
@@ -69,7 +71,8 @@ def _read_bytes(path: Path, most: int) -> bytes:
         with gzip.open(path) if compressed else path.open("rb") as file:
             return file.read(most)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read ({error}); replace the file") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason}); replace the file") from error
 
 
 def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -81,9 +84,9 @@ def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
         )
     zeros, value_type, found_dimensions = struct.unpack_from(">HBB", payload)
     if zeros != 0:
-        raise InputError(
-            f"{path}: not an IDX file: expected it to start with 0000, got {payload[:2].hex()}; replace it"
-        )
+        kind = describe(payload)
+        found = f"{payload[:2].hex()} ({kind})" if kind else payload[:2].hex()
+        raise InputError(f"{path}: not an IDX file: expected it to start with 0000, got {found}; replace it")
     if value_type != UNSIGNED_BYTE:
         raise InputError(f"{path}: expected values of type 0x08 (unsigned bytes), got 0x{value_type:02x}; convert them")
     if found_dimensions != dimensions:

@@ -1,14 +1,18 @@
 """Turn any data set into one packed file: the work of the workflow's rule ``data``."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from bnpipe.core.settings import DIGITS_SPLIT
+from bnpipe.data.checksums import identify
 from bnpipe.data.digits import read_digits
 from bnpipe.data.idx import read_images, read_labels
 from bnpipe.data.packed import pack
 from bnpipe.data.retrieve import retrieve
-from bnpipe.data.sources import resolve
+from bnpipe.data.sources import TITLES, resolve
+
+log = logging.getLogger(__name__)
 
 
 def prepare(dataset: str, mirrors: Sequence[str], validation_images: int, download_folder: Path, packed: Path) -> None:
@@ -22,8 +26,15 @@ def prepare(dataset: str, mirrors: Sequence[str], validation_images: int, downlo
         images, labels = read_digits()
         _, validation, test = DIGITS_SPLIT  # the last images are the test set
         return pack((images[:-test], labels[:-test]), (images[-test:], labels[-test:]), validation, packed)
-    files = resolve(dataset).files or retrieve(dataset, download_folder, mirrors)
-    train_images, train_labels, test_images, test_labels = files
+    source = resolve(dataset)
+    if source.files and (known := identify(source.files)):
+        folder = source.files[0].parent
+        log.warning(
+            "dataset %s: these are the files of %s, by their checksums; results stay under %s, apart from those of the "
+            "built-in data set; to add to those, set dataset: %s and mirrors: [%s]",
+            *(dataset, TITLES[known], source.name, known, folder),
+        )
+    train_images, train_labels, test_images, test_labels = source.files or retrieve(dataset, download_folder, mirrors)
     return pack(
         (read_images(train_images), read_labels(train_labels)),
         (read_images(test_images), read_labels(test_labels)),

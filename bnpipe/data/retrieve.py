@@ -1,140 +1,175 @@
-"""Download the files of a built-in data set, each from the first mirror that provides a valid one."""
+"""Retrieve the files of a built-in data set: those that are there, others from the first mirror that has them."""
 
-import hashlib
-import http.client
 import logging
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
-from functools import partial
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write
-from bnpipe.data.idx import read_payload
-from bnpipe.data.sources import FILES, MNIST_PAYLOAD_SHA256, TITLES, mirror_url
-
-SILENCE_LIMIT = 20.0  # seconds that a mirror may send nothing
-FILE_LIMIT = 600.0  # seconds that a file may take from one mirror
-MAX_FILE_SIZE = 1 << 28  # bytes; more than ten times the largest of the files
+from bnpipe.data.checksums import check_payload
+from bnpipe.data.contents import START, describe
+from bnpipe.data.download import FAILURES, download, explain, first_bytes, is_missing, proxy_note
+from bnpipe.data.idx import GZIP_MAGIC, IDX_MAGIC
+from bnpipe.data.layouts import FILES, fault_of, find_all, is_folder, places
+from bnpipe.data.mirrors import Mirror, parse_mirror
+from bnpipe.data.sources import TITLES
 
 log = logging.getLogger(__name__)
 
-Check = Callable[[Path], None]  # raises InputError if the file is not the right one
-
 
 def retrieve(dataset: str, folder: Path, mirrors: Sequence[str] = ()) -> list[Path]:
-    """Make sure that ``folder`` has the four gzip files of ``dataset``; return them in the order of FILES.
+    """Make sure that ``folder`` has the four files of ``dataset``, plain or gzip; return them in the order of FILES.
 
-    Valid files that are there already are used without network access; a wrong one is logged and downloaded again.
-    Without ``mirrors``, torchvision's are used. Raises InputError if no mirror provides a valid file.
+    Valid files that are there already are used without network access, whatever their layout; a wrong one is logged
+    and retrieved again. Without ``mirrors``, torchvision's are used. Raises InputError if no mirror provides a valid
+    file.
     """
-    checks = _checks(dataset)
-    paths = [folder / f"{name}.gz" for name in FILES]
-    wrong = [path for path in paths if not _is_valid(path, checks[path.name])]
-    urls = [mirror_url(mirror) for mirror in mirrors or torchvision_dataset(dataset).mirrors] if wrong else []
-    for path in wrong:
-        _fetch(dataset, path, checks[path.name], urls)
-    return paths
+    paths = {file: _valid(dataset, file, folder) for file in FILES}
+    missing = [file for file, path in paths.items() if path is None]
+    sources = list(map(parse_mirror, mirrors or torchvision_dataset(dataset).mirrors)) if missing else []
+    return [paths[file] or _fetch(dataset, file, folder, sources) for file in FILES]
+
+
+def has_all(dataset: str, folder: Path) -> bool:
+    """Return whether a folder has valid files of a data set, all four. Raises InputError if it cannot be read."""
+    return is_folder(folder) and all(_valid(dataset, file, folder, quiet=True) for file in FILES)
+
+
+def refusal_of(mirror: Mirror, dataset: str, limit: float) -> str | None:
+    """Return a line about why a mirror cannot have the files of a data set, or None if it seems to have them.
+
+    A folder's files are all read; a server is asked for the beginning of one, and has ``limit`` seconds to answer.
+    """
+    if mirror.folder:
+        try:
+            for file in FILES:
+                _find(mirror.folder, dataset, file)
+        except InputError as error:
+            return str(error)
+        return None
+    file = FILES[1]
+    reasons = []
+    for name in (f"{file}.gz", file):
+        try:
+            start = first_bytes(mirror, name, START, limit)
+        except FAILURES as error:
+            reasons.append(f"{mirror.shown(name)}: {explain(error, mirror)}")
+            if not is_missing(error):
+                break
+        else:
+            if start.startswith((GZIP_MAGIC, IDX_MAGIC)):
+                return None
+            reasons.append(f"{mirror.shown(name)}: got {describe(start) or 'another file'}{proxy_note(mirror)}")
+            break
+    return reasons[0]
 
 
 def torchvision_dataset(dataset: str) -> Any:
-    """Return torchvision's class for a data set: it knows the mirrors and the MD5 sums of the gzip files."""
+    """Return torchvision's class for a data set: it knows the mirrors."""
     from torchvision import datasets  # takes seconds, so import it only if it is needed
 
     return {"mnist": datasets.MNIST, "fashion_mnist": datasets.FashionMNIST, "kmnist": datasets.KMNIST}[dataset]
 
 
-def download(url: str, target: Path) -> None:
-    """Download a URL to a file, with a progress bar if standard error is a terminal.
-
-    Raises OSError, http.client.HTTPException or ValueError (a malformed URL or answer) if the download fails, falls
-    silent or takes too long. (torchvision's helper requests each file twice, falls back from https to http, and has
-    no time limit.)
-    """
-    request = urllib.request.Request(url, headers={"User-Agent": "bnpipe"})
-    deadline = time.monotonic() + FILE_LIMIT
-    with urllib.request.urlopen(request, timeout=SILENCE_LIMIT) as response, target.open("wb") as file:
-        announced = int(response.headers["Content-Length"] or 0) or None
-        with tqdm(desc=target.name, total=announced, unit="B", unit_scale=True, disable=None, leave=False) as bar:
-            while chunk := response.read1(1 << 16):
-                file.write(chunk)
-                bar.update(len(chunk))
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"took longer than {FILE_LIMIT:.0f} s")
-                if file.tell() > MAX_FILE_SIZE:
-                    raise OSError(f"larger than {MAX_FILE_SIZE} bytes")
-        if announced is not None and file.tell() != announced:
-            raise OSError(f"cut off: {file.tell()} bytes of {announced}")
-
-
-def _is_valid(path: Path, check: Check) -> bool:
-    """Return whether a file is there and valid; log a wrong one."""
-    if not path.exists():
-        return False
+def _valid(dataset: str, file: str, folder: Path, *, quiet: bool = False) -> Path | None:
+    """Return the valid file of that name in a folder that need not exist, or None; log wrong ones if there is none."""
+    if not is_folder(folder) or not any(file in place.files for place in places(folder)):
+        return None
     try:
-        check(path)
+        return _find(folder, dataset, file)
     except InputError as error:
-        log.warning("%s; downloading it again", error)
-        return False
-    return True
+        if not quiet:
+            log.warning("%s; downloading it again", error)
+        return None
 
 
-def _fetch(dataset: str, path: Path, check: Check, urls: Sequence[str]) -> None:
-    """Download a file from the first URL that provides a valid one; no invalid file ever gets its name."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent}: cannot be created ({error})") from error
+def _find(folder: Path, dataset: str, file: str) -> Path:
+    """Return the file of that name in a folder whose content is right, whatever the layout.
+
+    Raises InputError if there is none; it says what is wrong with each file of that name.
+    """
     faults = []
-    for url in (base + path.name for base in urls):
+    for path in find_all(folder, file):
         try:
-            _fetch_from(url, path, check)
-        except (OSError, http.client.HTTPException, ValueError, InputError) as error:
-            reason = error.reason if type(error) is urllib.error.URLError else error
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()  # it holds the connection
-            faults.append(f"{url}: {reason or type(error).__name__}")
-            log.warning("%s", faults[-1])
+            if fault := fault_of(path):
+                raise InputError(fault)
+            check_payload(path, dataset, file)
+        except InputError as error:
+            faults.append(str(error))
         else:
-            log.info("downloaded %s", url)
-            return
+            return path
+    raise InputError("; ".join(faults))
+
+
+def _fetch(dataset: str, file: str, folder: Path, mirrors: Sequence[Mirror]) -> Path:
+    """Take a file from the first mirror that provides a valid one; no invalid file ever gets its name."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be created ({error.strerror}); correct that") from error
+    for target in (folder / file, folder / f"{file}.gz"):
+        if is_folder(target):
+            raise InputError(f"{target}: expected a file, got a folder; rename the folder, or move it away")
+    faults: list[str] = []
+    for mirror in mirrors:
+        take = _copy if mirror.folder else _download
+        path = take(mirror, dataset, file, folder, faults)
+        if path:
+            return path
+    found = next(places(folder)).advice(file)
+    advice = f"in {folder}/, {found}; or " if found else ""
     raise InputError(
-        f"dataset {dataset}: no mirror gave {path.name} ({'; '.join(faults)}); put the four files of "
-        f"{TITLES[dataset]} into {path.parent}/, add another mirror to mirrors, or set dataset: digits"
+        f"dataset {dataset}: no mirror gave {file} ({'; '.join(faults)}); {advice}put the four files of "
+        f"{TITLES[dataset]} into {folder}/ (plain or .gz), add another mirror to mirrors, or set dataset: digits"
     )
 
 
-def _fetch_from(url: str, path: Path, check: Check) -> None:
-    with atomic_write(path) as unchecked:
-        download(url, unchecked)
-        try:
-            check(unchecked)
-        except InputError as error:  # its temporary name means nothing to a reader
-            raise InputError(str(error).removeprefix(f"{unchecked}: ")) from error
-
-
-def _checks(dataset: str) -> dict[str, Check]:
-    """Return a check for each file: of MNIST by the decompressed content, of others by torchvision's MD5."""
-    if dataset == "mnist":
-        return {f"{name}.gz": partial(_check_payload, sha256=sum_) for name, sum_ in MNIST_PAYLOAD_SHA256.items()}
-    return {name: partial(_check_file, md5=md5) for name, md5 in torchvision_dataset(dataset).resources}
-
-
-def _check_payload(path: Path, sha256: str) -> None:
-    found = hashlib.sha256(read_payload(path)).hexdigest()
-    if found != sha256:
-        raise InputError(f"{path}: expected SHA-256 {sha256} of the decompressed content, got {found}")
-
-
-def _check_file(path: Path, md5: str) -> None:
+def _copy(mirror: Mirror, dataset: str, file: str, folder: Path, faults: list[str]) -> Path | None:
+    """Copy a file from a mirror that is a folder; if that fails, add to the faults and return None."""
+    assert mirror.folder
     try:
-        found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    if found != md5:
-        raise InputError(f"{path}: expected MD5 {md5}, got {found}")
+        source = _find(mirror.folder, dataset, file)
+        with source.open("rb") as content:
+            suffix = ".gz" if content.read(2) == GZIP_MAGIC else ""
+        target = folder / f"{file}{suffix}"
+        with atomic_write(target) as unchecked:
+            shutil.copyfile(source, unchecked)
+            _check(unchecked, dataset, file)
+    except (OSError, InputError) as error:
+        faults.append(str(error))
+        log.warning("%s", faults[-1])
+        return None
+    log.info("copied %s", source)
+    return target
+
+
+def _download(mirror: Mirror, dataset: str, file: str, folder: Path, faults: list[str]) -> Path | None:
+    """Download a file from a server, gzip or else plain; if that fails, add to the faults and return None."""
+    for name in (f"{file}.gz", file):
+        target = folder / name
+        try:
+            with atomic_write(target) as unchecked:
+                download(mirror, name, unchecked)
+                _check(unchecked, dataset, file)
+        except InputError as error:
+            reason, again = f"{error}{proxy_note(mirror)}", False
+        except FAILURES as error:
+            reason, again = explain(error, mirror), is_missing(error)
+        else:
+            log.info("downloaded %s", mirror.shown(name))
+            return target
+        faults.append(f"{mirror.shown(name)}: {reason}")
+        log.warning("%s", faults[-1])
+        if not again:
+            break
+    return None
+
+
+def _check(unchecked: Path, dataset: str, file: str) -> None:
+    """Check a file that has a temporary name, which would mean nothing to a reader of the message."""
+    try:
+        check_payload(unchecked, dataset, file)
+    except InputError as error:
+        raise InputError(str(error).removeprefix(f"{unchecked}: ")) from error

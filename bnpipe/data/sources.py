@@ -1,29 +1,15 @@
-"""Where the images come from: the built-in data sets, their mirrors and checksums, or the user's own folder."""
+"""Where the images come from: the built-in data sets, or the user's own folder."""
 
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.settings import DIGITS_SPLIT
 from bnpipe.data.idx import peek_count
-
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-
-# Of the decompressed files, because mirrors compress them differently.
-MNIST_PAYLOAD_SHA256 = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
+from bnpipe.data.layouts import find_own
+from bnpipe.data.mirrors import existing_folder
 
 TITLES = {
     "mnist": "MNIST",
@@ -51,7 +37,7 @@ def resolve(dataset: str) -> Source:
     """
     if dataset in TITLES:
         return Source(dataset, TITLES[dataset])
-    folder = _existing_folder(dataset)
+    folder = existing_folder(dataset, "dataset")
     if folder is None:
         names = ", ".join(TITLES)
         raise InputError(f"dataset: expected one of {names}, or an existing folder, got {dataset!r}")
@@ -61,28 +47,12 @@ def resolve(dataset: str) -> Source:
             "dataset: expected a folder whose name has only letters, digits, '_' and '-' (at most 64; paths contain "
             f"it), got {name!r}; rename the folder"
         )
-    if name in TITLES:  # so that results of own files never mix with those of the built-in data set
+    if name.lower() in TITLES:  # results of own files never mix with a built-in data set's; some disks ignore case
         name = f"{name}-folder"
-    return Source(name, f"{name} (own files)", tuple(_find(folder, file) for file in FILES))
-
-
-def mirror_url(mirror: str) -> str:
-    """Turn a mirror, a URL or a folder, into a URL that ends with a slash.
-
-    Raises InputError if it is neither a URL (http, https, file) nor an existing folder.
-    """
-    if re.fullmatch(r"(https?|file)://\S+", mirror, re.IGNORECASE):
-        return mirror.rstrip("/") + "/"
-    folder = _existing_folder(mirror)
-    if folder is None:
-        raise InputError(f"mirrors: expected a URL (http, https, file) or an existing folder, got {mirror!r}")
-    return folder.resolve().as_uri() + "/"
-
-
-def check_mirrors(mirrors: Sequence[str]) -> None:
-    """Raise InputError if a mirror is neither a URL nor an existing folder."""
-    for mirror in mirrors:
-        mirror_url(mirror)
+    try:
+        return Source(name, f"{name} (own files)", find_own(folder))
+    except InputError as error:
+        raise InputError(f"dataset: {error}") from error
 
 
 def check_sizes(source: Source, validation_images: int, batch_size: int) -> None:
@@ -104,20 +74,8 @@ def check_sizes(source: Source, validation_images: int, batch_size: int) -> None
         )
 
 
-def _existing_folder(text: str) -> Path | None:
-    try:
-        folder = Path(text).expanduser()
-        return folder if folder.is_dir() else None
-    except (OSError, RuntimeError, ValueError):  # too long a name, an unknown user, a null character
-        return None
-
-
-def _find(folder: Path, file: str) -> Path:
-    for path in (folder / file, folder / f"{file}.gz"):
-        if path.is_file():
-            return path
-    raise InputError(f"dataset: expected {', '.join(FILES)} (plain or .gz) in {folder}, got no {file}")
-
-
 if __name__ == "__main__":  # for the Makefile: the name of a data set in paths
-    print(resolve(sys.argv[1]).name)
+    try:
+        print(resolve(sys.argv[1]).name)
+    except InputError as error:
+        sys.exit(error.for_terminal())

@@ -4,6 +4,7 @@ Checked with Snakemake 9.20.0 and 9.27.1, and with version 2.8.0 of its plugin f
 other major versions. `workflow` is Snakemake's object of that name, which rules find among their globals.
 """
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from time import sleep
 from typing import Any
 
 from bnpipe.core.paths import portable
+from bnpipe.core.secrets import mask
 from bnpipe.grid.slurm import NodeNames, wait_in_vain
 
 GRACE = 300  # seconds for Snakemake to cancel its jobs and to end
@@ -25,6 +27,18 @@ def own_configuration_files(workflow: Any) -> list[Path]:
     if workflow.modifier.skip_configfile:
         return []
     return [Path(file) for file in ["config.yaml", *workflow.overwrite_configfiles]]
+
+
+def hide_secrets(logger: logging.Logger) -> None:
+    """Hide the secrets of URLs in what Snakemake logs: its header repeats the command, ``--config mirrors=...`` too."""
+    logger.addFilter(_mask_record)
+
+
+def _mask_record(record: logging.LogRecord) -> bool:
+    record.msg = mask(record.msg) if isinstance(record.msg, str) else record.msg
+    if hasattr(record, "cmd"):
+        record.cmd = mask(record.cmd)
+    return True
 
 
 def folder_of_rules(workflow: Any) -> Path:

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from bnpipe.core.errors import printable
+from bnpipe.core.secrets import mask_values
 from bnpipe.core.yaml_files import YamlFile
 
 KeyPath = tuple[int | str, ...]  # the keys and positions that lead to a value
@@ -58,7 +59,7 @@ def _explain(mistake: ErrorDetails, section: type[BaseModel]) -> str:
     """Return a line about a mistake: the key, what is expected, what is there, what to do."""
     path = [printable(part) for part in mistake["loc"] if part != "[key]"]
     key = f"{'.'.join(path)}: " if path else ""
-    value = repr(mistake["input"])
+    value = repr(mask_values(mistake["input"]))
     value = value if len(value) <= 80 else f"{value[:77]}..."
     match mistake["type"]:
         case "extra_forbidden":

@@ -32,8 +32,8 @@ def make_provenance(
     """Write down every file's checksum, what made it and from what, and every run record's description of itself.
 
     lineage: by portable path (`bnpipe.core.paths`), the rule that made the file, the digest of its code, and its
-    inputs. configuration: plain values. dataset: `name`, as in paths, and `title`. Raises InputError if a file cannot be
-    read.
+    inputs. configuration: plain values. dataset: `name`, as in paths, and `title`. Raises InputError if a file cannot
+    be read.
     """
     named = {portable(path.as_posix(), dataset["name"]): path for path in files}
     manifest = {

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from bnpipe.core.errors import InputError
 from bnpipe.data.packed import Dataset, open_dataset
 from bnpipe.data.prepare import prepare
-from tests.idx_files import REAL_MNIST, needs_real_mnist, some_labels, write_small_folder
+from tests.idx_files import REAL_MNIST, known_as, needs_real_mnist, some_labels, write_small_folder
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,19 @@ def test_own_folder_with_a_bad_file(tmp_path: Path, file: str, content: bytes | 
     with pytest.raises(InputError, match=message):
         prepare(str(folder), [], 4, tmp_path / "unused", tmp_path / "packed")
     assert not (tmp_path / "packed").exists()
+
+
+def test_own_folder_that_is_a_built_in_data_set_is_recognized(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_small_folder(tmp_path / "own")
+    prepare(str(folder), [], 4, tmp_path / "unused", tmp_path / "packed")
+    assert caplog.text == ""
+    known_as(monkeypatch, "fashion_mnist")
+    prepare(str(folder), [], 4, tmp_path / "unused", tmp_path / "packed")
+    (line,) = caplog.messages
+    assert "these are the files of Fashion-MNIST, by their checksums; results stay under own" in line
+    assert line.endswith(f"set dataset: fashion_mnist and mirrors: [{folder}]")
 
 
 def test_too_many_validation_images(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from bnpipe.core.errors import InputError
-from bnpipe.data.sources import FILES, Source, check_mirrors, check_sizes, mirror_url, resolve
+from bnpipe.data.layouts import FILES
+from bnpipe.data.sources import Source, check_sizes, resolve
 from tests.idx_files import write_small_folder
 
 
@@ -34,6 +37,19 @@ def test_built_in_name_wins_over_a_folder_of_that_name(
     monkeypatch.chdir(tmp_path)
     assert resolve(name) == Source(name, title, ())
     assert resolve(f"./{name}").name == f"{name}-folder"
+
+
+@pytest.mark.parametrize("name", ["MNIST", "KMNIST", "Digits"])
+def test_results_of_own_files_never_mix_with_a_built_in_data_set(name: str, tmp_path: Path) -> None:
+    write_small_folder(tmp_path / name / "raw")  # some disks take mnist and MNIST for the same
+    assert resolve(str(tmp_path / name)).name == f"{name}-folder"
+
+
+def test_torchvision_root(tmp_path: Path) -> None:
+    raw = write_small_folder(tmp_path / "data" / "MNIST" / "raw")
+    source = resolve(str(tmp_path / "data"))
+    assert source.name == "data"
+    assert source.files == tuple(raw / name for name in FILES)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -87,60 +103,33 @@ def test_neither_name_nor_folder(dataset: str, tmp_path: Path, monkeypatch: pyte
     assert f"expected one of mnist, fashion_mnist, kmnist, digits, or an existing folder, got {dataset!r}" in line
 
 
+def test_folder_in_a_folder_of_another_user(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    folder = write_small_folder(tmp_path / "own")
+    tmp_path.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        line = refusal(str(folder))
+    finally:
+        os.seteuid(0)
+    assert f"got {str(folder)!r}, which cannot be reached (Permission denied)" in line
+
+
+def test_makefile_gets_a_name_or_a_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bnpipe.data.sources"]
+    folder = write_small_folder(tmp_path / "own")
+    assert subprocess.run([*command, str(folder)], capture_output=True, text=True, check=True).stdout == "own\n"
+    (folder / FILES[0]).unlink()
+    bad = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
+    assert (bad.returncode, bad.stdout, bad.stderr.count("\n")) == (1, "", 1)
+    assert bad.stderr.startswith("error: dataset: expected ")
+
+
 def test_file_in_place_of_a_folder(tmp_path: Path) -> None:
     path = tmp_path / "own"
     path.write_text("")
     assert f"or an existing folder, got {str(path)!r}" in refusal(str(path))
-
-
-@pytest.mark.parametrize(
-    ("mirror", "url"),
-    [
-        ("https://example.org/mnist", "https://example.org/mnist/"),
-        ("http://example.org/mnist/", "http://example.org/mnist/"),
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/"),
-        ("file:///data/mnist", "file:///data/mnist/"),
-    ],
-)
-def test_mirror_that_is_a_url(mirror: str, url: str) -> None:
-    assert mirror_url(mirror) == url
-
-
-def test_mirror_that_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "two words"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    url = f"file://{os.path.realpath(tmp_path)}/two%20words/"
-    assert [mirror_url(mirror) for mirror in (str(folder), "two words", "~/two words")] == [url] * 3
-
-
-@pytest.mark.parametrize(
-    "mirror",
-    [
-        "ftp://example.org/",
-        "http://",
-        "http:/example.org",
-        "example.org/mnist",
-        "no/such/folder",
-        "file",
-        "~nobody-of-this-name",
-    ],
-)
-def test_mirror_that_is_neither(mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError) as raised:
-        check_mirrors(["https://example.org/", mirror])
-    expected = "mirrors: expected a URL (http, https, file) or an existing folder"
-    assert str(raised.value) == f"{expected}, got {mirror!r}"
-
-
-def test_good_mirrors_pass(tmp_path: Path) -> None:
-    check_mirrors([])
-    check_mirrors(["https://example.org/", str(tmp_path)])
-    with pytest.raises(InputError):
-        check_mirrors([str(tmp_path), str(tmp_path / "missing")])
 
 
 # Sizes

@@ -246,13 +246,14 @@ def with_mnist_of(mirror: Mirror, folder: Path) -> Grid:
     conditions = {"tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 9}}
     sizes = {"validation_images": 10, "batch_size": 20}
     grid = Grid(folder, dataset="mnist", mirrors=[mirror.url], conditions=conditions, **sizes)
-    sources, retrieve = grid.folder / "bnpipe/data/sources.py", grid.folder / "bnpipe/data/retrieve.py"
+    checksums, download = grid.folder / "bnpipe/data/checksums.py", grid.folder / "bnpipe/data/download.py"
     sums = {name: hashlib.sha256(gzip.decompress(content)).hexdigest() for name, content in mirror.files.items()}
-    with sources.open("a", encoding="utf-8") as file:
-        file.write(f"\nMNIST_PAYLOAD_SHA256 = { {name.removesuffix('.gz'): sum_ for name, sum_ in sums.items()} }\n")
-    text = retrieve.read_text(encoding="utf-8")
+    with checksums.open("a", encoding="utf-8") as file:
+        small = {name.removesuffix(".gz"): f"sha256:{sum_}" for name, sum_ in sums.items()}
+        file.write(f"\nPAYLOADS['mnist'] = {small}\n")
+    text = download.read_text(encoding="utf-8")
     assert "SILENCE_LIMIT = 20.0" in text
-    retrieve.write_text(text.replace("SILENCE_LIMIT = 20.0", "SILENCE_LIMIT = 1.0"), encoding="utf-8")
+    download.write_text(text.replace("SILENCE_LIMIT = 20.0", "SILENCE_LIMIT = 1.0"), encoding="utf-8")
     return grid
 
 
@@ -268,7 +269,7 @@ def with_a_good_mirror(mirror: Mirror, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(hang, "timed out"), (cut_off, "cut off"), (broken, "HTTP Error 500"), (login_page, "SHA-256")],
+    [(hang, "timed out"), (cut_off, "cut off"), (broken, "HTTP Error 500"), (login_page, "an HTML page")],
     ids=["hangs", "cuts off", "answers 500", "serves another file"],
 )
 def test_a_mirror_that_fails(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bnpipe.core.errors import InputError
 from bnpipe.core.yaml_files import YamlFile, read_yaml, read_yaml_file
+from bnpipe.grid.config import parse_configuration
 from tests.grid.configurations import GOOD, changed, mistakes
 
 POSITIVE = "expected a number greater than 0"
@@ -286,3 +288,21 @@ def test_a_mistake_in_an_alias_or_in_a_key_has_a_line_too(tmp_path: Path) -> Non
     assert places(mistakes(file.values, [file])) == [f"{file.path}:3"] * 2
     file = write(tmp_path / "config.yaml", f"conditions:\n  1st: {condition.replace('0,', '1,')}\n")
     assert places(mistakes(file.values, [file])) == [f"{file.path}:2"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mirrors": "https://ada:sec'ret@example.org/get?token=secret"},
+        {"mirrors": ["https://ada:secret@example.org", "https://ada:secret@example.org"]},
+        {"mirrors": [["https://ada:secret@example.org"]]},
+        {"mirror": "https://ada:secret@example.org"},
+        "https://ada:secret@example.org",
+    ],
+    ids=["no list", "twice", "list in a list", "unknown key", "no mapping"],
+)
+def test_secrets_of_a_url_are_not_shown(values: object) -> None:
+    with pytest.raises(InputError) as raised:
+        parse_configuration(values)
+    assert "https://***@example.org" in str(raised.value)
+    assert "sec" not in str(raised.value).replace("seconds", "")
