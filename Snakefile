@@ -17,7 +17,7 @@ include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
-include: "workflow/rules/slurm.smk"
+include: "workflow/rules/handlers.smk"
 
 
 rule all:

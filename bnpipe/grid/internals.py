@@ -54,6 +54,14 @@ def all_cores(workflow: Any) -> int:
     return workflow.resource_settings.cores or 1
 
 
+def has_memory() -> bool:
+    """Return whether Snakemake knows what anything in this folder was made with.
+
+    It does not if the folder `.snakemake` was deleted, or if results were copied without it.
+    """
+    return Path(".snakemake/metadata").is_dir()
+
+
 def lineage_of(workflow: Any, dataset: str, root: Path, without_records: bool = False) -> Lineage:
     """Return the function that tells a job where its inputs come from, as pages and provenance.json show it.
 

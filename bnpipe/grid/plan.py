@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 from bnpipe.core.digests import code_digest
@@ -79,6 +80,11 @@ class Plan:
         code = code_digest("training.job")
         records = expected_records(self.configuration, self.layout.dataset, code, conditions, studies)
         return {**self.expected_data, **records}
+
+    def present_records(self) -> list[Path]:
+        """Return the records of the configuration that are there."""
+        paths = [*self.records("condition", self.conditions), *self.records("study", self.studies)]
+        return [path for path in map(Path, paths) if path.exists()]
 
     # The runs that are looked into more closely.
 

@@ -8,7 +8,8 @@ from bnpipe.data.mirrors import check_mirrors
 from bnpipe.data.sources import check_sizes, resolve
 from bnpipe.grid.config import parse_configuration
 from bnpipe.grid.descriptions import shareable
-from bnpipe.grid.internals import all_cores, folder_of_rules, guard_slurm, hide_secrets, lineage_of
+from bnpipe.grid.expected import check_records
+from bnpipe.grid.internals import all_cores, folder_of_rules, guard_slurm, has_memory, hide_secrets, lineage_of
 from bnpipe.grid.parameters import Parameters
 from bnpipe.grid.plan import EXPERIMENT_TABLES, INITIALIZATIONS, PAIR, RUN_TABLES, STUDY_TABLES, Plan
 from bnpipe.grid.stacks import check_widths, largest_batch
@@ -26,6 +27,11 @@ except InputError as error:
     sys.exit(error.for_terminal())
 
 plan = Plan(configuration, source.name, source.title)
+try:
+    if not has_memory():  # Snakemake would call results of another configuration up to date
+        check_records(plan.present_records(), plan.expected_records(plan.conditions, plan.studies))
+except InputError as error:
+    sys.exit(error.for_terminal())
 layout = plan.layout
 jobs = Parameters(plan)
 ROOT = folder_of_rules(workflow).parents[1]

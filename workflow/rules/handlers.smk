@@ -1,3 +1,6 @@
+# What happens around a run. (In a module Snakemake leaves handlers out.)
+
+
 # Snakemake's plugin for Slurm may wait forever: see `bnpipe.grid.internals.guard_slurm`.
 onstart:
     guard_slurm(workflow, say=logger.warning, complain=logger.error)
