@@ -280,7 +280,7 @@ def test_a_mirror_that_fails(
     assert grid.attempt() == 1
     assert "Traceback" not in grid.output
     (line,) = grid.errors
-    assert line.startswith("error: dataset mnist: no mirror gave train-images-idx3-ubyte.gz (")
+    assert line.startswith("error: dataset mnist: no mirror gave train-images-idx3-ubyte (")
     assert reason in line
     assert [path for path in (grid.folder / "resources").rglob("*") if path.is_file()] == []
     mirror.answer = good
