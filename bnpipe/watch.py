@@ -3,6 +3,7 @@
 import argparse
 import heapq
 import shutil
+import signal
 import sys
 import time
 from collections import Counter, defaultdict
@@ -10,14 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
-from typing import Any
-
-import yaml
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.yaml_files import read_yaml_file
 from bnpipe.data.sources import resolve
 from bnpipe.grid.config import parse_configuration
+from bnpipe.grid.given import read_given
 from bnpipe.grid.state import Job, JobStatus, State, planned_jobs, poll
 
 REFRESH = 3.0  # seconds between two polls
@@ -182,29 +180,26 @@ def watch(jobs: Sequence[Job], follow: bool) -> None:
         time.sleep(REFRESH)
 
 
-def _key_and_value(text: str) -> tuple[str, Any]:
-    key, _, value = text.partition("=")
-    return key, yaml.safe_load(value)
-
-
 def main() -> None:
     """Read the configuration as the workflow is given it, and watch."""
     parser = argparse.ArgumentParser(prog="python -m bnpipe.watch", description=__doc__)
     parser.add_argument("--follow", action="store_true", help="show it again every few seconds until all is done")
-    parser.add_argument("--configfile", type=Path, default=Path("config.yaml"), help="instead of config.yaml")
-    replaced = "values that replace the file's, as snakemake was given them"
-    parser.add_argument("--config", metavar="KEY=VALUE", nargs="*", type=_key_and_value, default=[], help=replaced)
+    add = parser.add_argument_group("configuration, as Snakemake takes it").add_argument
+    add("--configfile", "--configfiles", metavar="FILE", type=Path, nargs="+", default=[], help="files that add to it")
+    add("--config", "-C", metavar="KEY=VALUE", nargs="*", default=[], help="values that replace the files'")
+    add("--replace-workflow-config", action="store_true", help="leave config.yaml out")
     options = parser.parse_args()
     try:
-        file = read_yaml_file(options.configfile)
-        values = {**file.values, **dict(options.config)} if isinstance(file.values, dict) else file.values
-        configuration = parse_configuration(values, [file])
-        jobs = list(planned_jobs(configuration, resolve(configuration.dataset).name))
+        given = read_given(options.configfile, options.config, options.replace_workflow_config)
+        configuration = parse_configuration(given.values, given.files)
+        with given.place_of("dataset"):
+            source = resolve(configuration.dataset)
+        watch(list(planned_jobs(configuration, source.name)), options.follow)
     except InputError as error:
         sys.exit(error.for_terminal())
-    with suppress(KeyboardInterrupt):
-        watch(jobs, options.follow)
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends this command, as it ends others
+    with suppress(KeyboardInterrupt):
+        main()

@@ -1,3 +1,7 @@
+import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +12,7 @@ from bnpipe import watch
 from bnpipe.core.progress import Evaluation
 from bnpipe.grid.state import Job, JobStatus
 from bnpipe.watch import render, seconds_left
+from tests.workplace import REPOSITORY
 
 CONDITION = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 100}
 WAITING, DONE = JobStatus("waiting"), JobStatus("done")
@@ -125,6 +130,55 @@ def test_the_command_takes_the_configuration_as_the_workflow_does(
     said = capsys.readouterr().out.splitlines()
     assert said[1].split() == ["tanh", "vanilla", "1", "1", "100%"]
     assert said[3] == "No training is left."
+
+
+def test_the_command_takes_files_and_values_as_snakemake_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(yaml.safe_dump({"conditions": {"tanh": CONDITION}, "dataset": "digits"}))
+    Path("mine.yaml").write_text(yaml.safe_dump({"conditions": {"own": CONDITION}, "dataset": "digits"}))
+
+    def conditions(*arguments: str) -> set[str]:
+        run(*arguments, monkeypatch=monkeypatch)
+        return {line.split()[0] for line in capsys.readouterr().out.splitlines()[1:-2]}
+
+    values = ["--config", "seeds=[1,2,3]", "runs_per_job=null", "conditions={tanh: {steps: 2e3}}"]
+    assert conditions(*values) == {"tanh"}
+    assert conditions("--configfile", "mine.yaml", *values) == {"tanh", "own"}
+    assert conditions("--configfile", "mine.yaml", "--replace-workflow-config", "-C", "paper=None") == {"own"}
+
+
+def start(folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start the command in a folder, from this copy of the package."""
+    command, environment = (
+        [sys.executable, "-m", "bnpipe.watch", *arguments],
+        {**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.mark.parametrize("follow", [[], ["--follow"]], ids=["once", "following"])
+def test_a_reader_that_leaves_ends_the_command(tmp_path: Path, follow: list[str]) -> None:
+    conditions = {f"c{number}": CONDITION for number in range(700)}  # more than a pipe holds
+    (tmp_path / "config.yaml").write_text(json.dumps({"conditions": conditions, "dataset": "digits", "seeds": 1}))
+    with start(tmp_path, *follow) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"condition")
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.wait(timeout=60) == -signal.SIGPIPE
+
+
+def test_ctrl_c_ends_the_command_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(json.dumps({"conditions": {"tanh": CONDITION}, "dataset": "digits"}))
+    with start(tmp_path, "--follow") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, b"")
 
 
 def test_following_looks_again_until_all_is_done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

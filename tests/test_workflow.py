@@ -350,7 +350,7 @@ def test_a_bad_configuration_is_one_line_and_touches_nothing(
 def test_a_mistake_on_the_command_line_is_not_the_files(workplace: Workplace) -> None:
     done = workplace.snakemake("--dry-run", "--config", "seeds=0")
     assert done.returncode != 0
-    assert "error: configuration: seeds: expected the number of seeds" in done.stderr
+    assert "error: --config: seeds: expected the number of seeds" in done.stderr
 
 
 def test_a_damaged_data_file_is_one_line_and_touches_nothing(workplace: Workplace, tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_a_damaged_data_file_is_one_line_and_touches_nothing(workplace: Workplac
     write_small_folder(own)
     labels = own / "train-labels-idx1-ubyte"
     labels.write_bytes(labels.read_bytes()[:-1])
-    workplace.configure(dataset=str(own), validation_images=8, batch_size=8)
+    workplace.configure(dataset=str(own), validation_images=8, batch_size=8, studies={})
     done = workplace.snakemake()
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr

@@ -34,7 +34,7 @@ def mask_values(value: Any, masked: dict[int, Any] | None = None) -> Any:
     """
     masked = {} if masked is None else masked
     if isinstance(value, str):
-        return mask_url(value) if _URL.match(value) else mask(value)
+        return type(value)(mask_url(value) if _URL.match(value) else mask(value))
     if id(value) in masked:
         return masked[id(value)]
     if isinstance(value, list):

@@ -1,6 +1,13 @@
-"""YAML files, read with the strictness that YAML itself lacks, and with the line of every value."""
+"""YAML, read with the strictness that it lacks, and with the line of every value.
 
-from collections.abc import Iterator, Mapping
+What stands there without quotes is left as it is written (`Unquoted`), and the key that it belongs to decides whether
+it is a number, true or false, or text. YAML 1.1 decides by itself and so reads 061 as 49, 1:30 as 90 and 1e3 as text,
+and does not tell the folder 2024 from the number.
+"""
+
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +16,23 @@ import yaml
 
 from bnpipe.core.errors import InputError, printable
 
-# libyaml's parser if PyYAML has it: ten times as fast, and a grid of conditions is a long file.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULLS = {"", "~", "null", "Null", "NULL"}
+_SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as in YAML 1.1
+# Decimal numbers in all notations of YAML 1.1, YAML 1.2 and JSON. A leading zero means 8 to YAML 1.1, nothing to 1.2.
+_DIGITS = r"(0|[1-9][0-9]*(_[0-9]+)*)"
+_WHOLE_NUMBER = re.compile(rf"[-+]?{_DIGITS}")
+_NUMBER = re.compile(rf"[-+]?({_DIGITS}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")  # not in YAML
+
+
+class Unquoted(str):
+    """What stands in YAML without quotes: a number, true or false, or text. See `plain`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @dataclass(frozen=True)
@@ -18,51 +40,134 @@ class YamlFile:
     """What a YAML file holds, and on which lines."""
 
     path: Path
-    values: Any
+    values: Any  # what stands there without quotes is Unquoted; null is None
     # Line of each key and list entry, counted from 1, by the keys and positions that lead to it, all as text:
     # ("arms", "0") is the first of the arms. Some of what aliases stand for is left out.
     lines: Mapping[tuple[str, ...], int]
 
 
+def mapped(value: Any, read: Callable[[Any], Any]) -> Any:
+    """Return values with everything that is no list and no mapping read anew."""
+    if isinstance(value, dict):
+        return {str(key) if isinstance(key, str) else key: mapped(each, read) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [mapped(each, read) for each in value]
+    return read(value)
+
+
+def plain(value: Any) -> Any:
+    """Return values with everything that is Unquoted turned into a number, true or false, or text."""
+    return mapped(value, _read_unquoted)
+
+
+def _read_unquoted(text: Any) -> Any:
+    if not isinstance(text, Unquoted):
+        return text
+    if _WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    if _NOT_FINITE.fullmatch(text):
+        return float(text.replace(".", ""))
+    is_word = text in (text.lower(), text.capitalize(), text.upper())  # yES is none
+    return _SWITCHES.get(text.lower(), str(text)) if is_word else str(text)
+
+
+def unquoted(value: Any) -> Any:
+    """Return values with all text taken as if it stood in YAML without quotes."""
+    return mapped(value, lambda each: (None if each in _NULLS else Unquoted(each)) if isinstance(each, str) else each)
+
+
+def surprise(value: Any) -> int | float | None:
+    """Return the number that YAML 1.1 makes of a value that is Unquoted and no decimal number; None if it makes none.
+
+    Such are 061 (octal, 49), 0x10 and 0b1, 1:30 (base 60, 90).
+    """
+    if not isinstance(value, Unquoted) or plain(value) != str(value):
+        return None
+    try:
+        read = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError):
+        return None
+    return read if isinstance(read, int | float) else None
+
+
 def read_yaml(path: Path) -> Any:
-    """Return the values that a YAML file holds. Raises InputError as `read_yaml_file` does."""
-    return read_yaml_file(path).values
+    """Return the plain values that a YAML file holds. Raises InputError as `read_yaml_file` does."""
+    return plain(read_yaml_file(path).values)
 
 
 def read_yaml_file(path: Path) -> YamlFile:
-    """Read a YAML file.
-
-    Raises InputError if it is not YAML, or if a mapping has a key twice (YAML would silently keep the last).
-    """
+    """Read a YAML file. Raises InputError if it cannot be read, is not UTF-8, or as `parse_yaml` does."""
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    values, lines = parse_yaml(_decoded(content, path), f"{path}")
+    return YamlFile(path, values, lines)
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        return content.decode("utf-8-sig")  # with or without the mark that Windows puts first
+    except UnicodeDecodeError as error:
+        if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise InputError(f"{path}: expected text in UTF-8, got UTF-16; save the file as UTF-8") from error
+        line, byte = content[: error.start].count(b"\n") + 1, content[error.start]
+        raise InputError(
+            f"{path}:{line}: expected text in UTF-8, got the byte 0x{byte:02x} ({chr(byte)!r} in Latin-1); save the "
+            "file as UTF-8"
+        ) from error
+
+
+def parse_yaml(text: str, name: str, numbered: bool = True) -> tuple[Any, Mapping[tuple[str, ...], int]]:
+    """Return the values that a YAML text holds and their lines, see YamlFile.
+
+    name: what messages call the text; numbered: whether they say the line too. Raises InputError if it is not YAML, or
+    if a mapping has a key twice (YAML would silently keep the last).
+    """
+
+    def at(line: int | None) -> str:
+        return f"{name}:{line}" if line and numbered else name
+
+    control = _CONTROL.search(text)
+    if control:
+        line = text.count("\n", 0, control.start()) + 1
+        raise InputError(f"{at(line)}: not YAML: expected text, got the character {control[0]!r}; delete it")
+    try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         entries = list(_entries(node))
         values = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{path}:{mark.line + 1}" if mark else f"{path}"
         began = error.context_mark
         context = f" ({error.context}, which begins on line {began.line + 1})" if began and error.context else ""
         raise InputError(
-            f"{place}: not YAML: {error.problem}{context}; indent with spaces, close quotes and brackets"
+            f"{at(mark.line + 1 if mark else None)}: not YAML: {error.problem}{context}; indent with spaces, close "
+            "quotes and brackets"
         ) from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    except (OSError, ValueError) as error:  # ValueError: bytes that are not UTF-8, a 13th month
-        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: !!timestamp with a 13th month
+        raise InputError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
     duplicates = [
-        f"{path}:{line}: {'.'.join(map(printable, entry))}: expected once, but line {earlier} has it too; delete one"
+        f"{at(line)}: {'.'.join(map(printable, entry))}: expected once, but line {earlier} has it too; delete one"
         for entry, line, earlier in entries
         if earlier is not None
     ]
     if duplicates:
         raise InputError("\n".join(duplicates))
-    return YamlFile(path, values, {entry: line for entry, line, _ in entries})
+    return values, {entry: line for entry, line, _ in entries}
 
 
-def _entries(node: yaml.Node | None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int, int | None]]:
-    """Go through all keys and list entries below a node: path, line, and line of the same key before it, if any."""
+def _entries(
+    node: yaml.Node | None, path: tuple[str, ...] = (), around: tuple[int, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], int, int | None]]:
+    """Go through all keys and list entries below a node: path, line, and line of the same key before it, if any.
+
+    around: the identities of the nodes that the node is part of. Raises yaml.MarkedYAMLError if it is part of itself.
+    """
+    if node and id(node) in around:
+        raise yaml.MarkedYAMLError(problem="an alias within what it stands for", problem_mark=node.start_mark)
     if isinstance(node, yaml.MappingNode):
         children = [(str(key.value), key.start_mark.line + 1, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
@@ -73,6 +178,28 @@ def _entries(node: yaml.Node | None, path: tuple[str, ...] = ()) -> Iterator[tup
     for name, line, child in children:
         yield (*path, name), line, lines.get(name)
         lines[name] = line
-        # Otherwise it is an alias of an earlier node, perhaps of one that contains it.
-        if child.start_mark.index > node.start_mark.index:
-            yield from _entries(child, (*path, name))
+        if (
+            id(child) in (*around, id(node)) or child.start_mark.index > node.start_mark.index
+        ):  # otherwise it is an alias
+            yield from _entries(child, (*path, name), (*around, id(node)))
+
+
+# libyaml's parser if PyYAML has it: ten times as fast, and a grid of conditions is a long file. Of the words that YAML
+# gives a meaning, only null and << (merge) keep it.
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_KEPT = {"tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"}
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name and type
+        first: [(tag, pattern) for tag, pattern in resolvers if tag in _KEPT]
+        for first, resolvers in _Base.yaml_implicit_resolvers.items()
+    }
+
+
+def _construct_text(loader: Any, node: yaml.ScalarNode) -> str:
+    text: str = loader.construct_scalar(node)
+    return text if node.style else Unquoted(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:str", _construct_text)

@@ -55,23 +55,15 @@ def resolve(dataset: str) -> Source:
         raise InputError(f"dataset: {error}") from error
 
 
-def check_sizes(source: Source, validation_images: int, batch_size: int) -> None:
-    """Raise InputError if there are too few training images for the validation images and one batch."""
+def split_sizes(source: Source, validation_images: int) -> tuple[int, int] | None:
+    """Return how many images the training file holds, and how many of them are for validation.
+
+    validation_images: as configured. None if the file is damaged: the job that reads it will say what is wrong.
+    """
     images = TRAINING_FILE_IMAGES.get(source.name) if not source.files else peek_count(source.files[0])
-    if images is None:  # a damaged file: the job that reads it will say what is wrong
-        return
-    if source.name == "digits":
-        validation_images = DIGITS_SPLIT[1]
-    if validation_images >= images:
-        raise InputError(
-            f"validation_images: expected at most {images - 1} (the data set has {images} training images), "
-            f"got {validation_images}"
-        )
-    if batch_size > images - validation_images:
-        raise InputError(
-            f"batch_size: expected at most {images - validation_images} (the number of training images), "
-            f"got {batch_size}"
-        )
+    if images is None:
+        return None
+    return images, DIGITS_SPLIT[1] if source.name == "digits" else validation_images
 
 
 if __name__ == "__main__":  # for the Makefile: the name of a data set in paths

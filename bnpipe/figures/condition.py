@@ -21,7 +21,7 @@ def make_condition(
     arms: Sequence[str],
     single_seed: Sequence[Path],
     all_seeds: Sequence[Path],
-    diagnostics: Sequence[Path],
+    diagnostics: Sequence[Path] = (),
 ) -> None:
     """Draw the curves of one seed, the curves of all seeds, and what goes on inside the networks.
 

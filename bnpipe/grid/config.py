@@ -20,7 +20,7 @@ from bnpipe.core.settings import (
     Trained,
     VarianceConvention,
 )
-from bnpipe.core.yaml_files import YamlFile
+from bnpipe.core.yaml_files import YamlFile, plain
 from bnpipe.grid.fields import (
     MAX_SEED_COUNT,
     Arms,
@@ -37,6 +37,7 @@ from bnpipe.grid.fields import (
     Whole,
     one_of,
     unexpected,
+    without_duplicates,
 )
 from bnpipe.grid.mistakes import explain, locate
 
@@ -165,15 +166,22 @@ class Study(_Section):
     about: Text = Field(description="The question of the study, in one sentence; it is shown above the figure.")
     arms: Arms | None = Field(default=None, description="Networks to compare; null: those of the configuration.")
     seeds: Annotated[int, Whole(1, MAX_SEED_COUNT)] | None = Field(
-        default=None, description="How many of the configuration's seeds to use, counted from the first; null: all."
+        default=None,
+        description="How many of the configuration's seeds to use, counted from the first; null, or more than"
+        " there are: all.",
     )
     condition: Condition = Field(description="What all conditions of the study share.")
-    sweep: Annotated[dict[str, tuple[Any, ...]], Field(min_length=1)] = Field(
+    sweep: Annotated[dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]], Field(min_length=1)] = Field(
         description="Lists of values for keys of the condition; the study runs every combination."
     )
     default: Switch = Field(
         default=False, description="Whether the default target makes the study too, and not only the target studies."
     )
+
+    @field_validator("arms")
+    @classmethod
+    def _no_duplicates(cls, arms: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        return arms and without_duplicates(arms)
 
     @field_validator("sweep")
     @classmethod
@@ -184,7 +192,7 @@ class Study(_Section):
             given = info.data["condition"].model_dump(exclude_unset=True)
             for values in product(*sweep.values()):
                 _check_condition({**given, **dict(zip(sweep, values, strict=True))})
-        return sweep
+        return {key: tuple(plain(values)) for key, values in sweep.items()}
 
     @cached_property
     def cells(self) -> tuple[Condition, ...]:
@@ -198,7 +206,9 @@ class Paper(_Section):
     """The paper's own experiment (Ioffe & Szegedy 2015, section 4.1), which is one of the studies."""
 
     seeds: Annotated[int, Whole(1, MAX_SEED_COUNT)] | None = Field(
-        default=None, description="How many of the configuration's seeds to use, counted from the first; null: all."
+        default=None,
+        description="How many of the configuration's seeds to use, counted from the first; null, or more than"
+        " there are: all.",
     )
     condition: Condition = Field(description="Settings that its two networks are trained with.")
 
@@ -292,9 +302,7 @@ class Configuration(_Section):
     @field_validator("seeds", "arms", "mirrors")
     @classmethod
     def _no_duplicates(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(values)) < len(values):
-            raise unexpected("a list without duplicates")
-        return values
+        return without_duplicates(values)
 
     @field_validator("conditions", "studies")
     @classmethod

@@ -1,11 +1,11 @@
 """Types of the configuration's values: what each accepts, which shorthands it reads, how it says what it expects."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
-import yaml
 from annotated_types import Ge, GroupedMetadata, Le
 from pydantic import (
     BeforeValidator,
@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bnpipe.core.settings import FIRST_SEED, Arm, InitScheme
+from bnpipe.core.yaml_files import Unquoted, plain, surprise
 
 MAX_SEED = 2**32 - 1  # numpy.random.RandomState takes no larger one
 MAX_SEED_COUNT = 10_000
@@ -29,31 +30,59 @@ def unexpected(expected: str, advice: str = "") -> PydanticCustomError:
     return PydanticCustomError("unexpected", "expected {expected}", {"expected": expected, "advice": advice})
 
 
-def expected(text: str) -> WrapValidator:
-    """Whatever is wrong with a value, say in these words what is expected instead."""
+def without_duplicates(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a list of values; refuse it if two are equal."""
+    if len(set(values)) < len(values):
+        raise unexpected("a list without duplicates")
+    return values
+
+
+def expected(text: str, read: Callable[[Any], Any] = plain) -> WrapValidator:
+    """Whatever is wrong with a value, say in these words what is expected instead; read: what is done to it first."""
 
     def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
-            return handler(value)
+            return handler(read(value))
         except ValidationError as error:
-            quoted = isinstance(value, str) and _accepts_unquoted(handler, value)
-            raise unexpected(text, "write it without quotes" if quoted else "") from error
+            raise unexpected(text, _advice(value, lambda other: handler(read(other)))) from error
 
     return WrapValidator(validate)
 
 
-def _accepts_unquoted(handler: ValidatorFunctionWrapHandler, text: str) -> bool:
-    try:
-        handler(yaml.safe_load(text))
-    except (ValidationError, yaml.YAMLError, ValueError):
-        return False
-    return True
+def _advice(value: Any, accept: Callable[[Any], Any]) -> str:
+    """Say what to do about a value that is not what is expected: nothing if nothing is known to help."""
+    misread = surprise(value)
+    if misread is not None:
+        return f"YAML 1.1 reads it as {misread}: write it in decimal, without a leading zero"
+    if isinstance(value, str) and not isinstance(value, Unquoted):
+        with suppress(ValidationError):
+            accept(Unquoted(value))
+            return "write it without quotes"
+    return ""
 
 
 def one_of(literal: Any) -> WrapValidator:
     """Expect one of the values of a Literal type."""
     *values, last = get_args(literal)
     return expected(f"{', '.join(values)} or {last}")
+
+
+def _read_number(value: Any) -> Any:
+    """Read a number in any decimal notation: Snakemake, whose YAML is 1.1, hands 1e-3 to a module as text."""
+    is_text = isinstance(value, str) and re.fullmatch(r"[^eE]+[eE][^eE]+", value)
+    read = plain(Unquoted(value) if is_text else value)
+    return value if is_text and isinstance(read, str) else read
+
+
+def _read_whole(value: Any) -> Any:
+    """Read a whole number in any decimal notation: 2e3 and 2000.0 are 2000, in JSON schemas too."""
+    number = _read_number(value)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def _read_text(value: Any) -> Any:
+    """Read numbers as the text that they are: 2024 may be the name of a folder."""
+    return str(value) if isinstance(value, str) or type(value) is int else value
 
 
 @dataclass(frozen=True)
@@ -65,12 +94,7 @@ class Whole(GroupedMetadata):
 
     def __iter__(self) -> Iterator[object]:
         yield from (Strict(), Ge(self.low), Le(self.high))
-        yield expected(f"a whole number from {self.low} to {self.high}")
-
-
-def _read_exponent(value: Any) -> Any:
-    """Read 1e-3 as a number: YAML 1.1 takes it for text unless it has a decimal point."""
-    return float(value) if isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value) else value
+        yield expected(f"a whole number from {self.low} to {self.high}", _read_whole)
 
 
 def _read_layers(value: Any) -> Any:
@@ -79,22 +103,22 @@ def _read_layers(value: Any) -> Any:
     return [int(layers[2])] * int(layers[1]) if layers else value
 
 
-def _count_seeds(value: Any) -> Any:
+def _read_seeds(value: Any) -> Any:
     """Turn a number of seeds into the seeds."""
-    return range(FIRST_SEED, FIRST_SEED + value) if type(value) is int and 1 <= value <= MAX_SEED_COUNT else value
+    if isinstance(value, list | tuple):
+        return [_read_whole(seed) for seed in value]
+    count = _read_whole(value)
+    return range(FIRST_SEED, FIRST_SEED + count) if type(count) is int and 1 <= count <= MAX_SEED_COUNT else value
 
 
 Switch = Annotated[bool, Strict(), expected("true or false")]
-Text = Annotated[str, Field(strict=True, min_length=1), expected("text that is not empty")]
+Text = Annotated[str, Field(strict=True, min_length=1), expected("text that is not empty", _read_text)]
 PositiveNumber = Annotated[
-    float,
-    Field(strict=True, gt=0, allow_inf_nan=False),
-    BeforeValidator(_read_exponent),
-    expected("a number greater than 0"),
+    float, Field(strict=True, gt=0, allow_inf_nan=False), expected("a number greater than 0", _read_number)
 ]
 InitStd = Annotated[
-    Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False), BeforeValidator(_read_exponent)] | InitScheme,
-    expected("a number greater than 0, xavier or he"),
+    Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | InitScheme,
+    expected("a number greater than 0, xavier or he", _read_number),
 ]
 HiddenSizes = Annotated[
     tuple[Annotated[int, Whole(1, 100_000)], ...],
@@ -106,31 +130,29 @@ HiddenSizes = Annotated[
     ),
 ]
 Weight = Annotated[
-    float,
-    Field(strict=True, gt=0, le=1),
-    BeforeValidator(_read_exponent),
-    expected("a number greater than 0 and at most 1"),
+    float, Field(strict=True, gt=0, le=1), expected("a number greater than 0 and at most 1", _read_number)
 ]
 Factor = Annotated[
-    float,
-    Field(strict=True, gt=1, allow_inf_nan=False),
-    BeforeValidator(_read_exponent),
-    expected("a number greater than 1"),
+    float, Field(strict=True, gt=1, allow_inf_nan=False), expected("a number greater than 1", _read_number)
 ]
-Share = Annotated[float, Field(strict=True, gt=0, lt=1), expected("a number greater than 0 and less than 1")]
+Share = Annotated[
+    float, Field(strict=True, gt=0, lt=1), expected("a number greater than 0 and less than 1", _read_number)
+]
 Arms = Annotated[tuple[Annotated[Arm, one_of(Arm)], ...], Field(min_length=1)]
 Name = Annotated[
     str,
     Field(strict=True, pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"),
-    expected("a name of letters, digits, '_' and '-' that starts with a letter, at most 64 (paths contain it)"),
+    expected(
+        "a name of letters, digits, '_' and '-' that starts with a letter, at most 64 (paths contain it)", _read_text
+    ),
 ]
 Seeds = Annotated[
     tuple[Annotated[int, Strict(), Ge(0), Le(MAX_SEED)], ...],
     Field(min_length=1, max_length=MAX_SEED_COUNT),
-    BeforeValidator(_count_seeds),
     expected(
         f"the number of seeds (1 to {MAX_SEED_COUNT}, counted from {FIRST_SEED}) "
-        f"or a list of whole numbers from 0 to {MAX_SEED}"
+        f"or a list of whole numbers from 0 to {MAX_SEED}",
+        _read_seeds,
     ),
     WithJsonSchema(
         {

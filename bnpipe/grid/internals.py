@@ -22,11 +22,18 @@ GRACE = 300  # seconds for Snakemake to cancel its jobs and to end
 Lineage = Callable[[Any, Iterable[str]], dict[str, dict[str, Any]]]
 
 
-def own_configuration_files(workflow: Any) -> list[Path]:
-    """Return the files that make up the configuration; none in a module, which is handed its configuration."""
-    if workflow.modifier.skip_configfile:
-        return []
-    return [Path(file) for file in ["config.yaml", *workflow.overwrite_configfiles]]
+def is_module(workflow: Any) -> bool:
+    """Say whether another workflow uses this one as a module and hands it its configuration."""
+    return bool(workflow.modifier.skip_configfile)
+
+
+def configuration_of_command_line(workflow: Any) -> tuple[list[Path], list[str], bool]:
+    """Return the files of --configfile, the entries KEY=VALUE of --config, and whether they replace config.yaml.
+
+    The entries are as the user wrote them: of what Snakemake makes of them, false and null are text and 061 is 61.
+    """
+    settings = workflow.config_settings
+    return list(settings.configfiles), list(settings.config_args or ()), settings.replace_workflow_config
 
 
 def hide_secrets(logger: logging.Logger) -> None:

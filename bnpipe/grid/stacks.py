@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Literal
 
-from bnpipe.core.errors import InputError
-from bnpipe.core.settings import CLASSES, Arm, Runs, TrainingSettings
+from bnpipe.core.settings import Arm, Runs, TrainingSettings
 from bnpipe.grid.config import Condition, Configuration
 
-MIN_GROUP_FEATURES = 4  # of a group: two are always +1 and -1 once normalized, and pass no gradient on
 STUDY_RUNS = 30  # of a study in one job on the CPU: enough to be worth its start, few enough to use all cores
 
 Kind = Literal["condition", "study"]
@@ -86,32 +84,12 @@ def training_settings(configuration: Configuration, condition: Condition, arm: A
     return TrainingSettings(arm=arm, diagnostics=configuration.diagnostics, **{**normalization, **shared, **own})
 
 
-def check_widths(configuration: Configuration) -> None:
-    """Raise InputError if group normalization cannot divide a layer into groups of at least MIN_GROUP_FEATURES."""
-    groups = configuration.normalization.groups
-    for where, arms, condition in _conditions(configuration):
-        widths = {*(condition.hidden_sizes or configuration.hidden_sizes)}
-        if condition.normalize_logits:
-            widths.add(CLASSES)
-        if "groupnorm" in arms and any(width % groups or width < MIN_GROUP_FEATURES * groups for width in widths):
-            raise InputError(
-                f"normalization.groups: expected a number that divides every normalized layer of {where} "
-                f"({', '.join(map(str, sorted(widths)))} units) into groups of at least {MIN_GROUP_FEATURES}, "
-                f"got {groups}; change it, or set normalize_logits: false to leave the logits out"
-            )
-
-
 def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Condition]]:
     """Return the first condition of each nonlinearity, with its name, in their order."""
     first: dict[str, tuple[str, Condition]] = {}
     for name, condition in configuration.conditions.items():
         first.setdefault(condition.activation, (name, condition))
     return list(first.values())
-
-
-def largest_batch(configuration: Configuration) -> int:
-    """Return the largest mini-batch that any run is trained on."""
-    return max(condition.batch_size or configuration.batch_size for _, _, condition in _conditions(configuration))
 
 
 def _digest(runs: Runs) -> str:
@@ -126,14 +104,3 @@ def _trainable_together(cells: Iterable[Condition]) -> Iterable[list[Condition]]
         shared = tuple(value for name, value in cell if name not in ("learning_rate", "init_std"))
         groups.setdefault(shared, []).append(cell)
     return groups.values()
-
-
-def _conditions(configuration: Configuration) -> Iterator[tuple[str, tuple[Arm, ...], Condition]]:
-    """Go through all conditions, those of studies too: the key of each, its arms, itself."""
-    for name, condition in configuration.conditions.items():
-        yield f"conditions.{name}", configuration.arms, condition
-    for name, study in configuration.studies.items():
-        for condition in study.cells:
-            yield f"studies.{name}", study.arms or configuration.arms, condition
-    if configuration.paper:
-        yield "paper", ("vanilla", "batchnorm"), configuration.paper.condition

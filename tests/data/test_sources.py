@@ -7,7 +7,7 @@ import pytest
 
 from bnpipe.core.errors import InputError
 from bnpipe.data.layouts import FILES
-from bnpipe.data.sources import Source, check_sizes, resolve
+from bnpipe.data.sources import Source, resolve, split_sizes
 from tests.idx_files import write_small_folder
 
 
@@ -136,37 +136,19 @@ def test_file_in_place_of_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "validation_images", "batch_size"),
-    [("mnist", 5000, 55_000), ("mnist", 59_999, 1), ("digits", 5000, 1197), ("kmnist", 1, 59_999)],
+    ("dataset", "sizes"), [("mnist", (60_000, 7)), ("kmnist", (60_000, 7)), ("digits", (1497, 300))]
 )
-def test_sizes_that_fit(dataset: str, validation_images: int, batch_size: int) -> None:
-    check_sizes(resolve(dataset), validation_images, batch_size)
-
-
-@pytest.mark.parametrize(
-    ("dataset", "validation_images", "batch_size", "complaint"),
-    [
-        ("mnist", 60_000, 60, "validation_images: expected at most 59999 (the data set has 60000 training images)"),
-        ("mnist", 5000, 55_001, "batch_size: expected at most 55000 (the number of training images)"),
-        ("digits", 5000, 1198, "batch_size: expected at most 1197 (the number of training images)"),
-    ],
-)
-def test_sizes_that_do_not_fit(dataset: str, validation_images: int, batch_size: int, complaint: str) -> None:
-    with pytest.raises(InputError) as error:
-        check_sizes(resolve(dataset), validation_images, batch_size)
-    value = validation_images if complaint.startswith("validation") else batch_size
-    assert str(error.value) == f"{complaint}, got {value}"
+def test_sizes_of_built_in_data_sets(dataset: str, sizes: tuple[int, int]) -> None:
+    assert split_sizes(resolve(dataset), 7) == sizes
 
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_sizes_of_own_files_come_from_their_header(tmp_path: Path, compressed: bool) -> None:
-    source = resolve(str(write_small_folder(tmp_path / "own", compressed=compressed)))  # 20 training images
-    check_sizes(source, 12, 8)
-    with pytest.raises(InputError, match=r"batch_size: expected at most 8 .*, got 9"):
-        check_sizes(source, 12, 9)
+    source = resolve(str(write_small_folder(tmp_path / "own", compressed=compressed)))
+    assert split_sizes(source, 12) == (20, 12)
 
 
 def test_sizes_of_damaged_own_files_are_left_to_their_reader(tmp_path: Path) -> None:
     source = resolve(str(write_small_folder(tmp_path / "own")))
     source.files[0].write_bytes(b"\x1f\x8bnonsense")
-    check_sizes(source, 12, 9)
+    assert split_sizes(source, 12) is None

@@ -17,7 +17,8 @@ def test_a_condition_is_drawn_with_its_layers_where_these_were_looked_into(tmp_p
     for arm, path in zip(ARMS, records, strict=True):
         write_record(make_record("tanh", arm, (42, 43), diagnostics=diagnostics), path)
     one, all_seeds, layers = (tmp_path / f"{name}.svg" for name in ("one", "all", "layers"))
-    make_condition(records, "tanh", "MNIST", 42, ARMS, [one], [all_seeds], [layers] if diagnostics else [])
+    asked = {"diagnostics": [layers]} if diagnostics else {}  # as the rule does
+    make_condition(records, "tanh", "MNIST", 42, ARMS, [one], [all_seeds], **asked)
     assert "MNIST, seed 42" in one.read_text()
     assert all_seeds.read_text().count("<!-- n = 2 -->") == 2
     assert layers.exists() == diagnostics

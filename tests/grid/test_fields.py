@@ -1,10 +1,19 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
+from bnpipe.core.yaml_files import parse_yaml
 from bnpipe.grid.config import parse_configuration
 from tests.grid.configurations import GOOD, changed, mistakes
+
+SHARES = ["final_accuracy", "accuracy_spread", "orthogonality", "inference_accuracy", "generalization_gap"]
+
+
+def read(text: str) -> Any:
+    """Return a value as a file holds it."""
+    return parse_yaml(text, "text")[0]
 
 
 def named(name: object) -> dict[str, Any]:
@@ -25,15 +34,99 @@ def test_seeds_are_a_number_or_a_list(seeds: object, expected: tuple[int, ...]) 
     assert parse_configuration(changed("seeds", seeds)).seeds == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "number"), [("1e-3", 0.001), ("2E+1", 20.0), ("1", 1.0), ("0.5", 0.5), ("1.0e-3", 0.001)]
-)
-def test_numbers_as_yaml_reads_them(text: str, number: float) -> None:
-    value = yaml.safe_load(f"learning_rate: {text}")["learning_rate"]
-    configuration = parse_configuration(changed("conditions.tanh.learning_rate", value))
+NUMBERS = [
+    ("1e-3", 0.001),
+    ("2E+1", 20.0),
+    ("1", 1.0),
+    ("0.5", 0.5),
+    ("1.0e-3", 0.001),
+    ("1.5e3", 1500.0),
+    ("5e-2", 0.05),
+    ("+1e3", 1000.0),
+    (".5", 0.5),
+    ("1_000", 1000.0),
+]
+
+
+@pytest.mark.parametrize(("text", "number"), NUMBERS)
+@pytest.mark.parametrize("read", [read, yaml.safe_load], ids=["as written", "by YAML 1.1, in a module"])
+def test_numbers_in_all_notations(read: Callable[[str], Any], text: str, number: float) -> None:
+    configuration = parse_configuration(changed("conditions.tanh.learning_rate", read(text)))
     rate = configuration.conditions["tanh"].learning_rate
     assert type(rate) is float
     assert rate == number
+
+
+@pytest.mark.parametrize("key", SHARES)
+def test_shares_have_the_notations_of_other_numbers(key: str) -> None:
+    effects = parse_configuration(changed(f"smallest_effects.{key}", read("5e-2"))).smallest_effects
+    assert getattr(effects, key) == 0.05
+
+
+@pytest.mark.parametrize(
+    "value", [read("2e3"), read("2_000"), read("2000.0"), read("+2.0e3"), read("2000."), 2000, 2000.0, "2e3"], ids=repr
+)
+def test_a_whole_number_has_any_notation(value: object) -> None:
+    steps = parse_configuration(changed("conditions.tanh.steps", value)).conditions["tanh"].steps
+    assert (type(steps), steps) == (int, 2000)
+
+
+@pytest.mark.parametrize("value", [read("2e1"), 20.0, [read("4.2e1"), *range(43, 62)]], ids=repr)
+def test_seeds_have_any_notation(value: object) -> None:
+    assert parse_configuration(changed("seeds", value)).seeds == tuple(range(42, 62))
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "complaint"),
+    [
+        ("conditions.tanh.steps", "061", "got 061; YAML 1.1 reads it as 49: write it in decimal, without a leading"),
+        ("conditions.tanh.steps", "1:30", "got 1:30; YAML 1.1 reads it as 90: write"),
+        ("conditions.tanh.steps", "0x10", "got 0x10; YAML 1.1 reads it as 16: write"),
+        ("conditions.tanh.steps", "0o17", "got 0o17"),
+        ("conditions.tanh.steps", "2.5e0", "got 2.5e0"),
+        ("conditions.tanh.steps", "1e400", "got 1e400"),
+        ("conditions.tanh.steps", "yes", "got yes"),
+        ("conditions.tanh.learning_rate", ".inf", "got .inf"),
+        ("conditions.tanh.learning_rate", ".nan", "got .nan"),
+        ("conditions.tanh.learning_rate", "01.5", "got 01.5; YAML 1.1 reads it as 1.5: write"),
+        ("conditions.tanh.init_std", "010", "got 010; YAML 1.1 reads it as 8: write"),
+        ("hidden_sizes.0", "0100", "got 0100; YAML 1.1 reads it as 64: write"),
+        ("seeds", "042", "got 042; YAML 1.1 reads it as 34: write"),
+        ("conditions.tanh.activation", "off", "expected tanh, relu or sigmoid, got off"),
+        ("diagnostics", "2", "expected true or false, got 2"),
+        ("diagnostics", "1", "expected true or false, got 1"),
+    ],
+)
+def test_what_yaml_would_misread_is_refused(key: str, text: str, complaint: str) -> None:
+    (line,) = mistakes(changed(key, read(text)))
+    assert line.startswith(f"configuration: {key}: expected ")
+    assert complaint in line
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("yes", True), ("On", True), ("true", True), ("no", False), ("OFF", False)]
+)
+def test_switches_have_the_words_of_yaml(word: str, value: bool) -> None:
+    assert parse_configuration(changed("diagnostics", read(word))).diagnostics is value
+    study = changed("studies.rates.sweep", {"normalize_logits": [read(word), not value]})
+    sweep = parse_configuration(study).studies["rates"].sweep
+    assert sweep == {"normalize_logits": (value, not value)}  # plain values, as pages show them
+
+
+@pytest.mark.parametrize("text", ["2024", "061", "1e3", "1_000", "2024-01-01", "yes", "1:30"])
+def test_text_is_what_was_written(text: str) -> None:
+    configuration = parse_configuration({**GOOD, "dataset": read(text), "mirrors": [read(text)]})
+    assert (type(configuration.dataset), configuration.dataset) == (str, text)
+    assert configuration.mirrors == (text,)
+
+
+def test_a_number_that_another_workflow_hands_over_may_be_a_name() -> None:
+    assert parse_configuration(changed("dataset", 2024)).dataset == "2024"
+
+
+@pytest.mark.parametrize("name", ["on", "yes", "null_", "e3"])
+def test_words_of_yaml_may_be_names(name: str) -> None:
+    assert list(parse_configuration(named(parse_yaml(f"{name}: 1", "text")[0].popitem()[0])).conditions) == [name]
 
 
 def test_layers_are_a_list_or_a_number_of_equal_ones() -> None:
@@ -69,7 +162,8 @@ def test_bad_condition_name_gives_one_line(name: object) -> None:
         ("seeds", "5", True),
         ("conditions.tanh.learning_rate", "fast", False),
         ("conditions.tanh.learning_rate", "-1", False),
-        ("conditions.tanh.steps", "2e3", False),  # without quotes YAML reads it as the same text
+        ("diagnostics", "yes", True),
+        ("conditions.tanh.steps", "061", False),
         ("seeds", "all", False),
     ],
 )

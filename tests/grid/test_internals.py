@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from bnpipe.core.digests import PACKAGE
-from bnpipe.grid.internals import all_cores, folder_of_rules, guard_slurm, lineage_of, own_configuration_files
+from bnpipe.grid.internals import (
+    all_cores,
+    configuration_of_command_line,
+    folder_of_rules,
+    guard_slurm,
+    is_module,
+    lineage_of,
+)
 from bnpipe.grid.slurm import NodeNames
 
 ROOT = Path("/somewhere/bnpipe")
@@ -50,13 +57,19 @@ def test_lineage_names_rule_code_and_what_it_read_without_the_machine() -> None:
     assert lineage(None, ["results/tanh.svg"])["results/tanh.svg"]["rule"] == "special"
 
 
-def test_a_module_has_no_configuration_files_of_its_own() -> None:
-    def workflow(skip: bool) -> Any:
-        modifier = SimpleNamespace(skip_configfile=skip)
-        return SimpleNamespace(modifier=modifier, overwrite_configfiles=["more.yaml"])
+def test_a_module_is_told_from_a_workflow_of_its_own() -> None:
+    for skip in (False, True):
+        assert is_module(SimpleNamespace(modifier=SimpleNamespace(skip_configfile=skip))) is skip
 
-    assert own_configuration_files(workflow(skip=False)) == [Path("config.yaml"), Path("more.yaml")]
-    assert own_configuration_files(workflow(skip=True)) == []
+
+@pytest.mark.parametrize("entries", [["seeds=3", "tf32=false"], None])
+def test_the_configuration_of_the_command_line_is_as_the_user_wrote_it(entries: list[str] | None) -> None:
+    from snakemake.cli import parse_config
+    from snakemake.settings.types import ConfigSettings
+
+    settings = ConfigSettings(config=parse_config(entries), config_args=entries, replace_workflow_config=True)
+    found = configuration_of_command_line(SimpleNamespace(config_settings=settings))
+    assert found == ([], entries or [], True)
 
 
 def test_without_a_number_of_cores_there_is_one() -> None:

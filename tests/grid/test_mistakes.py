@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.yaml_files import YamlFile, read_yaml, read_yaml_file
+from bnpipe.core.yaml_files import YamlFile, read_yaml_file
 from bnpipe.grid.config import parse_configuration
 from tests.grid.configurations import GOOD, changed, mistakes
 
@@ -24,18 +24,19 @@ TEXT = "expected text that is not empty"
 BAD_VALUES: list[tuple[str, object, str]] = [
     ("dataset", "", TEXT),
     ("dataset", None, TEXT),
-    ("dataset", 5, TEXT),
+    ("dataset", True, TEXT),
+    ("dataset", 2.5, TEXT),
     ("mirrors", "https://example.org", LIST),
     ("mirrors", None, LIST),
     ("mirrors", ["https://a", "https://a"], NO_DUPLICATES),
-    ("mirrors.0", 1, TEXT),
+    ("mirrors.0", False, TEXT),
     ("mirrors.0", "", TEXT),
     ("validation_images", 0, "expected a whole number from 1 to 10000000"),
     ("seeds", 0, SEEDS),
     ("seeds", -3, SEEDS),
     ("seeds", 10_001, SEEDS),
     ("seeds", True, SEEDS),
-    ("seeds", 5.0, SEEDS),
+    ("seeds", 5.5, SEEDS),
     ("seeds", None, SEEDS),
     ("seeds", [], SEEDS),
     ("seeds", [-1], SEEDS),
@@ -68,7 +69,7 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("conditions.tanh.init_std", 0.0, POSITIVE),
     ("conditions.tanh.init_std", [0.1], POSITIVE),
     ("conditions.tanh.steps", 0, "expected a whole number from 1 to 100000000"),
-    ("conditions.tanh.steps", 2000.0, "expected a whole number from 1 to 100000000"),
+    ("conditions.tanh.steps", 2000.5, "expected a whole number from 1 to 100000000"),
     ("conditions.tanh.steps", True, "expected a whole number from 1 to 100000000"),
     ("conditions.tanh.steps", 10**30, "expected a whole number from 1 to 100000000"),
     ("conditions.tanh.momentum", 0.9, "expected one of activation, learning_rate, init_std, steps"),
@@ -82,6 +83,8 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("smallest_effects.accuracy", 0.1, "expected one of steps_ratio, final_accuracy"),
     ("studies.rates.about", "", TEXT),
     ("studies.rates.sweep", {}, NOT_EMPTY),
+    ("studies.rates.sweep.learning_rate", [], NOT_EMPTY),
+    ("studies.rates.arms", ["vanilla", "vanilla"], NO_DUPLICATES),
     ("studies.rates.condition.step", 5, "expected one of activation, learning_rate"),
     ("studies.rates.swep", {}, "did you mean sweep?"),
     ("hidden_sizes", [], NOT_EMPTY),
@@ -194,13 +197,6 @@ def test_long_value_is_cut() -> None:
     assert len(line) < 200
 
 
-def test_an_alias_within_itself_is_an_unknown_key(tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text("a: &a\n  b: *a\n", encoding="utf-8")
-    (line,) = mistakes({**GOOD, **read_yaml(path)})
-    assert line.startswith("configuration: a: unknown key")
-
-
 def test_a_list_whose_only_entry_is_wrong_gives_one_line() -> None:
     (line,) = mistakes({**GOOD, "arms": ["vanila"]})
     arms = "vanilla, batchnorm, layernorm, groupnorm, rmsnorm or weightnorm"
@@ -235,7 +231,7 @@ arms: [vanilla]
 """
 PLACES = {
     ":2: seeds: expected the number of seeds ",
-    ":6: conditions.tanh.learning_rate: expected a number greater than 0, got nan",
+    ":6: conditions.tanh.learning_rate: expected a number greater than 0, got .nan",
     ":9: conditions.tanh.hidden_sizes.1: expected a whole number from 1 to 100000, got 0",
     ":4: conditions.tanh.steps: missing; ",
 }
@@ -262,7 +258,7 @@ def test_a_mistake_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
 def test_a_mistake_of_the_command_line_has_no_file(tmp_path: Path) -> None:
     file = write(tmp_path / "config.yaml", WRITTEN)
     assert places(mistakes({**GOOD, "seeds": -1}, [file])) == ["configuration"]
-    assert places(mistakes({**GOOD, "batch_size": 60.0}, [file])) == ["configuration"]  # not the file's 60
+    assert places(mistakes({**GOOD, "batch_size": 60.5}, [file])) == ["configuration"]  # not the file's 60
     assert places(mistakes({**GOOD, "sedes": 5}, [file])) == ["configuration"]
     assert places(mistakes({**GOOD, "arms": ["vanila"]}, [file])) == ["configuration"]
     assert places(mistakes({**GOOD, "seeds": 0}, [file])) == [f"{file.path}:2"]  # the same mistake

@@ -4,16 +4,13 @@ from typing import Any
 
 import pytest
 
-from bnpipe.core.errors import InputError
 from bnpipe.core.settings import TrainingSettings
 from bnpipe.grid.config import Condition, Configuration, parse_configuration
 from bnpipe.grid.stacks import (
     Stack,
-    check_widths,
     chunk_name,
     condition_stacks,
     first_of_each_activation,
-    largest_batch,
     study_stacks,
     training_settings,
 )
@@ -198,24 +195,6 @@ def test_stacks_of_other_settings_or_seeds_have_other_names() -> None:
         )
     ]
     assert len(set(names)) == len(names) == 8
-
-
-def test_groups_must_divide_every_normalized_width() -> None:
-    check_widths(configuration(studies={"rates": STUDY}))
-    grouped = {**STUDY, "arms": ["groupnorm"]}
-    hidden_alone = {**grouped, "condition": {**STUDY["condition"], "normalize_logits": False}}
-    check_widths(configuration(studies={"rates": hidden_alone}))
-    with pytest.raises(InputError, match=r"groups: .* of studies.rates \(30 units\) .*, got 4;"):
-        check_widths(configuration(studies={"rates": hidden_alone}, normalization={"groups": 4}))
-    with pytest.raises(
-        InputError, match=r"groups: .* \(10, 30 units\) .* at least 4, got 5; .*normalize_logits: false"
-    ):
-        check_widths(configuration(studies={"rates": grouped}))
-
-
-def test_the_largest_batch_is_looked_for_in_studies_too() -> None:
-    assert largest_batch(configuration(batch_size=64)) == 64
-    assert largest_batch(configuration(studies={"r": {**STUDY, "sweep": {"batch_size": [2, 300]}}})) == 300
 
 
 def test_the_first_condition_of_each_nonlinearity() -> None:

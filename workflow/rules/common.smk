@@ -5,27 +5,29 @@ import sys
 from bnpipe.core.digests import code_digest
 from bnpipe.core.errors import InputError
 from bnpipe.data.mirrors import check_mirrors
-from bnpipe.data.sources import check_sizes, resolve
+from bnpipe.data.sources import resolve, split_sizes
+from bnpipe.grid.checks import check
 from bnpipe.grid.config import parse_configuration
 from bnpipe.grid.descriptions import shareable
 from bnpipe.grid.expected import check_records
 from bnpipe.grid.internals import all_cores, folder_of_rules, guard_slurm, has_memory, hide_secrets, lineage_of
 from bnpipe.grid.parameters import Parameters
 from bnpipe.grid.plan import EXPERIMENT_TABLES, INITIALIZATIONS, PAIR, RUN_TABLES, STUDY_TABLES, Plan
-from bnpipe.grid.stacks import check_widths, largest_batch
 from snakemake.logging import logger
 
 hide_secrets(logger)
 
 try:
-    configuration = parse_configuration(config, configuration_files)
-    source = resolve(configuration.dataset)
-    check_mirrors(configuration.mirrors)
-    check_sizes(source, configuration.validation_images, largest_batch(configuration))
-    check_widths(configuration)
+    configuration = parse_configuration(given.values, given.files)
+    with given.place_of("dataset"):
+        source = resolve(configuration.dataset)
+    with given.place_of("mirrors"):
+        check_mirrors(configuration.mirrors)
+    check(configuration, given, split_sizes(source, configuration.validation_images))
 except InputError as error:
     sys.exit(error.for_terminal())
 
+config["mirrors"] = list(configuration.mirrors)  # which the script of the rule `data` reads
 plan = Plan(configuration, source.name, source.title)
 try:
     if not has_memory():  # Snakemake would call results of another configuration up to date
@@ -42,7 +44,7 @@ lineage_of_page = lineage_of(workflow, source.name, ROOT, without_records=True)
 
 wildcard_constraints:
     condition="[A-Za-z][A-Za-z0-9_-]*",  # all names at once would take minutes to match with thousands of them
-    arm="|".join(plan.arms),
+    arm="|".join(dict.fromkeys([*plan.arms, *PAIR])),  # experiments take the pair, whatever the arms are
     chunk="[0-9a-f-]+",
     study="[A-Za-z][A-Za-z0-9_-]*",
     stack="[a-z]+-[0-9a-f]+",

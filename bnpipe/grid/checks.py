@@ -1,0 +1,138 @@
+"""Checks of the whole configuration: values that are good by themselves and do not go together."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+from bnpipe.core.errors import InputError
+from bnpipe.core.settings import CLASSES, Arm
+from bnpipe.grid.config import Condition, Configuration
+from bnpipe.grid.given import Given
+from bnpipe.grid.mistakes import KeyPath, locate
+
+MIN_GROUP_FEATURES = 4  # of a group: two are always +1 and -1 once normalized, and pass no gradient on
+# Names that the workflow has given already: to the folder `figures/studies`, the figure `studies/paper.svg`, the rule
+# `study_tables`, and so on.
+TAKEN = {"conditions": ("studies",), "studies": ("covariate_shift", "figure", "paper", "tables")}
+
+Mistakes = Iterator[tuple[KeyPath, str]]  # where each is, and what is expected and what is there instead
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """A condition, or one of a study's: what one run of each arm and seed is trained with."""
+
+    group: str  # whose it is, as the user finds it: conditions.tanh
+    condition: Condition
+    arms: tuple[Arm, ...]
+    section: KeyPath  # the keys that lead to it
+    swept: Mapping[str, KeyPath]  # the keys that lead to those of its values that are swept
+
+    def place(self, key: str) -> KeyPath:
+        """Return the keys that lead to a value that it is trained with: its own, or that of the whole file."""
+        is_own = getattr(self.condition, key) is not None
+        return self.swept.get(key) or ((*self.section, key) if is_own else (key,))
+
+
+def check(configuration: Configuration, given: Given, images: tuple[int, int] | None) -> None:
+    """Raise InputError with a line for every two values that do not go together.
+
+    images: how many the data set's training file holds, and how many of them are for validation; None if it is not
+    known.
+    """
+    mistakes = [*_taken_names(configuration), *_equal_cells(configuration)]
+    if images and images[1] >= images[0]:
+        line = f"expected at most {images[0] - 1} (the data set has {images[0]} training images), got {images[1]}"
+        mistakes.append((("validation_images",), line))
+    for trained in _all_trained(configuration):
+        mistakes += _widths(trained, configuration)
+        mistakes += _asked_by_experiments(trained)
+        if images and images[1] < images[0]:
+            mistakes += _sizes(trained, configuration, images[0] - images[1])
+    lines = [
+        f"{locate(path, given.values, given.files)}: {'.'.join(map(str, path))}: {line}"
+        for path, line in dict.fromkeys(mistakes)  # many conditions may share one
+    ]
+    if lines:
+        raise InputError("\n".join(lines))
+
+
+def _all_trained(configuration: Configuration) -> Iterator[_Trained]:
+    """Go through all that is trained: conditions, the cells of studies, and the paper's own experiment."""
+    for name, condition in configuration.conditions.items():
+        yield _Trained(f"conditions.{name}", condition, configuration.arms, ("conditions", name), {})
+    for name, study in configuration.studies.items():
+        places = product(
+            *([("studies", name, "sweep", key, n) for n in range(len(values))] for key, values in study.sweep.items())
+        )
+        for cell, of_cell in zip(study.cells, places, strict=True):
+            swept = dict(zip(study.sweep, of_cell, strict=True))
+            arms = study.arms or configuration.arms
+            yield _Trained(f"studies.{name}", cell, arms, ("studies", name, "condition"), swept)
+    if configuration.paper:
+        yield _Trained("paper", configuration.paper.condition, ("vanilla", "batchnorm"), ("paper", "condition"), {})
+
+
+def _sizes(trained: _Trained, configuration: Configuration, training: int) -> Mistakes:
+    """Compare the mini-batch with the images to train on; training: how many there are."""
+    wanted, batch = trained.condition.training_images, trained.condition.batch_size or configuration.batch_size
+    if batch > training:
+        line = f"expected at most {training} (the number of training images), got {batch}"
+        yield trained.place("batch_size"), line
+    if wanted is None:
+        return
+    if wanted > training:
+        line = f"expected at most {training} (the number of training images), got {wanted}; null takes all"
+        yield trained.place("training_images"), line
+    if wanted < batch <= training:
+        line = f"expected at least {batch} (batch_size, since a mini-batch takes no image twice), got {wanted}"
+        yield trained.place("training_images"), line
+
+
+def _widths(trained: _Trained, configuration: Configuration) -> Mistakes:
+    """See whether group normalization can divide every layer into groups of at least MIN_GROUP_FEATURES."""
+    if "groupnorm" not in trained.arms:
+        return
+    groups, widths = (
+        configuration.normalization.groups,
+        {*(trained.condition.hidden_sizes or configuration.hidden_sizes)},
+    )
+    if trained.condition.normalize_logits:
+        widths.add(CLASSES)
+    if any(width % groups or width < MIN_GROUP_FEATURES * groups for width in widths):
+        yield (
+            ("normalization", "groups"),
+            f"expected a number that divides every normalized layer of {trained.group} "
+            f"({', '.join(map(str, sorted(widths)))} units) into groups of at least {MIN_GROUP_FEATURES}, "
+            f"got {groups}; change it, or set normalize_logits: false to leave the logits out",
+        )
+
+
+def _asked_by_experiments(trained: _Trained) -> Mistakes:
+    """See whether a condition is as the experiment that takes it needs it."""
+    if trained.group == "studies.regularization" and not trained.condition.evaluate_training:
+        line = "expected true in this study, which compares training and validation loss, got false"
+        yield trained.place("evaluate_training"), line
+    if trained.group == "paper" and trained.condition.position != "before":
+        line = "expected before: the paper's figure shows what normalization hands to the nonlinearity, got after"
+        yield trained.place("position"), line
+
+
+def _taken_names(configuration: Configuration) -> Mistakes:
+    for section, taken in TAKEN.items():
+        for name in getattr(configuration, section):
+            if name.lower() in taken:
+                yield (section, name), f"expected another name than {', '.join(taken)}, got {name}; rename it"
+
+
+def _equal_cells(configuration: Configuration) -> Mistakes:
+    """Go through the studies that would train the same networks twice."""
+    for name, study in configuration.studies.items():
+        seen = set()
+        for cell in study.cells:
+            trained_with = tuple(getattr(configuration, key, None) if value is None else value for key, value in cell)
+            if trained_with in seen:
+                values = ", ".join(f"{key} {getattr(cell, key)}" for key in study.sweep)
+                line = f"expected values that differ, got the same twice: {values}; delete one"
+                yield ("studies", name, "sweep"), line
+            seen.add(trained_with)

@@ -1,0 +1,153 @@
+"""Values that are good by themselves and do not go together: every key that limits another, wherever either is."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bnpipe.core.errors import InputError
+from bnpipe.core.yaml_files import read_yaml_file
+from bnpipe.grid.checks import check
+from bnpipe.grid.config import parse_configuration
+from bnpipe.grid.given import Given
+
+CONDITION: dict[str, Any] = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 50}
+STUDY: dict[str, Any] = {"about": "Which?", "condition": CONDITION, "sweep": {"learning_rate": [0.1, 1]}}
+IMAGES = (100, 20)  # of the training file, and how many of them are for validation
+
+
+def condition(**changes: object) -> dict[str, Any]:
+    return {**CONDITION, **changes}
+
+
+def study(sweep: dict[str, list[Any]] | None = None, **changes: object) -> dict[str, Any]:
+    """Return a study whose condition has some values changed."""
+    return {**STUDY, "condition": condition(**changes), "sweep": sweep or STUDY["sweep"]}
+
+
+def mistakes(images: tuple[int, int] | None = IMAGES, **changes: object) -> list[str]:
+    """Check a configuration with some values changed, and return the lines about it."""
+    values = {"conditions": {"tanh": CONDITION}, "batch_size": 10, **changes}
+    try:
+        check(parse_configuration(values), Given(values), images)
+    except InputError as error:
+        return str(error).split("\n")
+    return []
+
+
+AT_MOST_80 = "expected at most 80 (the number of training images)"
+GROUPS = "normalization.groups: expected a number that divides every normalized layer of "
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"batch_size": 81}, f"batch_size: {AT_MOST_80}, got 81"),
+        ({"conditions": {"a": condition(batch_size=81)}}, f"conditions.a.batch_size: {AT_MOST_80}, got 81"),
+        ({"studies": {"s": study(batch_size=81)}}, f"studies.s.condition.batch_size: {AT_MOST_80}, got 81"),
+        ({"studies": {"s": study({"batch_size": [80, 81]})}}, f"studies.s.sweep.batch_size.1: {AT_MOST_80}, got 81"),
+        ({"paper": {"condition": condition(batch_size=81)}}, f"paper.condition.batch_size: {AT_MOST_80}, got 81"),
+        (
+            {"conditions": {"a": condition(training_images=81)}},
+            f"conditions.a.training_images: {AT_MOST_80}, got 81; null takes all",
+        ),
+        (
+            {"studies": {"s": study({"training_images": [None, 80, 81]})}},
+            f"studies.s.sweep.training_images.2: {AT_MOST_80}, got 81; null takes all",
+        ),
+        (
+            {"conditions": {"a": condition(training_images=9)}},
+            "conditions.a.training_images: expected at least 10 (batch_size, since a mini-batch takes no image twice), "
+            "got 9",
+        ),
+        (
+            {"studies": {"s": study({"batch_size": [5, 20], "learning_rate": [0.1, 1]}, training_images=15)}},
+            "studies.s.condition.training_images: expected at least 20 (batch_size, since a mini-batch takes no image "
+            "twice), got 15",
+        ),
+        (
+            {"paper": {"condition": condition(training_images=9)}},
+            "paper.condition.training_images: expected at least 10 (batch_size, since a mini-batch takes no image "
+            "twice), got 9",
+        ),
+        (
+            {"images": (100, 100)},
+            "validation_images: expected at most 99 (the data set has 100 training images), got 100",
+        ),
+        (
+            {"studies": {"s": {**study(normalize_logits=False), "arms": ["groupnorm"]}}, "hidden_sizes": [30, 24]},
+            f"{GROUPS}studies.s (24, 30 units) into groups of at least 4, got 5; change it, or set normalize_logits: "
+            "false to leave the logits out",
+        ),
+        (
+            {"arms": ["groupnorm"], "hidden_sizes": [20]},
+            f"{GROUPS}conditions.tanh (10, 20 units) into groups of at least 4, got 5; change it, or set "
+            "normalize_logits: false to leave the logits out",
+        ),
+        ({"conditions": {"Studies": CONDITION}}, "conditions.Studies: expected another name than studies, got Studies"),
+        (
+            {"studies": {"tables": STUDY}},
+            "studies.tables: expected another name than covariate_shift, figure, paper, tables, got tables; rename it",
+        ),
+        (
+            {"studies": {"s": study({"batch_size": [None, 10], "init_std": [1]})}},
+            "studies.s.sweep: expected values that differ, got the same twice: batch_size 10, init_std 1.0; delete one",
+        ),
+        (
+            {"studies": {"regularization": study({"training_images": [20, None]})}},
+            "studies.regularization.condition.evaluate_training: expected true in this study, which compares training "
+            "and validation loss, got false",
+        ),
+        (
+            {"studies": {"regularization": study({"evaluate_training": [True, False]})}},
+            "studies.regularization.sweep.evaluate_training.1: expected true in this study",
+        ),
+        (
+            {"paper": {"condition": condition(position="after")}},
+            "paper.condition.position: expected before: the paper's figure shows what normalization hands to the "
+            "nonlinearity, got after",
+        ),
+    ],
+    ids=lambda part: str(part)[:60],
+)
+def test_values_that_do_not_go_together_are_one_line(changes: dict[str, Any], complaint: str) -> None:
+    (line,) = mistakes(**changes)
+    assert line.startswith(f"configuration: {complaint}")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"batch_size": 80},
+        {"conditions": {"a": condition(batch_size=80, training_images=80)}},
+        {"studies": {"s": study({"batch_size": [5, 20], "training_images": [20, 80, None]})}},
+        {"studies": {"s": {**STUDY, "seeds": 10_000}}, "seeds": 1},  # all that there are
+        {"evaluation_interval": 1000},  # the network is evaluated once, after step 0
+        {"studies": {"s": {**study(normalize_logits=False), "arms": ["groupnorm"]}}, "hidden_sizes": [20, 30]},
+        {"studies": {"regularization": study(evaluate_training=True)}},
+        {"images": None, "batch_size": 100_000},  # a damaged file: the job that reads it says so
+    ],
+    ids=lambda part: str(part)[:60],
+)
+def test_values_that_go_together(changes: dict[str, Any]) -> None:
+    assert mistakes(**changes) == []
+
+
+def test_every_mistake_has_its_line_once() -> None:
+    conditions = {f"c{number}": CONDITION for number in range(5)}
+    lines = mistakes(batch_size=90, conditions={**conditions, "few": condition(batch_size=50, training_images=40)})
+    assert [line.split(": ")[1] for line in lines] == ["batch_size", "conditions.few.training_images"]
+
+
+def test_mistakes_are_named_with_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    text = yaml.safe_dump({"conditions": {"tanh": condition(training_images=30)}}, sort_keys=False)
+    path.write_text(
+        f"# mine\nbatch_size: 60\n{text}studies:\n  paper: {yaml.safe_dump(STUDY, default_flow_style=True)}"
+    )
+    file = read_yaml_file(path)
+    with pytest.raises(InputError) as error:
+        check(parse_configuration(file.values, [file]), Given(file.values, [file]), IMAGES)
+    places = [line.split(": ")[:2] for line in str(error.value).split("\n")]
+    assert places == [[f"{path}:11", "studies.paper"], [f"{path}:9", "conditions.tanh.training_images"]]
