@@ -50,7 +50,7 @@ browser: $(INSTALLED) ## install Debian's Chromium where there is no browser, as
 	$(BIN)/python -m tests.browser.install
 
 test: $(INSTALLED) ## set up and run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, some 12 minutes
 	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --foreground --signal INT --kill-after 60 1500 $(BIN)/python -m pytest --durations=0 tests/slurm

@@ -2,9 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,14 +25,13 @@ from bnpipe.data.packed import pack
 from bnpipe.grid.config import SmallestEffects, parse_configuration
 from bnpipe.networks import norms
 from tests.conftest import make_record, make_settings, run_tables
-from tests.workplace import Workplace
+from tests.documents import OWN_NORMALIZER, code_of, run_document
+from tests.workplace import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIGURATION = parse_configuration(read_yaml(REPOSITORY / "config.yaml"))
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
 SEEDS = list(range(42, 52))
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-OWN_NORMALIZER = "A normalizer of your own"
 
 
 def made_up(rng: np.random.Generator, condition: str, arm: Arm) -> Record:
@@ -79,20 +75,6 @@ def tables(tmp_path: Path) -> Path:
         evidence=folder / "evidence.csv",
     )
     return folder
-
-
-def code_of(name: str, heading: str = "") -> list[str]:
-    """Return the blocks of Python of a document, or of the section under a heading of it."""
-    text = (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
-    if heading:
-        text = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-
-
-def run_document(name: str, heading: str = "") -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    exec("\n".join(code_of(name, heading)), names)
-    return names
 
 
 def test_a_reader_with_pandas_finds_the_same_numbers(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,26 +171,6 @@ def test_the_normalizer_of_the_how_to_has_its_true_gradient(mean_only: Callable[
     torch.testing.assert_close(norm.infer(z.clone()), z - 0.01 * z.mean(dim=0) - slope_bias)
 
 
-def test_a_grid_runs_with_the_normalizer_of_the_how_to(tmp_path: Path) -> None:
-    code, names = code_of("how-to.md", OWN_NORMALIZER)
-    workplace = Workplace(tmp_path)
-    with (tmp_path / "bnpipe/networks/norms.py").open("a", encoding="utf-8") as file:
-        file.write("\n\n" + code)
-    settings = tmp_path / "bnpipe/core/settings.py"
-    text, replaced = re.subn(r"^Arm = .*\n", names, settings.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert replaced == 1
-    settings.write_text(text, encoding="utf-8")
-    condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 25}
-    arms = ["vanilla", "batchnorm", "meanonly"]
-    workplace.configure(arms=arms, seeds=2, conditions={"tanh": condition}, studies={}, paper=None)
-    workplace.run("results/digits/report.html")
-    runs = pd.read_csv(tmp_path / "results/digits/tables/runs.csv")
-    losses = runs.pivot_table("final_training_loss", "seed", "arm")
-    assert set(losses) == set(arms)
-    assert losses.notna().all(axis=None)
-    assert (losses["meanonly"] != losses["vanilla"]).all()
-
-
 def test_results_are_read_from_python_as_the_how_to_says(
     tables: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -250,30 +212,3 @@ def test_arrays_become_a_data_set_as_the_how_to_says(tmp_path: Path) -> None:
     images = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28)
     write_idx(tmp_path / "train-images-idx3-ubyte", images)
     np.testing.assert_array_equal(read_images(tmp_path / "train-images-idx3-ubyte"), images)
-
-
-def test_another_workflow_takes_the_rules_as_the_how_to_says(tmp_path: Path) -> None:
-    (snakefile,) = code_of("how-to.md", "As a module of another workflow")
-    module = tmp_path / "modules/bnpipe"
-    module.mkdir(parents=True)
-    own = Workplace(module)
-    condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 9}
-    own.configure(seeds=2, conditions={"tanh": condition})
-    configuration = (module / "config.yaml").read_text(encoding="utf-8")
-    (module / "config.yaml").unlink()  # the module is handed its configuration
-    (tmp_path / "Snakefile").write_text(snakefile, encoding="utf-8")
-    # The other workflow's file is its own affair, a key that stands twice included.
-    text = f"colour: red\ncolour: blue\nbnpipe:\n{textwrap.indent(configuration, '  ')}"
-    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
-
-    def snakemake(*arguments: str) -> str:
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    snakemake()
-    assert (tmp_path / "accuracies.csv").read_text(encoding="utf-8").startswith("condition,arm,n,diverged,mean\n")
-    for target, rule in (("bnpipe_all", "bnpipe_report"), ("bnpipe_studies", "bnpipe_studies_report")):
-        assert re.search(rf"^{rule} +1$", snakemake("--dry-run", target), re.MULTILINE)
-    assert sorted(path.name for path in (tmp_path / "normalization").iterdir()) == ["logs", "resources", "results"]

@@ -45,7 +45,7 @@ def test_a_query_that_fails_is_repeated_for_a_day(profile: str) -> None:
 
 @pytest.mark.parametrize("profile", OTHERS)
 def test_the_workflow_is_planned_with_a_profile(profile: str, tmp_path: Path) -> None:
-    done = Workplace(tmp_path).snakemake("--workflow-profile", f"profiles/{profile}", "--dry-run")
+    done = Workplace.create(tmp_path).snakemake("--workflow-profile", f"profiles/{profile}", "--dry-run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rule train:" in done.stdout + done.stderr
 

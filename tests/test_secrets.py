@@ -11,7 +11,7 @@ from tests.workplace import Workplace
 
 def test_no_password_is_printed_or_kept(tmp_path: Path) -> None:
     payloads = small_payloads(train=90)
-    workplace = Workplace(tmp_path)
+    workplace = Workplace.create(tmp_path)
     with (tmp_path / "bnpipe/data/checksums.py").open("a", encoding="utf-8") as file:  # they pass for MNIST
         sums = {name: f"sha256:{hashlib.sha256(payload).hexdigest()}" for name, payload in payloads.items()}
         file.write(f"\nPAYLOADS['mnist'] = {sums}\n")

@@ -25,6 +25,8 @@ MAY_IMPORT = {
     "choose": {"core", "grid", "data"},
     "inputs": {"core", "grid", "data"},
 }
+# Modules without a test file of the same name, and what tests them instead.
+TESTED_ELSEWHERE = {"data/download.py": "data/test_retrieve.py, by mirrors that answer in every bad way"}
 
 
 def imports(file: Path) -> Iterator[str]:
@@ -66,3 +68,13 @@ def test_packages_hold_a_docstring_and_nothing_else() -> None:
     for file in PACKAGE.rglob("*/__init__.py"):
         (docstring,) = ast.parse(file.read_bytes()).body
         assert isinstance(docstring, ast.Expr), file
+
+
+def test_every_module_has_its_tests_in_the_same_place() -> None:
+    modules = [file.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py") if file.name != "__init__.py"]
+    without = {module.as_posix() for module in modules if not place_of_tests(module).is_file()}
+    assert without == TESTED_ELSEWHERE.keys()
+
+
+def place_of_tests(module: Path) -> Path:
+    return Path(__file__).parent / module.with_name(f"test_{module.name}")

@@ -1,5 +1,6 @@
 """A copy of the project with a small configuration, on the embedded digits: where tests run the workflow."""
 
+import json
 import os
 import re
 import shutil
@@ -7,11 +8,12 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+TIME_LIMIT = 1800  # seconds for a run of the workflow; two quiet cores take less than a tenth
 PARTS = ("Snakefile", "bnpipe", "profiles", "workflow")
 CONFIGURATION: dict[str, Any] = {
     "dataset": "digits",
@@ -36,7 +38,10 @@ CONFIGURATION: dict[str, Any] = {
         "regularization": {
             "about": "Does it regularize?",
             "condition": {
-                **{"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 17},
+                "activation": "tanh",
+                "learning_rate": 0.05,
+                "init_std": 0.1,
+                "steps": 17,
                 "evaluate_training": True,
             },
             "sweep": {"training_images": [200, None], "normalize_logits": [True, False]},
@@ -45,8 +50,13 @@ CONFIGURATION: dict[str, Any] = {
     "paper": {
         "seeds": 2,
         "condition": {
-            **{"activation": "sigmoid", "learning_rate": 0.1, "init_std": 0.1, "steps": 17, "hidden_sizes": "3 x 10"},
-            **{"binarize": True, "normalize_logits": False},
+            "activation": "sigmoid",
+            "learning_rate": 0.1,
+            "init_std": 0.1,
+            "steps": 17,
+            "hidden_sizes": "3 x 10",
+            "binarize": True,
+            "normalize_logits": False,
         },
     },
     "hidden_sizes": [20] * 9,
@@ -56,18 +66,39 @@ CONFIGURATION: dict[str, Any] = {
 }
 
 
+def copy_project(folder: Path) -> None:
+    """Copy what the workflow consists of, without a configuration, into a folder that is there."""
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / part)
+
+
 class Workplace:
-    """A copy of the project with a small configuration."""
+    """A folder that holds a copy of the project with a small configuration."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for part in PARTS:
-            source = REPOSITORY / part
-            if source.is_dir():
-                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, folder / part)
-        self.configure()
+
+    @classmethod
+    def create(cls, folder: Path) -> Self:
+        """Copy the project into a folder that is there."""
+        copy_project(folder)
+        workplace = cls(folder)
+        workplace.configure()
+        return workplace
+
+    def copy(self, folder: Path) -> "Workplace":
+        """Copy the workplace with its results into another folder; they are as up to date there as here."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        # Snakemake's metadata name a page's templates by absolute paths; it would render the page anew.
+        here, there = (json.dumps(f"{place}/").strip('"') for place in (self.folder, folder))
+        for path in (folder / ".snakemake/metadata").rglob("*"):
+            if path.is_file() and here in (text := path.read_text(encoding="utf-8")):
+                path.write_text(text.replace(here, there), encoding="utf-8")
+        return Workplace(folder)
 
     def configure(self, **changes: object) -> None:
         text = yaml.safe_dump({**CONFIGURATION, **changes}, sort_keys=False)
@@ -77,7 +108,7 @@ class Workplace:
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(self.folder)}
         return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600, check=False
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
         )
 
     def run(self, *arguments: str) -> None:

@@ -30,25 +30,6 @@ def test_digits_are_split_in_scikit_learns_order(digits: Dataset) -> None:
     assert np.array_equal(small.round().numpy(), load_digits().images)
 
 
-def test_first_digit_by_hand(digits: Dataset) -> None:
-    # scikit-learn's first image, a 0, begins with the rows 0 0 5 13 9 1 0 0 and 0 0 13 15 10 15 5 0.
-    # In 255ths, v * 255 / 16: 1 -> 16, 5 -> 80, 9 -> 143, 10 -> 159, 13 -> 207, 15 -> 239.
-    first = [0] * 8 + [80] * 3 + [207] * 3 + [143] * 3 + [16] * 3 + [0] * 8
-    second = [0] * 8 + [207] * 3 + [239] * 3 + [159] * 3 + [239] * 3 + [80] * 3 + [0] * 5
-    image = digits.validation.pixels[0].reshape(28, 28).tolist()
-    assert image[:8] == [[0] * 28] * 2 + [first] * 3 + [second] * 3
-    assert image[26:] == [[0] * 28] * 2
-    assert digits.validation.labels[0] == 0
-
-
-def test_digits_use_the_whole_range_and_leave_a_margin(digits: Dataset) -> None:
-    images = digits.train.pixels.reshape(-1, 28, 28)
-    assert (int(images.min()), int(images.max())) == (0, 255)
-    margin = torch.ones(28, 28, dtype=torch.bool)
-    margin[2:26, 2:26] = False
-    assert not images[:, margin].any()
-
-
 def test_own_folder_plain_or_gzip(tmp_path: Path) -> None:
     for name, compressed in (("plain", False), ("gzip", True)):
         folder = write_small_folder(tmp_path / name, compressed=compressed)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.workplace import REPOSITORY, Workplace
+from tests.workplace import REPOSITORY, Workplace, copy_project
 
 RUN_LIMIT = 240  # seconds, as all limits here; a quiet machine takes a tenth
 WAIT_LIMIT = 120
@@ -36,6 +36,7 @@ class Grid(Workplace):
     def __init__(self, folder: Path, dataset: str = "digits", **changes: object) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(folder)
+        copy_project(folder)
         (folder / ".venv").symlink_to(sys.prefix)
         self.dataset = dataset
         self.configure(**{**CONFIGURATION, "dataset": dataset, **changes})

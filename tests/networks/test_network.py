@@ -1,6 +1,5 @@
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +12,12 @@ from bnpipe.networks.network import StackedNetwork, cross_entropy
 from bnpipe.networks.nonlinearities import NONLINEARITIES
 from bnpipe.networks.norms import TRANSFORMS, transforms_of
 from tests.conftest import make_settings
+from tests.networks.test_nonlinearities import FUNCTIONS
 
 
 def make_network(weights: list[Tensor], settings: TrainingSettings, activation: Any) -> StackedNetwork:
     transforms, nonlinearity = transforms_of(weights, replace(settings, activation=activation))
     return StackedNetwork(weights, transforms, nonlinearity, weights_learn=settings.trained == "all")
-
-
-FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu, "sigmoid": torch.sigmoid}
 
 
 def normalized(arm: Arm, z: Tensor, weight: Tensor, settings: TrainingSettings) -> Tensor:
@@ -43,16 +40,6 @@ def normalized(arm: Arm, z: Tensor, weight: Tensor, settings: TrainingSettings) 
             return torch.nn.functional.rms_norm(z, [width], eps=settings.epsilon)
         case "weightnorm":
             return z / weight.pow(2).sum(dim=1, keepdim=True).sqrt()
-
-
-@pytest.mark.parametrize("name", sorted(NONLINEARITIES))
-def test_nonlinearities_and_their_derivatives(name: str) -> None:
-    function = FUNCTIONS[name]
-    x = torch.linspace(-12, 12, 1001, dtype=torch.float64, requires_grad=True)
-    out = NONLINEARITIES[name].forward(x.detach().clone())
-    torch.testing.assert_close(out, function(x).detach(), rtol=0, atol=1e-15)
-    (slope,) = torch.autograd.grad(function(x).sum(), x)
-    torch.testing.assert_close(NONLINEARITIES[name].backward(torch.ones_like(out), out), slope)
 
 
 def test_cross_entropy_by_hand() -> None:

@@ -107,7 +107,7 @@ def never_two_at_once(jobs: list[Job]) -> bool:
 
 
 def copy_of_the_project(folder: Path) -> Workplace:
-    workplace = Workplace(folder)
+    workplace = Workplace.create(folder)
     workplace.configure(**CONFIGURATION)
     return workplace
 

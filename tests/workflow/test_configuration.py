@@ -16,7 +16,7 @@ SAID_BEFORE = ("Using workflow specific profile", "Config file config.yaml is ")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    return Workplace(tmp_path_factory.mktemp("configuration"))
+    return Workplace.create(tmp_path_factory.mktemp("configuration"))
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_another_file_adds_to_the_own_or_replaces_it(workplace: Workplace, tmp_p
 def test_a_module_takes_text_as_its_keys_ask_for(tmp_path: Path) -> None:
     """The command line of the other workflow gives its module text: false, null, 20."""
     (tmp_path / "bnpipe").mkdir()
-    Workplace(tmp_path / "bnpipe")
+    Workplace.create(tmp_path / "bnpipe")
     (tmp_path / "Snakefile").write_text(
         'configfile: "mine.yaml"\n\n\nmodule bnpipe:\n    snakefile:\n        "bnpipe/Snakefile"\n    config:\n'
         '        config["bnpipe"]\n\n\nuse rule * from bnpipe as bnpipe_*\n'

@@ -1,0 +1,22 @@
+"""The blocks of Python in the documents."""
+
+import re
+from typing import Any
+
+from tests.workplace import REPOSITORY
+
+OWN_NORMALIZER = "A normalizer of your own"
+
+
+def code_of(name: str, heading: str = "") -> list[str]:
+    """Return the blocks of Python of a document, or of the section under a heading of it."""
+    text = (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
+    if heading:
+        text = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+def run_document(name: str, heading: str = "") -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec("\n".join(code_of(name, heading)), names)
+    return names

@@ -1,0 +1,69 @@
+"""Finished workplaces: each is made once per test session, by whichever worker needs it first, and then only copied."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from tests.workplace import Workplace
+
+MakeOnce = Callable[[str, Callable[[Path], None]], Path]
+HERE = Path(__file__).parent
+SLOW = ("elsewhere", "finished_studies", "finished")  # fixtures
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests: a worker that has run out of tests takes over those at another's end."""
+
+    def place(item: pytest.Item) -> int:
+        fixtures = getattr(item, "fixturenames", []) if item.path.is_relative_to(HERE) else []
+        return next((index for index, name in enumerate(SLOW) if name in fixtures), len(SLOW))
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
+    """Return a function that fills a new folder of the given name, or waits for another worker to do so."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # of the folders of all workers
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder, finished = shared / name, shared / f"{name}.finished"
+        with FileLock(shared / f"{name}.lock"):
+            if not finished.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what a worker that failed has left
+                folder.mkdir()
+                make(folder)
+                finished.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def finished(make_once: MakeOnce) -> Workplace:
+    """Return a workplace where the default target is made. Tests only read it."""
+    return Workplace(make_once("finished", lambda folder: Workplace.create(folder).run()))
+
+
+@pytest.fixture(scope="session")
+def one_study(make_once: MakeOnce, finished: Workplace) -> Workplace:
+    """Return a finished workplace where one study was asked for too. Tests only read it."""
+    return Workplace(make_once("one_study", lambda folder: finished.copy(folder).run("study_regularization")))
+
+
+@pytest.fixture(scope="session")
+def finished_studies(make_once: MakeOnce, one_study: Workplace) -> Workplace:
+    """Return a finished workplace where all studies are made too. Tests only read it."""
+    return Workplace(make_once("finished_studies", lambda folder: one_study.copy(folder).run("studies")))
+
+
+@pytest.fixture
+def workplace(finished: Workplace, tmp_path: Path) -> Workplace:
+    """Return a finished workplace of the test's own."""
+    return finished.copy(tmp_path / "workplace")
