@@ -19,7 +19,7 @@ def check_job(snakemake: Any, *modules: str) -> None:
     snakemake: what Snakemake hands to a script. modules: those that the job's digest of code is of. Raises InputError
     as `bnpipe.core.digests.check_code` and `check_inputs` do.
     """
-    check_code(snakemake.params.code, *modules, beside=Path(snakemake.scriptdir).parents[1])
+    check_code(snakemake.params.code, *modules, beside=Path(snakemake.scriptdir).resolve().parents[1])
     check_inputs(paths(snakemake.input), snakemake.params.get("expected"))
 
 

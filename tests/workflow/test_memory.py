@@ -55,7 +55,8 @@ def test_images_that_were_split_otherwise_are_refused(workplace: Workplace, tmp_
 
 def test_code_that_is_edited_after_the_plan_trains_nothing(workplace: Workplace) -> None:
     script = workplace.folder / "workflow/scripts/train.py"
-    edit = "from pathlib import Path\nwith Path('bnpipe/networks/norms.py').open('a') as file:\n    file.write('# edited')\n"
+    norms = workplace.folder / "bnpipe/networks/norms.py"
+    edit = f"with open({str(norms)!r}, 'a') as file:\n    file.write('# edited')\n"
     script.write_text(edit + script.read_text(encoding="utf-8"), encoding="utf-8")
     workplace.configure(conditions=with_rate(1.5))
     line = refusal(workplace, "--", "results/digits/runs/tanh/vanilla/seeds-42-43.safetensors")
