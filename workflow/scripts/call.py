@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnpipe.core.progress import job, training_progress
+from bnpipe.figures.plain import import_plainly
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -37,6 +38,8 @@ if __name__ == "__main__":
     with job(Path(snakemake.log[0])):
         parameters = {name: value for name, value in snakemake.params.items() if name not in ("call", "code")}
         module, _, name = snakemake.params.call.rpartition(".")
+        if module.startswith("figures."):
+            import_plainly()
         function = getattr(import_module(f"bnpipe.{module}"), name)
         with progress(function, " ".join([snakemake.rule, *snakemake.wildcards]), parameters) as reporting:
             function(**paths(snakemake.input), **paths(snakemake.output), **parameters, **reporting)
