@@ -120,4 +120,7 @@ def _find(folder: Path, file: str) -> Path:
 
 
 if __name__ == "__main__":  # for the Makefile: the name of a data set in paths
-    print(resolve(sys.argv[1]).name)
+    try:
+        print(resolve(sys.argv[1]).name)
+    except InputError as error:
+        sys.exit(error.for_terminal())

@@ -7,7 +7,7 @@ from bnpipe.core.errors import InputError
 from bnpipe.data.sources import check_mirrors, check_sizes, resolve
 from bnpipe.grid.config import parse_configuration
 from bnpipe.grid.descriptions import shareable
-from bnpipe.grid.internals import all_cores, folder_of_rules, guard_slurm, lineage_of
+from bnpipe.grid.internals import all_cores, check_interpreter, folder_of_rules, guard_slurm, lineage_of
 from bnpipe.grid.parameters import Parameters
 from bnpipe.grid.plan import EXPERIMENT_TABLES, INITIALIZATIONS, PAIR, RUN_TABLES, STUDY_TABLES, Plan
 from bnpipe.grid.stacks import check_widths, largest_batch
