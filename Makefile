@@ -2,49 +2,89 @@
 # Variables: CORES=4  DATASET=fashion_mnist  MIRROR=folder-or-URL  SEEDS=20
 
 SHELL := /bin/bash
+PYTHON_IS_NAMED := $(filter-out undefined,$(origin PYTHON))
 PYTHON ?= python3
-BIN := .venv/bin
-INSTALLED := .venv/.installed
-
 CORES ?= all
-DATASET ?=
-MIRROR ?=
-SEEDS ?=
 KILLS ?= 10
+BIN := .venv/bin
+INSTALLED := .venv/.installed# holds the version of its Python and the folder that it was made in
+VERSION := import sys; print("Python %d.%d" % sys.version_info[:2])
 
-# A mirror is one of MNIST's files, and asking for one is asking for MNIST.
-SETTINGS := $(if $(SEEDS),seeds='$(SEEDS)') $(if $(MIRROR),mirrors='["$(MIRROR)"]')
-WANTED := $(or $(DATASET),$(if $(MIRROR),mnist))
+# Values reach the shell as variables of its environment, never as part of its text: they may hold quotes, blanks and $.
+override PYTHON := $(value PYTHON)
+override CORES := $(value CORES)
+override DATASET := $(value DATASET)
+override MIRROR := $(value MIRROR)
+override SEEDS := $(value SEEDS)
+override KILLS := $(value KILLS)
+export PYTHON CORES DATASET MIRROR SEEDS KILLS
+
+# Settings for other Pythons, other projects and personal plots end here. How pip reaches its index stays.
+unexport VIRTUAL_ENV MPLBACKEND MPLCONFIGDIR MATPLOTLIBRC
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_NO_BINARY PIP_NO_DEPS PIP_DRY_RUN PIP_CONSTRAINT \
+	PIP_REQUIRE_HASHES PIP_REQUIRE_VIRTUALENV
+unexport $(filter-out PYTHON,$(filter PYTHON% SNAKEMAKE_%,$(.VARIABLES)))
+
+# Containers may have no home folder that can be written: then caches are in the project.
+ifneq ($(shell test -d "$$HOME" -a -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/.snakemake/home
+unexport XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
+endif
 
 .DEFAULT_GOAL := report
-.PHONY: report studies watch install browser test test-slurm test-faults lint format bench bench-workflow lock \
+.PHONY: report studies watch install fit browser test test-slurm test-faults lint format bench bench-workflow lock \
 	schema help
 
-# Shell: set $$dataset to the data set to run on, and $$name to the name its files stand under.
-CHOOSE = set -e; dataset='$(WANTED)'; \
+# Shell: set $$dataset to the data set to run on (a mirror is one of MNIST's files, so naming one asks for MNIST), $$name
+# to the name of its folders, and $$settings to what Snakemake is told. Snakemake reads values as YAML, of which JSON is
+# a part, but first strips quotes from their ends: hence the blanks. A shell that is hung up waits for what it runs.
+QUOTED = $(BIN)/python -c 'import json, sys; print(json.dumps(sys.argv[1], ensure_ascii=False))'
+CHOOSE = set -e; trap : HUP; dataset=$${DATASET:-$${MIRROR:+mnist}}; \
 	[ -n "$$dataset" ] || dataset=$$($(BIN)/python -m bnpipe.choose); \
-	name=$$($(BIN)/python -m bnpipe.data.sources "$$dataset")
-RUN = $(BIN)/snakemake --quiet host rules reason --config dataset="$$dataset" $(SETTINGS)
+	name=$$($(BIN)/python -m bnpipe.data.sources "$$dataset"); \
+	settings=("dataset= $$($(QUOTED) "$$dataset") "); \
+	[ -z "$$SEEDS" ] || settings+=("seeds=$$SEEDS"); \
+	[ -z "$$MIRROR" ] || settings+=("mirrors=[$$($(QUOTED) "$$MIRROR")]")
+RUN = $(BIN)/python -m snakemake --quiet host rules reason --config "$${settings[@]}"
 
 report: $(INSTALLED) ## set up, run all experiments, say where the report is (the default)
-	@$(CHOOSE); $(RUN) --cores $(CORES); echo "Report: $(CURDIR)/results/$$name/report.html"
+	@$(CHOOSE); $(RUN) --cores "$$CORES"; echo "Report: $$PWD/results/$$name/report.html"
 
-studies: $(INSTALLED) ## run all studies, say where their page is (some 30 minutes on two cores)
-	@$(CHOOSE); $(RUN) --cores $(CORES) -- studies; echo "Studies: $(CURDIR)/results/$$name/studies.html"
+studies: $(INSTALLED) ## run all studies, say where their page is (about 30 minutes on two cores)
+	@$(CHOOSE); $(RUN) --cores "$$CORES" -- studies; echo "Studies: $$PWD/results/$$name/studies.html"
 
 watch: $(INSTALLED) ## show how far a grid is that runs, here or on a cluster, until all is done or Ctrl-C
-	@$(CHOOSE); $(BIN)/python -m bnpipe.watch --follow --config dataset="$$dataset" $(SETTINGS)
+	@$(CHOOSE); $(BIN)/python -m bnpipe.watch --follow --config "$${settings[@]}"
 
 install: $(INSTALLED) ## set up the virtual environment in .venv and no more
 
-$(INSTALLED): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11 or newer is needed; write make PYTHON=python3.12, say"; exit 1; }
-	@echo "Setting up .venv: some 6.5 GB on Linux, where PyTorch brings CUDA along; this takes a few minutes."
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+fit: # refuse what cannot work, before anything is downloaded
+	@case $$PWD in *[\"\$$\`\\:{}]*|*$$'\n'*) \
+		printf 'error: %s: expected a path without any of " $$ ` \\ : { } and line breaks; move the project\n' \
+		"$${PWD//$$'\n'/ }" >&2; \
+		exit 1;; esac
+	@[ -e .venv -o -L .venv ] || exit 0; \
+	refuse() { echo "error: .venv: expected $$1, got $$2; delete .venv, then run the same command again" >&2; exit 1; }; \
+	version() { "$$1" -c '$(VERSION)' 2>/dev/null; }; \
+	found=$$(version $(BIN)/python) || refuse "a Python that starts" "none"; \
+	if [ -s $(INSTALLED) ]; then \
+		{ read -r made; IFS= read -r folder; } <$(INSTALLED); \
+		[ "$$found" = "$$made" ] || refuse "$$made, which its packages are for" "$$found"; \
+		[ "$$folder" -ef . ] || refuse "one made in this folder" "one made in $$folder"; \
+	fi; \
+	if [ -n "$(PYTHON_IS_NAMED)" -o ! -e $(INSTALLED) ] && wanted=$$(version "$$PYTHON"); then \
+		[ "$$found" = "$$wanted" ] || refuse "$$wanted, as PYTHON says" "$$found"; \
+	fi
+
+$(INSTALLED): requirements.lock pyproject.toml | fit
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "error: PYTHON: expected Python 3.11 or newer, got $$PYTHON ($$("$$PYTHON" --version 2>&1 | tail -n 1)); name one, as in make PYTHON=python3.12" >&2; \
+		exit 1; }
+	@echo "Setting up .venv: about 6.5 GB on Linux, where PyTorch brings CUDA along; this takes a few minutes."
+	"$$PYTHON" -m venv .venv
+	$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@{ $(BIN)/python -c '$(VERSION)'; pwd; } >$@
 
 browser: $(INSTALLED) ## install Debian's Chromium where there is no browser, as root: without one the pages are not tested in it
 	$(BIN)/python -m tests.browser.install
@@ -52,31 +92,31 @@ browser: $(INSTALLED) ## install Debian's Chromium where there is no browser, as
 test: $(INSTALLED) ## set up and run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, some 12 minutes
+test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, about 12 minutes
 	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --foreground --signal INT --kill-after 60 1500 $(BIN)/python -m pytest --durations=0 tests/slurm
 
-test-faults: $(INSTALLED) ## kill jobs and the command at random moments, fill the disk, and so on; some 7 minutes, root for disks
-	OMP_NUM_THREADS=1 BNPIPE_TEST_FAULTS=1 BNPIPE_TEST_KILLS=$(KILLS) timeout --foreground --signal INT --kill-after 60 1800 $(BIN)/python -m pytest --numprocesses auto --verbose --durations=0 tests/faults
+test-faults: $(INSTALLED) ## kill jobs and the command at random moments, fill the disk, and so on; about 7 minutes, root for disks
+	OMP_NUM_THREADS=1 BNPIPE_TEST_FAULTS=1 BNPIPE_TEST_KILLS="$$KILLS" timeout --foreground --signal INT --kill-after 60 1800 $(BIN)/python -m pytest --numprocesses auto --verbose --durations=0 tests/faults
 
 lint: $(INSTALLED) ## check format, style, types and the workflow
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	$(BIN)/python -m snakemake --lint
 
 format: $(INSTALLED) ## bring all code into the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow
 
-bench: $(INSTALLED) ## measure a training step against its alternatives, some 5 minutes
+bench: $(INSTALLED) ## measure a training step against its alternatives, about 5 minutes
 	@$(CHOOSE); $(RUN) --cores 1 -- data; \
-	$(BIN)/python -m benchmarks.training resources/$$name/packed.safetensors
+	$(BIN)/python -m benchmarks.training "resources/$$name/packed.safetensors"
 
-bench-workflow: $(INSTALLED) ## measure where the time of the whole workflow goes, some 10 minutes
+bench-workflow: $(INSTALLED) ## measure where the time of the whole workflow goes, about 10 minutes
 	@$(CHOOSE); $(RUN) --cores 1 -- data; \
-	$(BIN)/python -m benchmarks.workflow resources/$$name/packed.safetensors "$$dataset" $$(nproc)
+	$(BIN)/python -m benchmarks.workflow "resources/$$name/packed.safetensors" "$$dataset" $$(nproc)
 
 lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/python -m pip install --quiet uv

@@ -1,16 +1,16 @@
 """Files that appear whole or not at all, and that have one writer at a time."""
 
 import errno
-import fcntl
 import logging
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from io import FileIO
 from pathlib import Path
 from time import monotonic, sleep
+
+from filelock import FileLock, Timeout
 
 from bnpipe.core.errors import InputError
 
@@ -60,8 +60,8 @@ def atomic_write_bytes(path: Path, content: bytes) -> None:
 def exclusive_lock(path: Path, limit: float = WAIT_LIMIT) -> Iterator[None]:
     """Be the only process that writes ``path`` within the block; create its folder.
 
-    If another process holds the lock, log which one, and wait for up to ``limit`` seconds. The lock is a kernel lock
-    (flock) on a file beside ``path``, so it ends with its holder, however that dies. Over NFS it also works between
+    If another process holds the lock, log which one, and wait for up to ``limit`` seconds. The lock is one of the
+    kernel's on a file beside ``path``, so it ends with its holder, however that dies. Over NFS it also works between
     hosts (on Linux, unless mounted with `nolock` or `local_lock`). A file system without locks causes a warning.
     Blocks of one process may be nested. Raises InputError, naming the holder, if the lock is still held after the
     limit, and if the folder is not writable.
@@ -96,24 +96,42 @@ def _locked(path: Path, limit: float) -> Iterator[None]:
     lock = path.with_name(f".{path.name}.lock")
     with explaining(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = _wait_for(lock, path, limit)
-    with file:
-        try:
-            with explaining(path):
-                file.truncate(0)  # removes what a killed holder left
-                now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
-                file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}".encode())
-            yield
-        finally:
-            with suppress(OSError):  # a leftover lock file does no harm
-                lock.unlink()  # before the release, because afterwards the file may belong to another process
+        held = _wait_for(lock, path, limit)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # a leftover lock file does no harm
+            lock.unlink()  # before the release, because afterwards the file may belong to another process
+        held.release()
 
 
-def _wait_for(lock: Path, path: Path, limit: float) -> FileIO:
-    """Open a lock file and lock it when its holder has ended; path: the file that it protects."""
+def _wait_for(lock: Path, path: Path, limit: float) -> FileLock:
+    """Lock a lock file when its holder has ended, and write there who holds it; path: the file that it protects."""
+
+    def sign(descriptor: int) -> None:
+        if not _is(descriptor, lock):
+            raise _RemovedError
+        os.ftruncate(descriptor, 0)  # removes what a killed holder left
+        now = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {now}".encode())
+
+    # Without locks, filelock would fall back to files that stay behind when their holder is killed.
+    held = FileLock(lock, fallback_to_soft=False, on_acquired=sign)
     deadline, awaited = monotonic() + limit, ""
-    while not (file := _try(lock, path)):
-        holder = _holder(lock)
+    while True:
+        try:
+            held.acquire(blocking=False)
+        except _RemovedError:
+            continue
+        except Timeout:
+            holder = _holder(lock)
+        except OSError as error:
+            if error.errno in _CANNOT_WRITE:
+                raise
+            log.warning("%s: cannot be locked (%s); a second writer would go unnoticed", path, error.strerror)
+            return held
+        else:
+            return held
         if monotonic() >= deadline:
             raise InputError(
                 f"{path}: still being written by {holder} after {limit:g} s; end that process, or try again later"
@@ -122,23 +140,10 @@ def _wait_for(lock: Path, path: Path, limit: float) -> FileIO:
             log.warning("waiting for %s, which is writing %s, for up to %g s", holder, path, limit)
         awaited = holder
         sleep(_INTERVAL)
-    return file
 
 
-def _try(lock: Path, path: Path) -> FileIO | None:
-    """Open a lock file and lock it; return None if another process holds it."""
-    while True:
-        file = lock.open("ab", buffering=0)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return None
-        except OSError as error:
-            log.warning("%s: cannot be locked (%s); a second writer would go unnoticed", path, error.strerror)
-        if _is(file, lock):
-            return file
-        file.close()  # its last holder has removed it since
+class _RemovedError(Exception):
+    """The last holder of a lock file has removed it between its opening and its locking."""
 
 
 def _holder(lock: Path) -> str:
@@ -149,10 +154,10 @@ def _holder(lock: Path) -> str:
         return "another process"
 
 
-def _is(file: FileIO, path: Path) -> bool:
+def _is(descriptor: int, path: Path) -> bool:
     """Return whether an open file still has this name."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:  # no such file; over NFS the open one may be stale
         return False
 

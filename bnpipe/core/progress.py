@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
+from types import FrameType
 from typing import Any, Self
 
 from tqdm import tqdm
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import explaining
+from bnpipe.core.signals import STOPS, handling
 
 FINISHED = "finished"  # last line in the log of a job that has made its outputs
 _EVALUATION = re.compile(
@@ -52,8 +54,9 @@ class Evaluation:
 def job(log_file: Path) -> Iterator[None]:
     """Send log lines to a file, and warnings and errors to the terminal too; on bad input, print it and exit.
 
-    The last line of the log says how the job ended, unless it was killed. A job that outlived the command that started
-    it may still be writing the same log; lines are appended so that neither job loses any.
+    SIGTERM and SIGHUP end the block with SystemExit, so what it was writing is cleaned up. The last line of the log
+    says how the job ended, unless it was killed. A job that outlived the command that started it may still be writing the
+    same log; lines are appended so that neither job loses any.
     """
     to_terminal = logging.StreamHandler()
     to_terminal.setLevel(logging.WARNING)
@@ -62,7 +65,8 @@ def job(log_file: Path) -> Iterator[None]:
     logging.raiseExceptions = False  # on a full disk, lose the line without a traceback
     try:
         logging.getLogger().addHandler(_to_file(log_file))
-        yield
+        with handling(STOPS, _exit):
+            yield
     except InputError as error:
         log.error("%s", error.for_terminal())
         sys.exit(1)
@@ -76,6 +80,10 @@ def job(log_file: Path) -> Iterator[None]:
         log.error("ended by %r", error)
         raise
     log.info(FINISHED)
+
+
+def _exit(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)  # as shells report it
 
 
 def _to_file(log_file: Path) -> logging.Handler:

@@ -59,8 +59,9 @@ STYLE: dict[Any, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the style of the project within the block."""
-    with matplotlib.rc_context(STYLE):
+    """Draw in the style of the project within the block, from matplotlib's defaults, whatever is set around it."""
+    defaults: dict[str, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    with matplotlib.rc_context({**defaults, **STYLE}):
         yield
 
 

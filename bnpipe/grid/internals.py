@@ -6,15 +6,20 @@ other major versions. `workflow` is Snakemake's object of that name, which rules
 
 import logging
 import os
+import shlex
 import signal
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from time import sleep
+from types import FrameType
 from typing import Any
 
+from bnpipe.core.errors import InputError
 from bnpipe.core.paths import portable
 from bnpipe.core.secrets import mask
+from bnpipe.core.signals import STOPS
 from bnpipe.grid.slurm import NodeNames, wait_in_vain
 
 GRACE = 300  # seconds for Snakemake to cancel its jobs and to end
@@ -54,6 +59,51 @@ def folder_of_rules(workflow: Any) -> Path:
     (`workflow.source_path` copies files to another place for each run: what reads them would never be up to date.)
     """
     return Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()
+
+
+def quote_interpreter() -> None:
+    """Make Snakemake quote the path of Python when it runs a script, so that the path may have blanks.
+
+    (It builds the command from "{py_exec} {fname:q}"; ":q" is how it quotes.)
+    """
+    from snakemake.script import PythonScript  # not at the top: `bnpipe.watch` does without Snakemake
+
+    execute = PythonScript._execute_cmd
+
+    def execute_quoted(script: Any, command: str, **values: Any) -> Any:
+        return execute(script, command.replace("{py_exec}", "{py_exec:q}"), **values)
+
+    PythonScript._execute_cmd = execute_quoted
+
+
+def check_interpreter(workflow: Any) -> None:
+    """Raise InputError if jobs go to a cluster and Python's path would have to be quoted, which plugins do not."""
+    if not workflow.local_exec and shlex.quote(sys.executable) != sys.executable:
+        raise InputError(
+            f"{sys.executable}: expected a path without blanks and quotes, because jobs are sent to a cluster; "
+            "move the project, delete .venv and run make install"
+        )
+
+
+def stop_when_hung_up() -> None:
+    """Take SIGHUP, from a terminal that was closed, for SIGTERM, unless it is ignored, as under `nohup`.
+
+    After SIGTERM Snakemake waits for the jobs that run and removes its lock. It handles that signal only once it has
+    built its graph of jobs; until then both end it at once, but by an exception, so that the lock is removed.
+    """
+    if current_thread() is not main_thread():  # Snakemake was started by another program's thread
+        return
+    for number in STOPS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    if not callable(handler) or handler is _stop:
+        sys.exit(128 + number)
+    # Not here, because Snakemake's handler waits for a lock that the interrupted code may hold.
+    Thread(target=handler, args=(signal.SIGTERM, frame), daemon=True).start()
 
 
 def all_cores(workflow: Any) -> int:

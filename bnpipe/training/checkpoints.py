@@ -17,9 +17,9 @@ from safetensors.numpy import save
 
 from bnpipe.core.files import atomic_write_bytes
 from bnpipe.core.records import Arrays
+from bnpipe.core.signals import STOPS, handling
 
 STOPPED = 128 + signal.SIGTERM  # exit status of a job that was told to stop, as shells report it
-_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger(__name__)
 
@@ -94,19 +94,15 @@ class Checkpoints:
 def keeping_checkpoints(record: Path, work: Mapping[str, Any], seconds: float) -> Iterator[Checkpoints | None]:
     """Yield the checkpoints of a job, or None if the interval is 0; arguments: see `Checkpoints`.
 
-    Within the block a job that receives SIGTERM, because it is preempted or its time is over, or SIGINT, from Ctrl-C,
-    keeps its state and exits.
+    Within the block a job that receives SIGTERM, because it is preempted or its time is over, SIGINT, from Ctrl-C, or
+    SIGHUP, because its terminal was closed, keeps its state and exits.
     """
     if not seconds:
         yield None
         return
     checkpoints = Checkpoints(record, work, seconds)
-    before = {number: signal.signal(number, lambda *_: checkpoints.stop()) for number in _STOPS}
-    try:
+    with handling([*STOPS, signal.SIGINT], lambda *_: checkpoints.stop()):
         yield checkpoints
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def remove_checkpoints(record: Path) -> None:

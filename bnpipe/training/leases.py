@@ -1,12 +1,13 @@
 """Leases: a process holds one of several things, such as the GPUs of a machine, to itself for a while."""
 
-import fcntl
 import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
+
+from filelock import FileLock, Timeout
 
 from bnpipe.core.errors import InputError
 
@@ -45,18 +46,18 @@ def lease(names: Sequence[str], folder: Path, limit: float = WAIT_LIMIT) -> Iter
 def _lock_any(paths: Sequence[Path], held: ExitStack) -> int | None:
     """Lock the first file that nobody has locked, until ``held`` closes; return its position, or None."""
     for position, path in enumerate(paths):
-        with ExitStack() as attempt:
-            file = attempt.enter_context(path.open("a"))  # without emptying it: another process may have locked it
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            held.enter_context(attempt.pop_all())
-            return position
+        try:
+            held.enter_context(FileLock(path, blocking=False, fallback_to_soft=False, on_acquired=_sign))
+        except Timeout:
+            continue
+        return position
     return None
+
+
+def _sign(descriptor: int) -> None:
+    """Write into a locked file who holds it."""
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
 
 
 def _holder(path: Path) -> str:

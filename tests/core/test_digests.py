@@ -17,7 +17,7 @@ def names(module: str) -> set[str]:
 
 def test_training_is_built_on_what_it_imports_and_on_no_table_figure_or_configuration() -> None:
     assert names("training.train") == {
-        *("core/errors.py", "core/files.py", "core/records.py", "core/settings.py"),
+        *(f"core/{name}.py" for name in ("errors", "files", "records", "settings", "signals")),
         *("data/header.py", "data/packed.py"),
         *(f"networks/{name}.py" for name in ("kernels", "network", "nonlinearities", "norms", "seeds", "transforms")),
         *(f"training/{name}.py" for name in ("checkpoints", "devices", "diagnostics", "train", "trainer")),

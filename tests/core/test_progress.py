@@ -1,6 +1,7 @@
 import errno
 import logging
 import os
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from bnpipe.core.errors import InputError
+from bnpipe.core.files import atomic_write
 from bnpipe.core.progress import Evaluation, job, training_progress
 
 
@@ -46,6 +48,30 @@ def test_a_job_that_stops_by_itself_says_so_in_its_log(tmp_path: Path) -> None:
     with pytest.raises(SystemExit), job(tmp_path / "a.log"):
         raise SystemExit(143)
     assert (tmp_path / "a.log").read_text().endswith(" ERROR stopped (exit status 143)\n")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_a_job_that_is_told_to_stop_removes_what_it_was_writing_and_says_so(
+    tmp_path: Path, stop: signal.Signals
+) -> None:
+    before = signal.getsignal(stop)
+    with pytest.raises(SystemExit) as end, job(tmp_path / "a.log"), atomic_write(tmp_path / "table.csv") as partial:  # noqa: PT012
+        partial.write_text("half")
+        os.kill(os.getpid(), stop)
+    assert end.value.code == 128 + stop
+    assert [path.name for path in tmp_path.iterdir()] == ["a.log"]
+    assert (tmp_path / "a.log").read_text().endswith(f" ERROR stopped (exit status {128 + stop})\n")
+    assert signal.getsignal(stop) is before
+
+
+def test_under_nohup_a_closed_terminal_does_not_end_a_job(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with job(tmp_path / "a.log"):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (tmp_path / "a.log").read_text().endswith(" INFO finished\n")
 
 
 def test_a_job_keeps_writing_below_one_that_started_the_same_log_again(tmp_path: Path) -> None:

@@ -42,9 +42,12 @@ class Grid(Workplace):
         self.configure(**{**CONFIGURATION, "dataset": dataset, **changes})
 
     @contextmanager
-    def running(self) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run the grid, as far as its tables; in the end kill the main process if it still runs."""
-        command = [".venv/bin/snakemake", "--cores", "2", f"results/{self.dataset}/tables/accuracy.csv"]
+    def running(self, *before: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """Run the grid, as far as its tables; in the end kill the main process if it still runs.
+
+        before: a command that starts this one.
+        """
+        command = [*before, ".venv/bin/snakemake", "--cores", "2", f"results/{self.dataset}/tables/accuracy.csv"]
         with (self.folder / "output").open("wb") as output:
             process = subprocess.Popen(
                 command, cwd=self.folder, env=self.environment, stdout=output, stderr=output, start_new_session=True
@@ -87,6 +90,11 @@ class Grid(Workplace):
     @property
     def errors(self) -> list[str]:
         return [line for line in self.output.splitlines() if line.startswith("error: ")]
+
+    @property
+    def locks(self) -> list[Path]:
+        """Return the files by which Snakemake locks the folder."""
+        return list((self.folder / ".snakemake/locks").glob("*"))
 
     @property
     def checkpoints(self) -> list[Path]:

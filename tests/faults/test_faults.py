@@ -132,6 +132,7 @@ STOPS: dict[str, Callable[[Grid, int], object]] = {
     "SIGTERM to the jobs": lambda grid, _: grid.kill_jobs(signal.SIGTERM),
     "SIGTERM to all": lambda _, group: os.killpg(group, signal.SIGTERM),
     "Ctrl-C": lambda _, group: os.killpg(group, signal.SIGINT),
+    "a closed terminal": lambda _, group: os.killpg(group, signal.SIGHUP),
 }
 
 
@@ -144,26 +145,59 @@ def test_jobs_that_are_told_to_stop_keep_their_state(
         stop(grid, process.pid)
         assert process.wait(RUN_LIMIT) == 1
     assert "Traceback" not in grid.output
+    wait_until(lambda: not grid.jobs(), "the jobs to end, whose shells may not have waited for them")
     assert all("told to stop: all is kept" in log for log in grid.logs)
     assert len(grid.checkpoints) == 2
+    assert grid.locks == []
     assert grid.tables() == {}
     grid.finish()
     assert grid.tables() == undisturbed.tables
     assert grid.left_behind == []
 
 
-def test_a_main_process_that_is_told_to_stop_waits_for_its_jobs(grid: Grid, undisturbed: Undisturbed) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+def test_a_main_process_that_is_told_to_stop_waits_for_its_jobs(
+    grid: Grid, undisturbed: Undisturbed, stop: signal.Signals
+) -> None:
     with grid.running() as process:
         wait_until(lambda: all(grid.logs), "two jobs to train")
-        process.terminate()
+        process.send_signal(stop)
         assert process.wait(RUN_LIMIT) == 1
     assert "Traceback" not in grid.output
     assert grid.jobs() == []
+    assert grid.locks == []
     assert len(list(grid.results.rglob("*.safetensors"))) == 2
     assert grid.tables() == {}
     grid.finish()
     assert grid.tables() == undisturbed.tables
     assert grid.left_behind == []
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("seconds", [1.0, None], ids=["while it reads", "when it has the lock"])
+def test_a_main_process_that_is_told_to_stop_before_there_are_jobs_leaves_no_lock(
+    grid: Grid, undisturbed: Undisturbed, seconds: float | None, stop: signal.Signals
+) -> None:
+    with grid.running() as process:
+        if seconds is None:
+            wait_until(lambda: grid.locks, "the folder to be locked")
+        else:
+            time.sleep(seconds)
+        os.killpg(process.pid, stop)
+        process.wait(RUN_LIMIT)
+    assert "Traceback" not in grid.output
+    assert grid.locks == []
+    grid.finish()
+    assert grid.tables() == undisturbed.tables
+    assert grid.left_behind == []
+
+
+def test_nohup_keeps_a_run_alive_when_its_terminal_is_closed(grid: Grid, undisturbed: Undisturbed) -> None:
+    with grid.running("nohup") as process:
+        wait_until(lambda: all(grid.logs), "two jobs to train")
+        os.killpg(process.pid, signal.SIGHUP)
+        assert process.wait(RUN_LIMIT) == 0
+    assert grid.tables() == undisturbed.tables
 
 
 def test_of_two_at_once_the_second_is_told_and_the_first_undisturbed(grid: Grid, undisturbed: Undisturbed) -> None:

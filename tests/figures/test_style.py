@@ -1,10 +1,18 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
 
 from bnpipe.figures.style import ONE_COLUMN, apart, canvas, label_ends, save, scale_steps, style, wrapped
+
+
+def test_a_style_that_was_set_before_ends_where_that_of_the_project_begins() -> None:
+    with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 20}):
+        with style():
+            assert (matplotlib.rcParams["axes.facecolor"], matplotlib.rcParams["font.size"]) == ("white", 7)
+        assert (matplotlib.rcParams["axes.facecolor"], matplotlib.rcParams["font.size"]) == ("black", 20)
 
 
 def test_places_that_are_apart_stay() -> None:

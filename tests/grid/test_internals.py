@@ -1,3 +1,6 @@
+import os
+import signal
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -5,13 +8,18 @@ from typing import Any
 import pytest
 
 from bnpipe.core.digests import PACKAGE
+from bnpipe.core.errors import InputError
+from bnpipe.core.signals import STOPS
 from bnpipe.grid.internals import (
     all_cores,
+    check_interpreter,
     configuration_of_command_line,
     folder_of_rules,
     guard_slurm,
     is_module,
     lineage_of,
+    quote_interpreter,
+    stop_when_hung_up,
 )
 from bnpipe.grid.slurm import NodeNames
 
@@ -100,3 +108,70 @@ def test_only_slurm_is_guarded_and_its_list_of_lost_nodes_mended(monkeypatch: py
     nodes.add("None assigned")
     assert nodes == {"node1"}
     assert guards == [True]
+
+
+def test_on_a_cluster_the_path_of_python_must_need_no_quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    local, cluster = SimpleNamespace(local_exec=True), SimpleNamespace(local_exec=False)
+    check_interpreter(cluster)
+    monkeypatch.setattr("sys.executable", "/my project/.venv/bin/python")
+    check_interpreter(local)
+    with pytest.raises(InputError, match=r"^/my project/\.venv/bin/python: expected a path without blanks and quotes"):
+        check_interpreter(cluster)
+
+
+def test_a_script_is_run_by_a_python_whose_path_has_blanks(monkeypatch: pytest.MonkeyPatch) -> None:
+    from snakemake.script import PythonScript
+
+    commands: list[str] = []
+    monkeypatch.setattr("snakemake.script.shell", lambda command, **_: commands.append(command))
+    monkeypatch.setattr(PythonScript, "_execute_cmd", PythonScript._execute_cmd)
+    quote_interpreter()
+    script = SimpleNamespace(container_img=None, conda_env=None, env_modules=None)
+    attributes = ("bench_record", "conda_base_path", "shadow_dir", "singularity_args", "resources", "threads")
+    for name in (*attributes, "runtime_paths"):
+        setattr(script, name, None)
+    script._execute_cmd = lambda *parts, **named: PythonScript._execute_cmd(script, *parts, **named)
+    PythonScript.execute_script(script, "a.py")
+    assert commands == ["{py_exec:q} {fname:q}"]
+
+
+@pytest.fixture
+def _signals_as_they_were() -> object:
+    before = {number: signal.getsignal(number) for number in STOPS}
+    for number in STOPS:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals_as_they_were")
+@pytest.mark.parametrize("stop", STOPS)
+def test_before_there_are_jobs_a_signal_ends_snakemake_by_an_exception(stop: signal.Signals) -> None:
+    stop_when_hung_up()
+    with pytest.raises(SystemExit) as end:
+        os.kill(os.getpid(), stop)
+    assert end.value.code == 128 + stop
+
+
+@pytest.mark.usefixtures("_signals_as_they_were")
+def test_a_closed_terminal_is_as_sigterm_to_snakemake_whatever_it_is_doing() -> None:
+    stop_when_hung_up()
+    lock, told = threading.Lock(), threading.Event()
+
+    def exit_gracefully(*_: object) -> None:
+        with lock:
+            told.set()
+
+    signal.signal(signal.SIGTERM, exit_gracefully)
+    with lock:  # what is interrupted holds the lock that the handler wants
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert told.wait(timeout=10)
+
+
+@pytest.mark.usefixtures("_signals_as_they_were")
+def test_under_nohup_a_closed_terminal_is_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop_when_hung_up()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

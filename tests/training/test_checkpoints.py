@@ -102,7 +102,7 @@ def test_a_state_is_written_when_the_interval_is_over_and_not_before(
     assert asked == [1060, 1125]  # the next interval begins when a state is written
 
 
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_job_that_is_told_to_stop_keeps_its_state_and_exits(
     tmp_path: Path, stop: signal.Signals, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,6 +118,19 @@ def test_a_job_that_is_told_to_stop_keeps_its_state_and_exits(
     assert checkpoints(tmp_path).read(RUNS) is not None
     assert signal.getsignal(stop) is before
     assert "told to stop" in caplog.text
+
+
+def test_under_nohup_a_closed_terminal_does_not_stop_a_job(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with keeping_checkpoints(tmp_path / "seeds-42-43.safetensors", WORK, NEVER) as kept:
+            assert kept is not None
+            os.kill(os.getpid(), signal.SIGHUP)
+            kept.keep(RUNS, lambda: STATE)
+            assert not kept.path(RUNS).exists()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_without_an_interval_there_are_none_and_sigterm_is_left_alone(tmp_path: Path) -> None:

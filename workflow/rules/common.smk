@@ -10,7 +10,15 @@ from bnpipe.grid.checks import check
 from bnpipe.grid.config import parse_configuration
 from bnpipe.grid.descriptions import shareable
 from bnpipe.grid.expected import check_records
-from bnpipe.grid.internals import all_cores, folder_of_rules, guard_slurm, has_memory, hide_secrets, lineage_of
+from bnpipe.grid.internals import (
+    all_cores,
+    check_interpreter,
+    folder_of_rules,
+    guard_slurm,
+    has_memory,
+    hide_secrets,
+    lineage_of,
+)
 from bnpipe.grid.parameters import Parameters
 from bnpipe.grid.plan import EXPERIMENT_TABLES, INITIALIZATIONS, PAIR, RUN_TABLES, STUDY_TABLES, Plan
 from snakemake.logging import logger

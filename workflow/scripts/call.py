@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnpipe.core.progress import job, training_progress
+from bnpipe.figures.plain import import_plainly
 from bnpipe.inputs import check_job, paths
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def progress(function: Any, label: str, arguments: Mapping[str, Any]) -> Iterato
 if __name__ == "__main__":
     with job(Path(snakemake.log[0])):
         module, _, name = snakemake.params.call.rpartition(".")
+        if module.startswith("figures."):
+            import_plainly()
         function = getattr(import_module(f"bnpipe.{module}"), name)
         check_job(snakemake, module)
         # What is only checked is no argument.

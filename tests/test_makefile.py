@@ -1,0 +1,277 @@
+"""The Makefile, run in projects of few dependencies: what is set up, what is refused, and what does not matter."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from tests.idx_files import write_small_folder
+from tests.workplace import REPOSITORY, Workplace, copy_project
+
+# Builds the package for `pip install --editable` without setuptools, which would have to be downloaded.
+BACKEND = """
+from zipfile import ZipFile
+
+def build_editable(folder, *_):
+    name = "bnpipe-0-py3-none-any.whl"
+    with ZipFile(f"{folder}/{name}", "w") as wheel:
+        wheel.writestr("bnpipe-0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: bnpipe\\nVersion: 0\\n")
+        wheel.writestr("bnpipe-0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("bnpipe-0.dist-info/RECORD", "")
+    return name
+"""
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "bnpipe"
+version = "0"
+"""
+NOBODY = 54321  # the number of a user that has no name
+
+
+class Project(Workplace):
+    """A copy of the project that needs no download; its virtual environment sees the packages of this one."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        super().__init__(folder)
+        copy_project(folder)
+        self.configure()
+        shutil.copy(REPOSITORY / "Makefile", folder)
+        (folder / "requirements.lock").touch()
+        (folder / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+        (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
+
+    def make(
+        self, *arguments: str, prefix: tuple[str, ...] = (), environment: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, str, list[str]]:
+        """Run make; return its exit status, what it said, and the lines of these that are errors."""
+        base = {name: value for name, value in os.environ.items() if name not in ("PYTHON", "MAKEFLAGS", "PYTHONPATH")}
+        done = subprocess.run(
+            [*prefix, "make", *arguments],
+            cwd=self.folder,
+            env={**base, "PYTHON": sys.executable, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        lines = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
+        return done.returncode, done.stdout, lines
+
+    def see_packages(self) -> None:
+        """Let the virtual environment see the packages that this one has."""
+        (site_packages,) = self.folder.glob(".venv/lib/python*/site-packages")
+        paths = [sysconfig.get_path("purelib"), str(self.folder)]
+        (site_packages / "seen.pth").write_text("\n".join(paths), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a project whose path has blanks, quotes and letters beyond ASCII, set up beside other projects."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".config/pip").mkdir(parents=True)
+    (home / ".config/pip/pip.conf").write_text("[install]\nuser = true\n", encoding="utf-8")
+    project = Project(tmp_path_factory.mktemp("projects") / "my project's #1, größer")
+    status, said, _ = project.make(
+        "install",
+        environment={
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": "",
+            "PIP_USER": "1",
+            "PIP_TARGET": str(home / "elsewhere"),
+            "PIP_REQUIRE_VIRTUALENV": "1",
+            "PIP_REQUIRE_HASHES": "1",
+            "PYTHONHOME": "/nonexistent",
+            "PYTHONPATH": str(home),
+            "PYTHONWARNINGS": "error",
+            "VIRTUAL_ENV": "/nonexistent",
+        },
+    )
+    assert status == 0, said
+    assert not (home / "elsewhere").exists()
+    project.see_packages()
+    return project
+
+
+def test_a_project_that_is_set_up_is_not_set_up_again(project: Project) -> None:
+    assert project.make("install") == (0, "", [])
+
+
+def test_everything_runs_whatever_is_around(project: Project, tmp_path: Path) -> None:
+    condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 9}
+    project.configure(
+        conditions={"tanh": condition}, arms=["batchnorm"], studies={}, paper=None, validation_images=8, batch_size=8
+    )
+    (tmp_path / "numpy.py").write_text("raise ImportError('the NumPy of another project')", encoding="utf-8")
+    (project.folder / "matplotlibrc").write_text("axes.grid: maybe\n", encoding="utf-8")
+    folder = write_small_folder(tmp_path / "my 'own' data; at $HOME/own")
+    status, said, errors = project.make(
+        f"DATASET={folder}",
+        "SEEDS=2",
+        environment={
+            "PYTHONPATH": str(tmp_path),
+            "SNAKEMAKE_PROFILE": "slurm-of-another-project",
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "HOME": "/nonexistent",
+        },
+    )
+    (project.folder / "matplotlibrc").unlink()
+    assert (status, errors) == (0, []), said
+    report = said.splitlines()[-1].removeprefix("Report: ")
+    assert Path(report).is_relative_to(project.folder)
+    assert Path(report).is_file()
+    assert (project.folder / ".snakemake/home/.cache/snakemake").is_dir()
+    assert len(list(project.folder.glob("results/*/runs/tanh/batchnorm/seeds-42-43.safetensors"))) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can run as another user")
+def test_a_user_without_name_and_home_folder_trains(project: Project, tmp_path: Path) -> None:
+    # May read everything, because Python may be below root's home folder.
+    capability = "+dac_read_search"
+    user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    prefix = (*user, f"--inh-caps={capability}", f"--ambient-caps={capability}")
+    if subprocess.run([*prefix, "true"], check=False).returncode:
+        pytest.skip("this machine lets no process keep a capability")
+    own = tmp_path / "project"
+    shutil.copytree(project.folder, own, symlinks=True, ignore=shutil.ignore_patterns(".snakemake", "results", "logs"))
+    for path in [tmp_path, *tmp_path.rglob("*")]:
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    python = own / ".venv/bin/python"
+    environment = {name: value for name, value in os.environ.items() if name not in ("USER", "LOGNAME", "PYTHONPATH")}
+    # As README.md says: Snakemake makes its cache before it reads any file of this project.
+    environment |= {"HOME": "/nonexistent", "XDG_CACHE_HOME": str(own / ".snakemake/cache")}
+    (site_packages,) = own.glob(".venv/lib/python*/site-packages")
+    (site_packages / "seen.pth").write_text(f"{sysconfig.get_path('purelib')}\n{own}", encoding="utf-8")
+    done = subprocess.run(
+        [*prefix, str(python), "-m", "snakemake", "--cores", "1", "--config", "dataset=digits", "--", "tables"],
+        cwd=own,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = own / "results/digits/tables/accuracy.csv"
+    assert table.stat().st_uid == NOBODY
+
+
+@pytest.mark.parametrize("name", ["it's here", 'say "cheese"', "$HOME; exit 3", "ünïcode & ~"])
+def test_a_mirror_may_have_any_name(project: Project, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    status, said, errors = project.make("bench", f"MIRROR={tmp_path}/{name}")  # ends with the job that retrieves data
+    assert status != 0
+    assert len(errors) == 1, said
+    assert f"{tmp_path}/{name}/train-images-idx3-ubyte.gz" in errors[0]
+
+
+def test_a_data_set_that_cannot_be_used_is_one_line(project: Project) -> None:
+    status, said, errors = project.make("DATASET=no'such $set")
+    assert status != 0
+    assert len(errors) == 1, said
+    assert "no'such $set" in errors[0]
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("seeds", ["2; exit 3", "'$(exit 3)"])
+def test_seeds_that_are_no_number_are_one_line(project: Project, seeds: str) -> None:
+    status, said, errors = project.make(f"SEEDS={seeds}")
+    assert status != 0
+    assert len(errors) == 1, said
+    assert "seeds: expected " in errors[0]
+
+
+@pytest.mark.parametrize("name", ['"', "$x", "a`b", "a\\b", "a:b", "{condition}", "line\nbreak"])
+def test_a_folder_that_cannot_work_is_refused_before_anything_is_downloaded(tmp_path: Path, name: str) -> None:
+    project = Project(tmp_path / name)
+    status, said, errors = project.make("install")
+    assert status != 0
+    assert len(errors) == 1, said
+    assert "; move the project" in errors[0]
+    assert not (project.folder / ".venv").exists()
+
+
+def test_snakemake_refuses_braces_in_the_path_in_one_line(tmp_path: Path) -> None:
+    done = Project(tmp_path / "{condition}").snakemake("--dry-run")
+    assert done.returncode != 0
+    assert [line for line in done.stderr.splitlines() if line.startswith("error: ")] == [
+        f"error: {tmp_path}/{{condition}}/workflow/rules: expected a path without braces, which Snakemake reads as "
+        "wildcards; move the project"
+    ]
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def copied(project: Project, tmp_path: Path) -> Project:
+    """Return another project with a copy of the virtual environment of the first."""
+    copied = Project(tmp_path / "copied")
+    shutil.copytree(project.folder / ".venv", copied.folder / ".venv", symlinks=True)
+    (copied.folder / ".venv/.installed").touch()
+    return copied
+
+
+def test_an_environment_that_was_copied_is_refused(copied: Project, project: Project) -> None:
+    status, said, errors = copied.make("install")
+    assert status != 0
+    assert errors == [
+        f"error: .venv: expected one made in this folder, got one made in {project.folder}; "
+        "delete .venv, then run the same command again"
+    ], said
+
+
+def write_stamp(project: Project, *lines: str) -> None:
+    (project.folder / ".venv/.installed").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def test_an_environment_in_another_place_may_be_linked(copied: Project, tmp_path: Path) -> None:
+    write_stamp(copied, "Python {}.{}".format(*sys.version_info), str(copied.folder))
+    (copied.folder / ".venv").rename(tmp_path / "scratch")
+    (copied.folder / ".venv").symlink_to(tmp_path / "scratch")
+    status, said, _ = copied.make("install")
+    assert status == 0, said
+
+
+def test_an_environment_whose_python_is_gone_is_refused(copied: Project) -> None:
+    (copied.folder / ".venv/bin/python").unlink()
+    (copied.folder / ".venv/bin/python").symlink_to("/nonexistent/python3")
+    _, said, errors = copied.make("install")
+    assert errors == [
+        "error: .venv: expected a Python that starts, got none; delete .venv, then run the same command again"
+    ], said
+
+
+def test_an_environment_whose_python_became_another_version_is_refused(copied: Project) -> None:
+    write_stamp(copied, "Python 3.2", str(copied.folder))
+    _, said, errors = copied.make("install")
+    assert len(errors) == 1, said
+    assert errors[0].startswith("error: .venv: expected Python 3.2, which its packages are for, got Python 3.")
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_an_environment_of_another_python_than_the_one_named_is_refused(copied: Project, is_complete: bool) -> None:
+    write_stamp(copied, "Python {}.{}".format(*sys.version_info), str(copied.folder))
+    if not is_complete:
+        (copied.folder / ".venv/.installed").unlink()
+    other = copied.folder / "other python"
+    other.write_text("#!/bin/sh\necho Python 3.99\n", encoding="utf-8")
+    other.chmod(0o755)
+    _, said, errors = copied.make("install", environment={"PYTHON": str(other)})
+    assert len(errors) == 1, said
+    assert errors[0].startswith("error: .venv: expected Python 3.99, as PYTHON says, got Python 3.")
+
+
+def test_a_python_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    _, said, errors = Project(tmp_path / "project").make("install", "PYTHON=/nonexistent/python3")
+    assert len(errors) == 1, said
+    assert errors[0].startswith("error: PYTHON: expected Python 3.11 or newer, got /nonexistent/python3 (")
