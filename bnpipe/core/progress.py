@@ -55,8 +55,8 @@ def job(log_file: Path) -> Iterator[None]:
     """Send log lines to a file, and warnings and errors to the terminal too; on bad input, print it and exit.
 
     SIGTERM and SIGHUP end the block with SystemExit, so what it was writing is cleaned up. The last line of the log
-    says how the job ended, unless it was killed. A job that outlived the command that started it may still be writing the
-    same log; lines are appended so that neither job loses any.
+    says how the job ended, unless it was killed. A job that outlived the command that started it may still be
+    writing the same log; lines are appended so that neither job loses any.
     """
     to_terminal = logging.StreamHandler()
     to_terminal.setLevel(logging.WARNING)
