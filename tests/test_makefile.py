@@ -1,16 +1,24 @@
 """The Makefile, run in projects of few dependencies: what is set up, what is refused, and what does not matter."""
 
+import fcntl
 import os
+import pty
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import termios
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from select import select
 from types import MappingProxyType
 
 import pytest
 
+from bnpipe.core.progress import FINISHED
+from tests.faults.grid import wait_until
 from tests.idx_files import write_small_folder
 from tests.workplace import REPOSITORY, Workplace, copy_project
 
@@ -51,15 +59,20 @@ class Project(Workplace):
         (folder / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
         (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of these tests, without what it has for them alone."""
+        others = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "PYTHONPATH")}
+        return {**others, "PYTHON": sys.executable}
+
     def make(
-        self, *arguments: str, prefix: tuple[str, ...] = (), environment: Mapping[str, str] = MappingProxyType({})
+        self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
     ) -> tuple[int, str, list[str]]:
         """Run make; return its exit status, what it said, and the lines of these that are errors."""
-        base = {name: value for name, value in os.environ.items() if name not in ("PYTHON", "MAKEFLAGS", "PYTHONPATH")}
         done = subprocess.run(
-            [*prefix, "make", *arguments],
+            ["make", *arguments],
             cwd=self.folder,
-            env={**base, "PYTHON": sys.executable, **environment},
+            env={**self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -135,6 +148,43 @@ def test_everything_runs_whatever_is_around(project: Project, tmp_path: Path) ->
     assert len(list(project.folder.glob("results/*/runs/tanh/batchnorm/seeds-42-43.safetensors"))) == 1
 
 
+def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Project) -> None:
+    condition = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 300_001}
+    project.configure(conditions={"long": condition}, studies={}, paper=None, hidden_sizes=[20])
+    results = project.folder / "results/digits/runs/long"
+    log = project.folder / "logs/digits/train/long/vanilla/seeds-42-42.log"
+    terminal, inside = pty.openpty()
+    process = subprocess.Popen(
+        ["bash", "-c", "make CORES=3 DATASET=digits SEEDS=1; true"],  # a terminal's first process is a shell
+        cwd=project.folder,
+        env=project.environment,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(inside)
+
+    def is_there(text: str, path: Path) -> bool:
+        if select([terminal], [], [], 0)[0]:
+            os.read(terminal, 100_000)  # what nobody reads would block who writes it
+        return path.exists() and text in path.read_text(encoding="utf-8")
+
+    try:
+        wait_until(lambda: is_there(FINISHED, project.folder / "logs/digits/data.log"), "the data")
+        wait_until(lambda: is_there(": step ", log), "a job to train")
+        os.close(terminal)
+        assert process.wait(10) == -signal.SIGHUP
+        wait_until(lambda: not list((project.folder / ".snakemake/locks").glob("*")), "the lock to be removed")
+        wait_until(lambda: "stopped" in log.read_text(encoding="utf-8"), "the job to end")
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert log.read_text(encoding="utf-8").endswith(" ERROR stopped (exit status 143)\n")
+    assert {path.suffix for path in results.rglob("*.*")} == {".checkpoint"}
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can run as another user")
 def test_a_user_without_name_and_home_folder_trains(project: Project, tmp_path: Path) -> None:
     # May read everything, because Python may be below root's home folder.
@@ -143,6 +193,8 @@ def test_a_user_without_name_and_home_folder_trains(project: Project, tmp_path: 
     prefix = (*user, f"--inh-caps={capability}", f"--ambient-caps={capability}")
     if subprocess.run([*prefix, "true"], check=False).returncode:
         pytest.skip("this machine lets no process keep a capability")
+    condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 9}
+    project.configure(conditions={"tanh": condition}, studies={}, paper=None)
     own = tmp_path / "project"
     shutil.copytree(project.folder, own, symlinks=True, ignore=shutil.ignore_patterns(".snakemake", "results", "logs"))
     for path in [tmp_path, *tmp_path.rglob("*")]:
