@@ -48,7 +48,7 @@ def test_under_a_prefix_the_page_is_the_same(finished: Workplace, tmp_path: Path
     (work / "bnpipe").mkdir(parents=True)
     copy_project(work / "bnpipe")
     (work / "Snakefile").write_text(MODULE.format(prefix=prefix), encoding="utf-8")
-    (work / "mine.yaml").write_text(yaml.safe_dump({"bnpipe": CONFIGURATION}), encoding="utf-8")
+    (work / "mine.yaml").write_text(yaml.safe_dump({"bnpipe": CONFIGURATION}, sort_keys=False), encoding="utf-8")
     bring(finished, work / prefix)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--rerun-triggers", "mtime", "--"]
     done = subprocess.run(
