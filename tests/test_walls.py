@@ -78,3 +78,13 @@ def test_every_module_has_its_tests_in_the_same_place() -> None:
 
 def place_of_tests(module: Path) -> Path:
     return Path(__file__).parent / module.with_name(f"test_{module.name}")
+
+
+def test_nothing_is_imported_that_only_posix_has() -> None:
+    only_posix = {"fcntl", "grp", "pty", "pwd", "resource", "termios"}
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            assert not only_posix & set(names), file
+            assert not (isinstance(node, ast.Attribute) and node.attr == "SIGHUP"), file
