@@ -221,7 +221,7 @@ def test_readme_followed_runs_two_conditions_on_both_nodes_and_gives_the_bytes_o
 def test_jobs_that_fail_or_are_cancelled_are_tried_again_with_more_memory(
     prepared: Workplace, undisturbed: Workplace
 ) -> None:
-    prepend(FAILS_ONCE, prepared.folder / "workflow/scripts/tables.py")
+    prepend(FAILS_ONCE, prepared.folder / "workflow/scripts/call.py")
     (prepared.folder / "fails-once").touch()
     with running(prepared, TABLES) as process:
         cancelled = wait_for_training(prepared)
