@@ -93,7 +93,7 @@ test: $(INSTALLED) ## set up and run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, about 12 minutes
-	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --foreground --signal INT --kill-after 60 1500 $(BIN)/python -m pytest --durations=0 tests/slurm
+	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --foreground --signal INT --kill-after 60 2700 $(BIN)/python -m pytest --durations=0 tests/slurm
 
 test-faults: $(INSTALLED) ## kill jobs and the command at random moments, fill the disk, and so on; about 7 minutes, root for disks
 	OMP_NUM_THREADS=1 BNPIPE_TEST_FAULTS=1 BNPIPE_TEST_KILLS="$$KILLS" timeout --foreground --signal INT --kill-after 60 1800 $(BIN)/python -m pytest --numprocesses auto --verbose --durations=0 tests/faults
