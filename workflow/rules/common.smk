@@ -20,7 +20,7 @@ from bnpipe.grid.internals import (
     lineage_of,
 )
 from bnpipe.grid.parameters import Parameters
-from bnpipe.grid.plan import EXPERIMENT_TABLES, INITIALIZATIONS, PAIR, RUN_TABLES, STUDY_TABLES, Plan
+from bnpipe.grid.plan import INITIALIZATIONS, PAIR, Plan
 from snakemake.logging import logger
 
 hide_secrets(logger)
