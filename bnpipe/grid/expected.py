@@ -31,6 +31,9 @@ TRAINING_KEYS = {
     "seeds",
 }
 
+# What a study has besides its runs.
+NO_MATTER = {"about": "of no matter to a record", "default": False}
+
 
 def expected_records(
     configuration: Configuration, dataset: str, code: str, conditions: Iterable[str] = (), studies: Iterable[str] = ()
@@ -44,7 +47,7 @@ def expected_records(
     named = configuration.model_dump(mode="json", include={"conditions", "studies"}, exclude_defaults=True)
     wanted = {
         "conditions": {name: named["conditions"][name] for name in conditions},
-        "studies": {name: named["studies"][name] for name in studies},
+        "studies": {name: {**named["studies"][name], **NO_MATTER} for name in studies},
     }
     return {"dataset": dataset, "code": code, "configuration": {**shared, **wanted}}
 

@@ -148,8 +148,9 @@ def _made_by(workflow: Any, file: str, dataset: str, root: Path) -> dict[str, An
 
 
 def _without_machine(path: Path, root: Path) -> str:
-    if path.is_relative_to(root):
-        return str(path.relative_to(root))
+    _, found, below = str(path).rpartition(f"{root}/")  # a storage plugin puts a folder before the whole path
+    if found:
+        return below
     return path.name if path.is_absolute() else str(path)
 
 
