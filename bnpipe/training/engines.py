@@ -89,10 +89,11 @@ class Single:
         self._training.restore(state)
 
     def _is_lost(self) -> bool:
-        """Return whether the network computes nothing but nan for ever: all it has learned is nan."""
-        network = self._training.network
-        learned = [network.numbers.weights, *(own for layer in network.parameters for own in layer.values())]
-        return bool(np.isnan(learned[0][-1]) and all(np.isnan(own).all() for own in learned))
+        """Return whether every logit is nan for ever: all weights of a layer are, whatever comes from below.
+
+        Such a network is left as it is.
+        """
+        return any(np.isnan(weight).all() for weight in self._training.network.weights)
 
 
 class Compiled:
