@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401 - compiled products use its threads, which can be limited once it is here
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
