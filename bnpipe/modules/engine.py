@@ -182,7 +182,7 @@ class TorchStack:
 class TorchEngine:
     """The engine of GPUs, and of networks that the compiled one does not know: see `bnpipe.training.engines.Engine`."""
 
-    libraries = ("numpy", "torch")
+    libraries: tuple[str, ...] = ("numpy", "torch")
 
     def __init__(self, device: torch.device = CPU) -> None:
         self._device = device
