@@ -99,7 +99,7 @@ class Compiled:
     """The engine of CPUs: one network at a time, whose training step is compiled."""
 
     description = "cpu"
-    libraries = ("numba", "numpy", "scipy")
+    libraries: tuple[str, ...] = ("numba", "numpy", "scipy")
 
     def most_runs(self, settings: TrainingSettings, wanted: int) -> int:  # noqa: ARG002
         return 1
