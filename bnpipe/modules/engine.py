@@ -1,5 +1,6 @@
 """Training in PyTorch: all runs of a stack side by side, gradients by autograd, on a GPU the step as a CUDA graph."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +13,9 @@ from bnpipe.core.records import Arrays
 from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.modules.devices import captured, describe_device, free_memory
-from bnpipe.modules.network import PRECISIONS, draw_stack, losses_of
+from bnpipe.modules.network import PRECISIONS, StackedNetwork, draw_stack, losses_of
 from bnpipe.modules.norms import BatchNorm
+from bnpipe.networks.compiled import Array
 from bnpipe.networks.network import Seen
 from bnpipe.networks.seeds import BatchOrder, streams_of
 from bnpipe.training.diagnostics import ACCURACY_IMAGES, PROBE_IMAGES, measure_layers
@@ -198,6 +200,17 @@ class TorchEngine:
 
     def start(self, runs: Runs, images: Images) -> TorchStack:
         return TorchStack(runs, images, self._device)
+
+
+def observed_from(weights: Sequence[Array], settings: TrainingSettings, images: Array, delta: Array) -> Seen:
+    """Take images forward through a network, and delta back: see `bnpipe.training.engines.observe_from`."""
+    torch.set_num_threads(1)  # see `TorchEngine`
+    *stacked, inputs, slopes = (torch.from_numpy(array).unsqueeze(0) for array in (*weights, images, delta))
+    layers = StackedNetwork(stacked, settings).observed(inputs.requires_grad_())  # so that every z has a gradient
+    zs, outputs = zip(*layers, strict=True)
+    deltas = torch.autograd.grad(outputs[-1], zs, slopes)
+    z, output, found = ([to_numpy(values[0]) for values in kind] for kind in (zs, outputs, deltas))
+    return Seen(z, output, found, np.nan, list(weights))
 
 
 def memory_of_a_run(settings: TrainingSettings) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401 - np.dot takes it in compiled code; loaded now, it can be kept to one thread
 from numba import njit
 from numpy.typing import NDArray
 

@@ -1,0 +1,41 @@
+"""Compile all that jobs on a CPU need, and keep it on disk: ``python -m bnpipe.training.warm``.
+
+Without it the first job does so, and jobs beside it do the same work.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bnpipe.core.settings import CLASSES, PIXELS, Runs, TrainingSettings
+from bnpipe.data.packed import Dataset, Images
+from bnpipe.networks.network import NUMBERS
+from bnpipe.training.engines import COMPILED
+from bnpipe.training.train import train_runs
+
+SETTINGS = TrainingSettings(
+    arm="batchnorm",
+    activation="tanh",
+    learning_rate=0.01,
+    init_std=0.1,
+    steps=2,
+    hidden_sizes=(4,),
+    batch_size=4,
+    evaluation_interval=1,
+    epsilon=1e-3,
+    moving_average_weight=0.01,
+    moving_variance="biased",
+    diagnostics=True,
+)
+
+
+def compile_all() -> None:
+    """Train a tiny network for two steps in either precision, and look into it."""
+    images = Images(np.zeros((CLASSES, PIXELS), np.uint8), np.arange(CLASSES))
+    for precision in NUMBERS:
+        runs = Runs.of_seeds(replace(SETTINGS, precision=precision), [0])
+        train_runs(runs, Dataset(images, images, images, sha256=""), engine=COMPILED)
+
+
+if __name__ == "__main__":
+    compile_all()
