@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,9 +90,9 @@ class TorchStack:
         return {name: values.astype(np.float32) for name, values in {**measured, **whole}.items()}
 
     def finite(self) -> NDArray[np.bool]:
-        return np.all(
-            [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in self._arrays().values()], axis=0
-        )
+        finite = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in self._arrays().values()]
+        result: NDArray[np.bool] = np.logical_and.reduce(finite)
+        return result
 
     def state(self) -> Arrays:
         network = {NETWORK + name: array for name, array in self._arrays().items()}
@@ -115,7 +116,7 @@ class TorchStack:
         gradients = torch.autograd.grad(losses.sum(), [own for _, own in learning])
         with torch.no_grad():
             for (name, own), gradient in zip(learning, gradients, strict=True):
-                share = 1.0 if name.endswith("weight") else self._settings.parameter_rate
+                share = self._settings.parameter_rate if ".transform." in name else 1.0
                 own.sub_(self._rates * share * gradient)
 
     def _look(self, images: Tensor, labels: Tensor) -> list[Seen]:
@@ -227,7 +228,7 @@ def on_device(images: Images, device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images.pixels).to(device), torch.from_numpy(images.labels).to(device)
 
 
-def to_numpy(tensor: Tensor) -> NDArray[np.floating]:
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
     """Return the numbers of a tensor, on whatever device."""
-    array: NDArray[np.floating] = tensor.detach().cpu().numpy()
+    array: NDArray[Any] = tensor.detach().cpu().numpy()
     return array
