@@ -1,6 +1,7 @@
 """One fully connected network on a CPU: its numbers, and what can be done with them."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from bnpipe.networks.compiled import (
     evaluate,
     forward,
     infer,
+    survey,
     take_step,
     train,
 )
@@ -46,6 +48,7 @@ CODES: dict[Activation, int] = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
 WITH_STATISTICS = (BATCH_NORM, FEATURE_NORM)  # which may come before or after a nonlinearity
 AVERAGES = ("mean", "variance")  # those of the numbers that are moving averages
 ALIGNMENT = 64  # bytes: products on memory that is not aligned take up to a quarter longer
+SURVEY_ROWS = 480  # images multiplied at a time, if batches are small
 EVALUATION_ROWS = 250  # images evaluated at a time: their activations stay in the processor's cache
 NUMBERS: dict[Precision, type[np.floating]] = {"float32": np.float32, "float64": np.float64}
 
@@ -58,6 +61,14 @@ class Seen(NamedTuple):
     delta: list[Array]  # the learning rate times the gradient at z
     loss: float  # nan if the gradient at the logits was given
     weights: list[Array]  # after the step, (fan_in, fan_out) each
+
+
+class Surveyed(NamedTuple):
+    """What batches have shown in training mode."""
+
+    guesses: NDArray[np.int64]  # (batches, images)  the predicted classes
+    mean: NDArray[np.float64]  # (units,) of all layers, the batches' mean; 0 where no moving averages are kept
+    variance: NDArray[np.float64]  # the same of their unbiased variances; 1 where no moving averages are kept
 
 
 class Network:
@@ -136,6 +147,28 @@ class Network:
         room = self._room(EVALUATION_ROWS)
         correct, loss = evaluate(self.numbers, self.plan, room, pixels, labels, EVALUATION_ROWS)
         return correct / len(labels), loss / len(labels)
+
+    def survey(self, pixels: Pixels, batches: NDArray[np.int32]) -> Surveyed:
+        """Take batches, (batches, images) indices, through the network in training mode; the network is not changed."""
+        m = batches.shape[1]
+        unbiased = self.number(m / (m - 1) if m > 1 else np.nan)
+        hidden, logits = (
+            options._replace(newest=self.number(1), averaged=unbiased)
+            for options in (self.plan.hidden, self.plan.logits)
+        )
+        plan = self.plan._replace(hidden=hidden, logits=logits)
+        numbers = self.numbers._replace(mean=self.numbers.mean.copy(), variance=self.numbers.variance.copy())
+        rows = max(1, SURVEY_ROWS // m) * m
+        guesses = np.empty(batches.size, np.int64)
+        totals = np.zeros((2, len(numbers.mean)))
+        survey(numbers, plan, self._room(rows), pixels, batches.ravel(), m, rows, guesses, *totals)
+        return Surveyed(guesses.reshape(batches.shape), *(totals / len(batches)))
+
+    def with_averages(self, mean: Array, variance: Array) -> "Network":
+        """Return this network with other moving averages, (units,) of all layers; all else is shared, not copied."""
+        other = copy(self)
+        other.numbers = self.numbers._replace(mean=mean.astype(self.number), variance=variance.astype(self.number))
+        return other
 
     def forward(self, images: Array) -> Array:
         """Return the logits (images, classes) in training mode; moving averages move."""

@@ -14,6 +14,7 @@ from bnpipe.training.trainer import (
     STEPS_AT_ONCE,
     OnEvaluation,
     network_arithmetic,
+    on_all,
     part_of,
     preprocess,
     training_subset,
@@ -45,7 +46,7 @@ def train_runs(
         parts = []
         for stack in stacks:
             training_run = TrainingRun(runs[stack], dataset, engine)
-            _train(training_run, _on_all(on_evaluation, runs, stack), checkpoints, stack)
+            _train(training_run, on_all(on_evaluation, runs, stack), checkpoints, stack)
             parts.append(training_run.curves())
             if checkpoints:  # a resumed job must not train finished stacks again either
                 checkpoints.finish(stack, training_run.state())
@@ -120,17 +121,6 @@ class TrainingRun:
             training_set_loss=measured.pop("training_set_loss", None),
             diagnostics=measured,
         )
-
-
-def _on_all(on_evaluation: OnEvaluation, runs: Runs, stack: slice) -> OnEvaluation:
-    """Turn the steps of a stack into those of all runs: earlier stacks have taken all their steps, later ones none."""
-    steps, own = runs.settings.steps, stack.stop - stack.start
-
-    def report(step: int, accuracy: NDArray[np.floating]) -> None:
-        taken = stack.start * steps + own * (step + 1)
-        on_evaluation(-(-taken // len(runs)) - 1, accuracy)
-
-    return report
 
 
 def _train(

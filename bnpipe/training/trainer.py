@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from bnpipe.core.records import Arrays
-from bnpipe.core.settings import TrainingSettings
+from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.networks.network import Seen, draw_network
 from bnpipe.networks.seeds import BatchOrder, streams_of
@@ -70,6 +70,21 @@ def network_arithmetic() -> Iterator[None]:
     """Compute as all networks do: on one thread, and silent about overflow, since a diverged run keeps training."""
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         yield
+
+
+def on_all(on_evaluation: OnEvaluation, runs: Runs, stack: slice) -> OnEvaluation:
+    """Turn the steps of a stack into those that all runs have taken on average, for what is called after an evaluation.
+
+    stack: its place among the runs. Stacks are trained one after the other: earlier ones have taken all their steps,
+    later ones none.
+    """
+    steps, own = runs.settings.steps, stack.stop - stack.start
+
+    def report(step: int, accuracy: NDArray[np.floating]) -> None:
+        taken = stack.start * steps + own * (step + 1)
+        on_evaluation(-(-taken // len(runs)) - 1, accuracy)
+
+    return report
 
 
 def preprocess(settings: TrainingSettings, images: Images) -> Images:

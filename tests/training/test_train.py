@@ -19,7 +19,7 @@ from bnpipe.training.checkpoints import Checkpoints
 from bnpipe.training.engines import COMPILED, Engine
 from bnpipe.training.train import train_runs
 from tests import reference
-from tests.conftest import make_runs, make_settings
+from tests.conftest import make_runs
 from tests.idx_files import REAL_MNIST, needs_real_mnist
 
 ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
@@ -178,9 +178,7 @@ def test_black_and_white_images_are_seen_in_training_and_evaluation(dataset: Dat
 
 
 def test_double_precision_is_the_same_training_with_less_rounding(dataset: Dataset) -> None:
-    double, single = (
-        train_runs(make_runs([42], precision=precision), dataset) for precision in ("float64", "float32")
-    )
+    double, single = (train_runs(make_runs([42], precision=precision), dataset) for precision in ("float64", "float32"))
     assert double.training_loss.dtype == np.float64
     np.testing.assert_allclose(single.training_loss, double.training_loss, rtol=1e-3)
     assert not np.array_equal(single.training_loss, double.training_loss)
