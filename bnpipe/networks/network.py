@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bnpipe.core.settings import Activation, Arm, TrainingSettings
+from bnpipe.core.settings import Activation, Arm, Precision, TrainingSettings
 from bnpipe.networks.compiled import (
     BATCH_NORM,
     BIAS,
@@ -47,7 +47,7 @@ WITH_STATISTICS = (BATCH_NORM, FEATURE_NORM)  # which may come before or after a
 AVERAGES = ("mean", "variance")  # those of the numbers that are moving averages
 ALIGNMENT = 64  # bytes: products on memory that is not aligned take up to a quarter longer
 EVALUATION_ROWS = 250  # images evaluated at a time: their activations stay in the processor's cache
-NUMBERS: dict[str, type[np.floating]] = {"float32": np.float32, "float64": np.float64}
+NUMBERS: dict[Precision, type[np.floating]] = {"float32": np.float32, "float64": np.float64}
 
 
 class Seen(NamedTuple):

@@ -126,7 +126,7 @@ def _on_all(on_evaluation: OnEvaluation, runs: Runs, stack: slice) -> OnEvaluati
     """Turn the steps of a stack into those of all runs: earlier stacks have taken all their steps, later ones none."""
     steps, own = runs.settings.steps, stack.stop - stack.start
 
-    def report(step: int, accuracy: NDArray[np.float64]) -> None:
+    def report(step: int, accuracy: NDArray[np.floating]) -> None:
         taken = stack.start * steps + own * (step + 1)
         on_evaluation(-(-taken // len(runs)) - 1, accuracy)
 

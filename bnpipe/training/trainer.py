@@ -16,7 +16,7 @@ from bnpipe.networks.seeds import BatchOrder, streams_of
 
 STEPS_AT_ONCE = 100  # steps whose mini-batches are looked up together
 NETWORK, BATCHES = "network.", "batches."  # prefixes of the parts of a training's state
-OnEvaluation = Callable[[int, NDArray[np.float64]], None]  # is given a step and the accuracies (runs,) after it
+OnEvaluation = Callable[[int, NDArray[np.floating]], None]  # is given a step and the accuracies (runs,) after it
 
 
 class Training:

@@ -190,8 +190,8 @@ class StoppedError(Exception):
     """What a test stops a training with."""
 
 
-def stop_at(stop: int) -> Callable[[int, NDArray[np.float64]], None]:
-    def on_evaluation(step: int, _: NDArray[np.float64]) -> None:
+def stop_at(stop: int) -> Callable[[int, NDArray[np.floating]], None]:
+    def on_evaluation(step: int, _: NDArray[np.floating]) -> None:
         if step == stop:
             raise StoppedError
 
@@ -279,7 +279,7 @@ def test_finished_runs_of_a_job_are_not_trained_again(dataset: Dataset, tmp_path
     seen: list[int] = []
     checkpoints = Checkpoints(tmp_path / "r", {}, 1e9)
 
-    def stop_in_the_second(step: int, _: NDArray[np.float64]) -> None:
+    def stop_in_the_second(step: int, _: NDArray[np.floating]) -> None:
         seen.append(step)
         if seen == [0, 30, 35]:  # of both runs in the mean
             assert not list(tmp_path.iterdir())

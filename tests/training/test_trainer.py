@@ -39,7 +39,7 @@ def test_losses_are_those_of_the_steps_however_they_are_counted(dataset: Dataset
 def test_an_observed_step_is_an_ordinary_one(dataset: Dataset) -> None:
     watched, plain = (Training(make_settings(hidden_sizes=(8,)), 42, dataset.train) for _ in range(2))
     seen = [watched.observed_step().loss for _ in range(3)]
-    np.testing.assert_array_equal(np.float32(seen), plain.advance(3))
+    np.testing.assert_array_equal(np.array(seen, np.float32), plain.advance(3))
     np.testing.assert_array_equal(watched.network.numbers.weights, plain.network.numbers.weights)
 
 
