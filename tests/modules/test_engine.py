@@ -18,11 +18,11 @@ from bnpipe.core.settings import Activation, Arm, Runs, TrainingSettings
 from bnpipe.data.packed import Dataset, Images
 from bnpipe.modules import engine as module
 from bnpipe.modules.devices import open_gpu
-from bnpipe.modules.engine import TorchEngine, TorchStack
+from bnpipe.modules.engine import TorchEngine, TorchStack, observed_from
 from bnpipe.modules.norms import TRANSFORMS
 from bnpipe.networks.network import KINDS, Seen
 from bnpipe.training.diagnostics import Diagnosis
-from bnpipe.training.engines import COMPILED, Engine, Single, Stack, engine_on_cpu
+from bnpipe.training.engines import COMPILED, Engine, Single, Stack, engine_on_cpu, observe_from
 from bnpipe.training.train import train_runs
 from bnpipe.training.trainer import network_arithmetic, one_thread
 from tests.conftest import make_runs, make_settings
@@ -131,6 +131,20 @@ def test_the_engines_see_the_same_in_a_step(dataset: Dataset, arm: Arm, activati
         seen += stack.observed_step()
     one, other = seen
     assert one.loss == pytest.approx(other.loss, rel=1e-9)
+    for name in ("z", "output", "delta", "weights"):
+        for values, expected in zip(getattr(one, name), getattr(other, name), strict=True):
+            np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
+@every_arm
+def test_the_engines_see_the_same_from_a_given_gradient(arm: Arm, position: str) -> None:
+    rng = np.random.default_rng(1)
+    weights = [rng.normal(size=size) for size in ((6, 8), (8, 10), (10, 4))]
+    images, delta = rng.normal(size=(9, 6)), rng.normal(size=(9, 4))
+    settings = make_settings(**{**SMALL, "arm": arm, "position": position, "trained": "transforms"})
+    one, other = (observe(weights, settings, images, delta) for observe in (observe_from, observed_from))
+    assert one.delta[-1].shape == (9, 4)
     for name in ("z", "output", "delta", "weights"):
         for values, expected in zip(getattr(one, name), getattr(other, name), strict=True):
             np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-12, err_msg=name)
