@@ -151,10 +151,8 @@ class Network:
     def survey(self, pixels: Pixels, batches: NDArray[np.int32]) -> Surveyed:
         """Take batches, (batches, images) indices, through the network in training mode; the network is not changed."""
         m = batches.shape[1]
-        unbiased = self.number(m / (m - 1) if m > 1 else np.nan)
         hidden, logits = (
-            options._replace(newest=self.number(1), averaged=unbiased)
-            for options in (self.plan.hidden, self.plan.logits)
+            options._replace(newest=self.number(1), unbiased=True) for options in (self.plan.hidden, self.plan.logits)
         )
         plan = self.plan._replace(hidden=hidden, logits=logits)
         numbers = self.numbers._replace(mean=self.numbers.mean.copy(), variance=self.numbers.variance.copy())

@@ -37,8 +37,9 @@ class Diagnosis:
         self._labels_of_few = few.labels
 
     def of(self, network: Network) -> Measures:
-        """Measure every layer, (layers,), see `measure_layers`, and the whole network, ():
+        """Measure every layer, (layers,), see `measure_layers`, and the whole network, ().
 
+        Of the whole network:
         moving_accuracy       in inference mode, on the first 300 validation images
         population_accuracy   the same with the statistics of the probe; nan without batch normalization
         """
@@ -114,7 +115,7 @@ def _saturated(output: Array, activation: Activation | None) -> float:
 
 
 def _dead(output: Array, activation: Activation | None) -> float:
-    """Return the share of units that are 0 for all images; nan if an output is not, since comparisons are false then."""
+    """Return the share of units that are 0 for all images; nan if an output is not finite."""
     if activation != "relu" or not np.isfinite(output).all():
         return math.nan
     return float((output == 0).all(axis=0).mean())

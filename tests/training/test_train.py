@@ -25,7 +25,7 @@ from tests.idx_files import REAL_MNIST, needs_real_mnist
 ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
 
 
-def plain(images: Images) -> tuple[torch.Tensor, NDArray[np.float64]]:
+def plain(images: Images) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(images.shown()), torch.from_numpy(images.labels)
 
 
