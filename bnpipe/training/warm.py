@@ -9,8 +9,7 @@ import numpy as np
 
 from bnpipe.core.settings import CLASSES, PIXELS, Runs, TrainingSettings
 from bnpipe.data.packed import Dataset, Images
-from bnpipe.networks.network import NUMBERS
-from bnpipe.training.engines import COMPILED
+from bnpipe.networks.network import NUMBERS, draw_network
 from bnpipe.training.train import train_runs
 
 SETTINGS = TrainingSettings(
@@ -30,11 +29,16 @@ SETTINGS = TrainingSettings(
 
 
 def compile_all() -> None:
-    """Train a tiny network for two steps in either precision, and look into it."""
+    """Use all that is compiled once in either precision, on tiny networks and images."""
     images = Images(np.zeros((CLASSES, PIXELS), np.uint8), np.arange(CLASSES))
     for precision in NUMBERS:
-        runs = Runs.of_seeds(replace(SETTINGS, precision=precision), [0])
-        train_runs(runs, Dataset(images, images, images, sha256=""), engine=COMPILED)
+        settings = replace(SETTINGS, precision=precision)
+        train_runs(Runs.of_seeds(settings, [0]), Dataset(images, images, images, sha256=""))
+        network = draw_network(settings, np.random.RandomState(0))
+        shown = images.shown(network.number)
+        network.step_from(shown, network.forward(shown))
+        network.infer(shown)
+        network.survey(images.pixels, np.arange(CLASSES, dtype=np.int32).reshape(2, -1))
 
 
 if __name__ == "__main__":
