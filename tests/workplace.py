@@ -1,13 +1,17 @@
 """A copy of the project with a small configuration, on the embedded digits: where tests run the workflow."""
 
 import json
+import multiprocessing
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import yaml
@@ -64,14 +68,20 @@ CONFIGURATION: dict[str, Any] = {
     "chunk_size": 2,
     "runs_per_job": 6,
 }
+# Snakemake takes two seconds to be imported. A server of processes does so once and then forks.
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(["snakemake.cli"])
 
 
 def copy_project(folder: Path) -> None:
-    """Copy what the workflow consists of, without a configuration, into a folder that is there."""
+    """Copy what the workflow consists of, without a configuration, into a folder that is there.
+
+    Compiled code comes along (`*.nbi`, `*.nbc`): numba takes it for that of the copy, since files keep their times.
+    """
     for part in PARTS:
         source = REPOSITORY / part
         if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("*.pyc"))
         else:
             shutil.copy(source, folder / part)
 
@@ -105,11 +115,20 @@ class Workplace:
         (self.folder / "config.yaml").write_text(text, encoding="utf-8")
 
     def snakemake(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(self.folder)}
-        return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
-        )
+        """Run Snakemake in a process of its own, as its command would."""
+        command = ["snakemake", "--cores", "2", *arguments]
+        with TemporaryDirectory() as kept:
+            said, complained = Path(kept, "stdout"), Path(kept, "stderr")
+            process = FORKED.Process(
+                target=_run_snakemake, args=(command, self.folder, dict(os.environ), said, complained)
+            )
+            process.start()
+            process.join(TIME_LIMIT)
+            if process.exitcode is None:
+                process.terminate()
+                raise subprocess.TimeoutExpired(command, TIME_LIMIT)
+            texts = (path.read_text(encoding="utf-8") for path in (said, complained))
+            return subprocess.CompletedProcess(command, process.exitcode, *texts)
 
     def run(self, *arguments: str) -> None:
         done = self.snakemake(*arguments)
@@ -132,3 +151,17 @@ class Workplace:
             for path in sorted(self.results.rglob("*"))
             if path.is_file() and path.suffix != ".safetensors"
         }
+
+
+def _run_snakemake(
+    command: Sequence[str], folder: Path, environment: dict[str, str], said: Path, complained: Path
+) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment, PYTHONPATH=str(folder))
+    for number, path in ((1, said), (2, complained)):
+        with path.open("wb") as file:
+            os.dup2(file.fileno(), number)
+    sys.path.insert(0, str(folder))
+    sys.argv = [*command]
+    runpy.run_module("snakemake", run_name="__main__", alter_sys=True)

@@ -46,7 +46,8 @@ class Images:
 
     def shown(self, number: type[np.floating] = np.float32) -> NDArray[Any]:
         """Return the pixels (images, 784) as numbers from 0 to 1."""
-        return self.pixels.astype(number) / number(255)
+        shown: NDArray[Any] = self.pixels.astype(number) / number(255)
+        return shown
 
     def chunks(self, rows: int) -> Iterator["Images"]:
         """Go through all images, ``rows`` at a time."""

@@ -1,6 +1,8 @@
 """Training in PyTorch: all runs of a stack side by side, gradients by autograd, on a GPU the step as a CUDA graph."""
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +13,9 @@ from bnpipe.core.records import Arrays
 from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.modules.devices import captured, describe_device, free_memory
-from bnpipe.modules.network import PRECISIONS, draw_stack, losses_of
+from bnpipe.modules.network import PRECISIONS, StackedNetwork, draw_stack, losses_of
 from bnpipe.modules.norms import BatchNorm
+from bnpipe.networks.compiled import Array
 from bnpipe.networks.network import Seen
 from bnpipe.networks.seeds import BatchOrder, streams_of
 from bnpipe.training.diagnostics import ACCURACY_IMAGES, PROBE_IMAGES, measure_layers
@@ -87,9 +90,9 @@ class TorchStack:
         return {name: values.astype(np.float32) for name, values in {**measured, **whole}.items()}
 
     def finite(self) -> NDArray[np.bool]:
-        return np.all(
-            [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in self._arrays().values()], axis=0
-        )
+        finite = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in self._arrays().values()]
+        result: NDArray[np.bool] = np.logical_and.reduce(finite)
+        return result
 
     def state(self) -> Arrays:
         network = {NETWORK + name: array for name, array in self._arrays().items()}
@@ -113,7 +116,7 @@ class TorchStack:
         gradients = torch.autograd.grad(losses.sum(), [own for _, own in learning])
         with torch.no_grad():
             for (name, own), gradient in zip(learning, gradients, strict=True):
-                share = 1.0 if name.endswith("weight") else self._settings.parameter_rate
+                share = self._settings.parameter_rate if ".transform." in name else 1.0
                 own.sub_(self._rates * share * gradient)
 
     def _look(self, images: Tensor, labels: Tensor) -> list[Seen]:
@@ -180,7 +183,7 @@ class TorchStack:
 class TorchEngine:
     """The engine of GPUs, and of networks that the compiled one does not know: see `bnpipe.training.engines.Engine`."""
 
-    libraries = ("numpy", "torch")
+    libraries: tuple[str, ...] = ("numpy", "torch")
 
     def __init__(self, device: torch.device = CPU) -> None:
         self._device = device
@@ -199,6 +202,17 @@ class TorchEngine:
         return TorchStack(runs, images, self._device)
 
 
+def observed_from(weights: Sequence[Array], settings: TrainingSettings, images: Array, delta: Array) -> Seen:
+    """Take images forward through a network, and delta back: see `bnpipe.training.engines.observe_from`."""
+    torch.set_num_threads(1)  # see `TorchEngine`
+    *stacked, inputs, slopes = (torch.from_numpy(array).unsqueeze(0) for array in (*weights, images, delta))
+    layers = StackedNetwork(stacked, settings).observed(inputs.requires_grad_())  # so that every z has a gradient
+    zs, outputs = zip(*layers, strict=True)
+    deltas = torch.autograd.grad(outputs[-1], zs, slopes)
+    z, output, found = ([to_numpy(values[0]) for values in kind] for kind in (zs, outputs, deltas))
+    return Seen(z, output, found, np.nan, list(weights))
+
+
 def memory_of_a_run(settings: TrainingSettings) -> int:
     """Estimate the bytes that one more run in a stack takes during training and evaluation."""
     sizes = settings.layer_sizes
@@ -214,7 +228,7 @@ def on_device(images: Images, device: torch.device) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images.pixels).to(device), torch.from_numpy(images.labels).to(device)
 
 
-def to_numpy(tensor: Tensor) -> NDArray[np.floating]:
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
     """Return the numbers of a tensor, on whatever device."""
-    array: NDArray[np.floating] = tensor.detach().cpu().numpy()
+    array: NDArray[Any] = tensor.detach().cpu().numpy()
     return array

@@ -1,11 +1,12 @@
 """Fully connected networks as PyTorch modules, a stack of them at a time.
 
-Weights are (runs, fan_in, fan_out) and activations (runs, batch, units), so that one batched matrix product serves every
-run of the stack.
+Weights are (runs, fan_in, fan_out) and activations (runs, batch, units), so that one batched matrix product serves
+every run of the stack.
 """
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -43,11 +44,13 @@ class Layer(nn.Module):
 class StackedNetwork(nn.Module):
     """Networks of one shape, one for each run."""
 
+    layers: Sequence[Layer]
+
     def __init__(self, weights: Sequence[Tensor], settings: TrainingSettings) -> None:
         """Take the weights (runs, fan_in, fan_out) of every layer, first layer first."""
         super().__init__()
         last = len(weights) - 1
-        self.layers = nn.ModuleList(Layer(weight, settings, n == last) for n, weight in enumerate(weights))
+        self.layers = nn.ModuleList(Layer(weight, settings, n == last) for n, weight in enumerate(weights))  # type: ignore[assignment]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (runs, batch, classes) of images (runs, batch, pixels)."""
@@ -69,7 +72,7 @@ def losses_of(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none").mean(dim=1)
 
 
-def draw_stack(runs: Runs, streams: Sequence[object], device: torch.device) -> StackedNetwork:
+def draw_stack(runs: Runs, streams: Sequence[np.random.RandomState], device: torch.device) -> StackedNetwork:
     """Draw the weights of each run from its stream, and stack the networks."""
     drawn = [
         initial_weights(stream, runs.settings.layer_sizes, std)

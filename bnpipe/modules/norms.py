@@ -82,8 +82,8 @@ class FeatureNorm(Scaled):
 
     Mean and variance are taken over each of ``groups`` groups of neighbouring units. One group is layer normalization
     (Ba, Kiros & Hinton 2016), several are group normalization (Wu & He 2018). If ``centred`` is false, mean is 0 and
-    variance is the mean square: RMS normalization (Zhang & Sennrich 2019), here with a beta, since the other arms have a
-    shift too.
+    variance is the mean square: RMS normalization (Zhang & Sennrich 2019), here with a beta, since the other arms have
+    a shift too.
     """
 
     def __init__(self, weight: Tensor, settings: TrainingSettings, groups: int = 1, centred: bool = True) -> None:
@@ -93,7 +93,8 @@ class FeatureNorm(Scaled):
         self._epsilon = settings.epsilon
 
     def normalize(self, z: Tensor) -> Tensor:
-        grouped = z.unflatten(2, (self._groups, -1))
+        runs, batch, units = z.shape
+        grouped = z.reshape(runs, batch, self._groups, units // self._groups)
         if self._centred:
             grouped = grouped - grouped.mean(dim=3, keepdim=True)
         variance = grouped.square().mean(dim=3, keepdim=True)
@@ -111,7 +112,8 @@ class WeightNorm(Scaled):
         self._weights = (weight,)  # in a tuple: they are the layer's parameter, not this module's
 
     def normalize(self, z: Tensor) -> Tensor:
-        return z / torch.linalg.vector_norm(self._weights[0], dim=1, keepdim=True)
+        norms: Tensor = torch.linalg.vector_norm(self._weights[0], dim=1, keepdim=True)
+        return z / norms
 
 
 TRANSFORMS: dict[Arm, Callable[[Tensor, TrainingSettings], nn.Module]] = {

@@ -1,4 +1,4 @@
-"""The arithmetic of one fully connected network, compiled: plain loops over (images, units) that read like the formulas.
+"""The arithmetic of one fully connected network, compiled: loops over (images, units) that read like the formulas.
 
 Everything compiled stands in this one file, because numba's cache on disk sees changes of a function's own file alone.
 Numbers of all layers lie in one array each, layer after layer, so that one compiled function serves networks of any
@@ -37,7 +37,7 @@ P6, P5, P4, P3, P2, P1, P0 = (np.float32(value) for value in P)
 Q3, Q2, Q1, Q0 = (np.float32(value) for value in Q)
 HALF = np.float32(0.5)
 
-Array = NDArray[np.float32] | NDArray[np.float64]
+Array = NDArray[np.floating]  # of one precision throughout a network
 
 
 class Learned(NamedTuple):
@@ -65,7 +65,7 @@ class Options(NamedTuple):
     centred: bool
     epsilon: np.floating
     newest: np.floating  # weight of the newest batch in a moving average
-    averaged: np.floating  # the averaged variance, as a multiple of the biased one
+    unbiased: bool  # whether the averaged variance is m / (m - 1) times the biased one
     rate: np.floating  # of the parameters, as a multiple of that of the weights
 
 
@@ -89,7 +89,7 @@ class Plan(NamedTuple):
 
     hidden: Options  # the transforms of the hidden layers
     logits: Options  # and of the last layer
-    activation: int  # see `bnpipe.networks.nonlinearities`
+    activation: int  # the nonlinearity of the hidden layers
     after: bool  # whether the transform comes after the nonlinearity
     weights_learn: bool
 
@@ -139,7 +139,7 @@ def _tanh_single(x: np.float32) -> np.float32:
 
 
 @compiled
-def activate(code: int, values: NDArray) -> None:
+def activate(code: int, values: Array) -> None:
     """Overwrite values (images, units) with a nonlinearity of them.
 
     sigmoid(x) = 1/2 + tanh(x / 2) / 2, as XLA has it.
@@ -169,8 +169,8 @@ def activate(code: int, values: NDArray) -> None:
 
 
 @compiled
-def activate_backward(code: int, output: NDArray, delta: NDArray) -> None:
-    """Turn the gradient at a nonlinearity's output, (images, units), into the one at its input; delta is overwritten."""
+def activate_backward(code: int, output: Array, delta: Array) -> None:
+    """Turn the gradient at a nonlinearity's output, (images, units), into the one at its input: overwrite delta."""
     rows, units = output.shape
     if code == RELU:
         for i in range(rows):
@@ -271,6 +271,7 @@ def _batch_norm(options: Options, learned: Learned, z: Array, kept: Kept) -> Non
     rows, units = z.shape
     gamma, beta, moving_mean, moving_variance = learned
     share = z.dtype.type(1) / z.dtype.type(rows)
+    averaged = z.dtype.type(rows / (rows - 1)) if options.unbiased else z.dtype.type(1)
     x_hat, mean, variance = kept.normalized, kept.growth, kept.inverse_std
     mean[:] = 0
     variance[:] = 0
@@ -286,7 +287,7 @@ def _batch_norm(options: Options, learned: Learned, z: Array, kept: Kept) -> Non
     for j in range(units):
         variance[j] *= share
         moving_mean[j] += options.newest * (mean[j] - moving_mean[j])
-        moving_variance[j] += options.newest * (options.averaged * variance[j] - moving_variance[j])
+        moving_variance[j] += options.newest * (averaged * variance[j] - moving_variance[j])
         kept.inverse_std[j] = z.dtype.type(1) / np.sqrt(variance[j] + options.epsilon)
     for i in range(rows):
         for j in range(units):
@@ -296,7 +297,7 @@ def _batch_norm(options: Options, learned: Learned, z: Array, kept: Kept) -> Non
 
 @compiled
 def _batch_norm_backward(gamma: Array, slope_gamma: Array, slope_beta: Array, delta: Array, kept: Kept) -> None:
-    """The chain rule of the paper's section 3, collected.
+    """Go back through the normalization: the chain rule of the paper's section 3, collected.
 
     dL/dz = gamma / sqrt(variance + epsilon) * (delta - dL/dbeta / m - x_hat * dL/dgamma / m).
     """
@@ -439,7 +440,8 @@ def forward(numbers: Numbers, plan: Plan, room: Room, m: int) -> Array:
             activate(plan.activation, z)
         _see(room.seen, 1, first, total, z)
         below, first, weights = below + fan_in, first + fan_out, weights + fan_in * fan_out
-    return _matrix(room.outputs, m * below, m, numbers.units[layers])
+    logits: Array = _matrix(room.outputs, m * below, m, numbers.units[layers])
+    return logits
 
 
 @compiled
@@ -508,7 +510,8 @@ def _cross_entropy(logits: Array, labels: Labels, rate: np.floating, delta: Arra
         for j in range(classes):
             delta[i, j] *= factor / total
         delta[i, labels[i]] -= factor
-    return loss / m
+    mean: float = loss / m
+    return mean
 
 
 @compiled
@@ -516,7 +519,7 @@ def take_step(numbers: Numbers, plan: Plan, room: Room, labels: Labels, rate: np
     """Train on the images at the front of room.outputs; return their loss before the update."""
     m, classes = len(labels), numbers.units[-1]
     logits = forward(numbers, plan, room, m)
-    loss = _cross_entropy(logits, labels, rate, _matrix(room.delta, 0, m, classes))
+    loss: float = _cross_entropy(logits, labels, rate, _matrix(room.delta, 0, m, classes))
     descend(numbers, plan, room, m)
     return loss
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnpipe.core.settings import Activation, Arm, TrainingSettings
+from bnpipe.core.settings import Activation, Arm, Precision, TrainingSettings
 from bnpipe.networks.compiled import (
     BATCH_NORM,
     BIAS,
@@ -49,7 +50,7 @@ AVERAGES = ("mean", "variance")  # those of the numbers that are moving averages
 ALIGNMENT = 64  # bytes: products on memory that is not aligned take up to a quarter longer
 SURVEY_ROWS = 480  # images multiplied at a time, if batches are small
 EVALUATION_ROWS = 250  # images evaluated at a time: their activations stay in the processor's cache
-NUMBERS: dict[str, type[np.floating]] = {"float32": np.float32, "float64": np.float64}
+NUMBERS: dict[Precision, type[np.floating]] = {"float32": np.float32, "float64": np.float64}
 
 
 class Seen(NamedTuple):
@@ -74,7 +75,7 @@ class Network:
     """One network: its numbers, and what can be done with them.
 
     Pixels and labels of whole data sets are bytes and whole numbers; ``images`` of a mini-batch (images, pixels) are
-    from 0 to 1, in the network's precision. Properties are views, results are copies.
+    from 0 to 1, in the network's precision. Properties are views, logits and `Seen` copies.
     """
 
     def __init__(self, weights: Sequence[Array], settings: TrainingSettings) -> None:
@@ -121,12 +122,12 @@ class Network:
 
     @property
     def learned(self) -> list[Learned]:
-        """What the transform of every layer learns and averages; see `bnpipe.networks.transforms.parameters_of`."""
+        """What the transform of every layer learns and averages, (units,) each."""
         ends = np.cumsum(self.numbers.units[1:])[:-1]
         return [Learned(*parts) for parts in zip(*(np.split(array, ends) for array in self.numbers[2:]), strict=True)]
 
     def state(self) -> dict[str, Array]:
-        """Return everything that training changes, by name."""
+        """Return everything that training changes, by name: views."""
         return {name: array for name, array in self.numbers._asdict().items() if name != "units"}
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -150,11 +151,8 @@ class Network:
     def survey(self, pixels: Pixels, batches: NDArray[np.int32]) -> Surveyed:
         """Take batches, (batches, images) indices, through the network in training mode; the network is not changed."""
         m = batches.shape[1]
-        unbiased = self.number(m / (m - 1) if m > 1 else np.nan)
-        hidden, logits = (
-            options._replace(newest=self.number(1), averaged=unbiased)
-            for options in (self.plan.hidden, self.plan.logits)
-        )
+        options = (self.plan.hidden, self.plan.logits)
+        hidden, logits = (own._replace(newest=self.number(1), unbiased=True) for own in options)
         plan = self.plan._replace(hidden=hidden, logits=logits)
         numbers = self.numbers._replace(mean=self.numbers.mean.copy(), variance=self.numbers.variance.copy())
         rows = max(1, SURVEY_ROWS // m) * m
@@ -171,11 +169,13 @@ class Network:
 
     def forward(self, images: Array) -> Array:
         """Return the logits (images, classes) in training mode; moving averages move."""
-        return forward(self.numbers, self.plan, self._filled(images), len(images)).copy()
+        logits: Array = forward(self.numbers, self.plan, self._filled(images), len(images))
+        return logits.copy()
 
     def infer(self, images: Array) -> Array:
         """Return the logits (images, classes) in inference mode."""
-        return infer(self.numbers, self.plan, self._filled(images), len(images)).copy()
+        logits: Array = infer(self.numbers, self.plan, self._filled(images), len(images))
+        return logits.copy()
 
     def step(self, images: Array, labels: Labels, rate: float) -> Seen:
         """Train on a mini-batch and return what happened."""
@@ -200,27 +200,27 @@ class Network:
         units = self.numbers.units[1:].tolist()
         kinds = room.seen.reshape(3, -1).copy()
         ends = m * np.cumsum(units)[:-1]
-        layers = ([part.reshape(m, -1) for part in np.split(kind, ends)] for kind in kinds)
-        return Seen(*layers, loss, [weight.copy() for weight in self.weights])
+        z, output, delta = ([part.reshape(m, -1) for part in np.split(kind, ends)] for kind in kinds)
+        return Seen(z, output, delta, loss, [weight.copy() for weight in self.weights])
 
     def _room(self, m: int, watched: bool = False) -> Room:
         """Return room for m images, the same for the same m."""
         if (m, watched) not in self._rooms:
             widths = self.numbers.units.tolist()
             total, widest = sum(widths[1:]), max(widths)
-            sizes = Room(
-                outputs=m * sum(widths),
-                unnormalized=m * total,
-                normalized=m * total,
-                inverse_std=m * total,
-                growth=total,
-                delta=m * widest,
-                delta_below=m * widest,
-                gradient=max(fan_in * fan_out for fan_in, fan_out in pairwise(widths)),
-                slopes=2 * widest,
-                seen=3 * m * total * watched,
+            zeros = partial(_aligned, number=self.number)
+            self._rooms[m, watched] = Room(
+                outputs=zeros(m * sum(widths)),
+                unnormalized=zeros(m * total),
+                normalized=zeros(m * total),
+                inverse_std=zeros(m * total),
+                growth=zeros(total),
+                delta=zeros(m * widest),
+                delta_below=zeros(m * widest),
+                gradient=zeros(max(fan_in * fan_out for fan_in, fan_out in pairwise(widths))),
+                slopes=zeros(2 * widest),
+                seen=zeros(3 * m * total * watched),
             )
-            self._rooms[m, watched] = Room(*(_aligned(size, self.number) for size in sizes))
         return self._rooms[m, watched]
 
 
@@ -238,14 +238,14 @@ def plan_of(settings: TrainingSettings) -> Plan:
 
 def options_of(settings: TrainingSettings) -> Options:
     """Return the options of an arm."""
-    m, number = settings.batch_size, NUMBERS[settings.precision]
+    number = NUMBERS[settings.precision]
     return Options(
         kind=KINDS[settings.arm],
         groups=settings.groups if settings.arm == "groupnorm" else 1,
         centred=settings.arm != "rmsnorm",
         epsilon=number(settings.epsilon),
         newest=number(settings.moving_average_weight),
-        averaged=number(m / (m - 1) if settings.moving_variance == "unbiased" else 1),
+        unbiased=settings.moving_variance == "unbiased",
         rate=number(settings.parameter_rate),
     )
 

@@ -1,6 +1,6 @@
 """What trains networks: compiled for the CPU, or PyTorch on a GPU. Both keep one contract."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from bnpipe.core.records import Arrays
 from bnpipe.core.settings import Device, Runs, TrainingSettings
 from bnpipe.data.packed import Images
-from bnpipe.networks.network import KINDS, Seen
+from bnpipe.networks.compiled import Array
+from bnpipe.networks.network import KINDS, Network, Seen
 from bnpipe.training.diagnostics import Diagnosis
 from bnpipe.training.trainer import Training
 
@@ -89,17 +90,18 @@ class Single:
         self._training.restore(state)
 
     def _is_lost(self) -> bool:
-        """Return whether the network computes nothing but nan for ever: all it has learned is nan."""
-        network = self._training.network
-        learned = [network.numbers.weights, *(own for layer in network.parameters for own in layer.values())]
-        return bool(np.isnan(learned[0][-1]) and all(np.isnan(own).all() for own in learned))
+        """Return whether every logit is nan for ever: all weights of a layer are, whatever comes from below.
+
+        Such a network is left as it is.
+        """
+        return any(np.isnan(weight).all() for weight in self._training.network.weights)
 
 
 class Compiled:
     """The engine of CPUs: one network at a time, whose training step is compiled."""
 
     description = "cpu"
-    libraries = ("numba", "numpy", "scipy")
+    libraries: tuple[str, ...] = ("numba", "numpy", "scipy")
 
     def most_runs(self, settings: TrainingSettings, wanted: int) -> int:  # noqa: ARG002
         return 1
@@ -118,6 +120,20 @@ def engine_on_cpu(settings: TrainingSettings) -> Engine:
     from bnpipe.modules.engine import TorchEngine  # not at the top: PyTorch takes seconds to be imported
 
     return TorchEngine()
+
+
+def observe_from(weights: Sequence[Array], settings: TrainingSettings, images: Array, delta: Array) -> Seen:
+    """Take images forward through a network on a CPU, and delta from its outputs back; return what happened.
+
+    weights: (fan_in, fan_out) of every layer, first layer first; they must not learn by the settings, so ``weights`` of
+    what is returned are these. images: (images, fan_in of the first layer); delta: (images, fan_out of the last). All
+    are in the precision of the settings.
+    """
+    if settings.arm in KINDS:
+        return Network(weights, settings).step_from(images, delta)
+    from bnpipe.modules.engine import observed_from  # see above
+
+    return observed_from(weights, settings, images, delta)
 
 
 @contextmanager

@@ -48,8 +48,8 @@ def train_runs(
             training_run = TrainingRun(runs[stack], dataset, engine)
             _train(training_run, on_all(on_evaluation, runs, stack), checkpoints, stack)
             parts.append(training_run.curves())
-            if checkpoints and len(stacks) > 1:  # A resumed job must not train finished stacks again either.
-                checkpoints.write(stack, training_run.state())
+            if checkpoints:  # a resumed job must not train finished stacks again either
+                checkpoints.finish(stack, training_run.state())
         return join(parts)
 
 

@@ -16,7 +16,7 @@ from bnpipe.networks.seeds import BatchOrder, streams_of
 
 STEPS_AT_ONCE = 100  # steps whose mini-batches are looked up together
 NETWORK, BATCHES = "network.", "batches."  # prefixes of the parts of a training's state
-OnEvaluation = Callable[[int, NDArray[np.float64]], None]  # is given a step and the accuracies (runs,) after it
+OnEvaluation = Callable[[int, NDArray[np.floating]], None]  # is given a step and the accuracies (runs,) after it
 
 
 class Training:
@@ -80,7 +80,7 @@ def on_all(on_evaluation: OnEvaluation, runs: Runs, stack: slice) -> OnEvaluatio
     """
     steps, own = runs.settings.steps, stack.stop - stack.start
 
-    def report(step: int, accuracy: NDArray[np.float64]) -> None:
+    def report(step: int, accuracy: NDArray[np.floating]) -> None:
         taken = stack.start * steps + own * (step + 1)
         on_evaluation(-(-taken // len(runs)) - 1, accuracy)
 
