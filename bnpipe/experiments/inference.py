@@ -127,8 +127,8 @@ def moving_statistics(
     network: Network, settings: TrainingSettings, updates: int, convention: VarianceConvention
 ) -> Statistics:
     """Return the moving averages after this many updates, with the variance in either convention."""
-    _, _, _, _, mean, variance = network.numbers
-    return Statistics(mean, in_convention(variance, settings, updates, convention))
+    numbers = network.numbers
+    return Statistics(numbers.mean, in_convention(numbers.variance, settings, updates, convention))
 
 
 def in_convention(

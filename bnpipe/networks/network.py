@@ -151,9 +151,8 @@ class Network:
     def survey(self, pixels: Pixels, batches: NDArray[np.int32]) -> Surveyed:
         """Take batches, (batches, images) indices, through the network in training mode; the network is not changed."""
         m = batches.shape[1]
-        hidden, logits = (
-            options._replace(newest=self.number(1), unbiased=True) for options in (self.plan.hidden, self.plan.logits)
-        )
+        options = (self.plan.hidden, self.plan.logits)
+        hidden, logits = (own._replace(newest=self.number(1), unbiased=True) for own in options)
         plan = self.plan._replace(hidden=hidden, logits=logits)
         numbers = self.numbers._replace(mean=self.numbers.mean.copy(), variance=self.numbers.variance.copy())
         rows = max(1, SURVEY_ROWS // m) * m

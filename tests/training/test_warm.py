@@ -11,7 +11,7 @@ from bnpipe.networks import compiled
 from bnpipe.training.warm import compile_all
 
 compile_all()
-for name in ("train", "evaluate", "take_step", "infer"):
+for name in ("train", "evaluate", "take_step", "infer", "survey"):
     stats = getattr(compiled, name).stats
     print(name, sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))
 """
