@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -47,13 +47,17 @@ def small(**changes: Any) -> TrainingSettings:
     return make_settings(**{"batch_size": BATCH, "groups": 2, "precision": "float64", **changes})
 
 
-def normalized(arm: Arm, z: Tensor, weight: Tensor, settings: TrainingSettings) -> Tensor:
+Averages = tuple[Tensor | None, Tensor | None]  # mean and variance; without them it is training mode
+NONE = (None, None)
+
+
+def normalized(arm: Arm, z: Tensor, weight: Tensor, settings: TrainingSettings, averages: Averages) -> Tensor:
     """Return what an arm makes of z (batch, units) before gamma and beta, as PyTorch has it."""
     match arm:
         case "vanilla":
             return z
         case "batchnorm":
-            return functional.batch_norm(z, None, None, training=True, eps=settings.epsilon)
+            return functional.batch_norm(z, *averages, training=averages[0] is None, eps=settings.epsilon)
         case "layernorm":
             return functional.layer_norm(z, [z.shape[1]], eps=settings.epsilon)
         case "groupnorm":
@@ -65,19 +69,23 @@ def normalized(arm: Arm, z: Tensor, weight: Tensor, settings: TrainingSettings) 
 
 
 def logits_of(
-    images: Tensor, weights: list[Tensor], parameters: list[dict[str, Tensor]], settings: TrainingSettings
+    images: Tensor,
+    weights: list[Tensor],
+    parameters: list[dict[str, Tensor]],
+    settings: TrainingSettings,
+    averages: Sequence[Averages],
 ) -> Tensor:
-    """Return the logits in training mode, by what PyTorch brings."""
+    """Return the logits, by what PyTorch brings."""
     function = FUNCTIONS[settings.activation]
     after = settings.position == "after" and settings.arm not in ("vanilla", "weightnorm")
     hidden = images
-    for layer, (weight, own) in enumerate(zip(weights, parameters, strict=True)):
+    for layer, (weight, own, moving) in enumerate(zip(weights, parameters, averages, strict=True)):
         is_last = layer == len(weights) - 1
         arm: Arm = "vanilla" if is_last and not settings.normalize_logits else settings.arm
         z = hidden @ weight
         if after and not is_last:
             z = function(z)
-        hidden = normalized(arm, z, weight, settings) * own.get("gamma", 1) + own["beta"]
+        hidden = normalized(arm, z, weight, settings, moving) * own.get("gamma", 1) + own["beta"]
         if not after and not is_last:
             hidden = function(hidden)
     return hidden
@@ -98,7 +106,7 @@ def test_a_step_is_gradient_descent_as_autograd_has_it(
     parameters = [
         {name: torch.tensor(own, requires_grad=True) for name, own in layer.items()} for layer in network.parameters
     ]
-    logits = logits_of(torch.from_numpy(images), weights, parameters, settings)
+    logits = logits_of(torch.from_numpy(images), weights, parameters, settings, [NONE] * 3)
     loss = functional.cross_entropy(logits, torch.from_numpy(labels))
     of_weights = torch.autograd.grad(loss, weights, retain_graph=True)
     of_parameters = [torch.autograd.grad(loss, list(own.values()), retain_graph=True) for own in parameters]
@@ -171,12 +179,29 @@ def test_inference_changes_nothing_and_only_training_moves_averages(arm: Arm) ->
     assert changed() == ({"mean", "variance"} if arm == "batchnorm" else set())
 
 
-def test_inference_of_batch_normalization_reads_the_moving_averages() -> None:
-    network, (images, _) = make_network(small(), [6, 5]), some_images([6, 5])
-    ((gamma, beta, mean, variance),) = network.learned
-    z = images @ network.weights[0]
-    expected = (z - mean) / np.sqrt(variance + 1e-3) * gamma + beta
-    np.testing.assert_allclose(network.infer(images), expected, rtol=1e-12)
+@pytest.mark.parametrize("arm", sorted(KINDS))
+@pytest.mark.parametrize("activation", sorted(CODES))
+@pytest.mark.parametrize("changes", [{}, {"normalize_logits": False}, {"position": "after"}])
+def test_inference_is_what_pytorch_makes_of_the_moving_averages(
+    arm: Arm, activation: Activation, changes: dict[str, Any]
+) -> None:
+    settings = small(arm=arm, activation=activation, **changes)
+    network, (images, _) = make_network(settings), some_images()
+    weights = [torch.from_numpy(weight) for weight in network.weights]
+    parameters = [{name: torch.from_numpy(own) for name, own in layer.items()} for layer in network.parameters]
+    averages = [(torch.from_numpy(own.mean), torch.from_numpy(own.variance)) for own in network.learned]
+    expected = logits_of(torch.from_numpy(images), weights, parameters, settings, averages)
+    np.testing.assert_allclose(network.infer(images), expected, rtol=1e-10, atol=1e-12)
+    assert (arm == "batchnorm") != np.allclose(network.forward(images), expected)
+
+
+def test_logits_stay_when_the_network_goes_on() -> None:
+    network, (images, _) = make_network(small()), some_images()
+    for compute in (network.forward, network.infer):
+        logits = compute(images)
+        kept = logits.copy()
+        compute(images[::-1])
+        np.testing.assert_array_equal(logits, kept)
 
 
 def test_an_observer_sees_every_layer_on_the_way_there_and_back() -> None:
