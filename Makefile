@@ -84,6 +84,8 @@ $(INSTALLED): requirements.lock pyproject.toml | fit
 	"$$PYTHON" -m venv .venv
 	$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "Compiling the training step, once: about a minute."
+	$(BIN)/python -m bnpipe.training.warm
 	@{ $(BIN)/python -c '$(VERSION)'; pwd; } >$@
 
 browser: $(INSTALLED) ## install Debian's Chromium where there is no browser, as root: without one the pages are not tested in it

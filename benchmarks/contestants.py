@@ -1,140 +1,90 @@
-"""Ways to train the same networks: bnpipe's, what people would write instead, and the products alone."""
+"""Ways to train the same networks: bnpipe's, what people would write instead, and the products alone.
 
-import tempfile
-from collections.abc import Iterator
+What needs PyTorch or JAX is imported only by whoever takes part with it: their memory is measured too.
+"""
+
 from itertools import pairwise
-from pathlib import Path
-from typing import Protocol
+from math import prod
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from bnpipe.core.settings import Runs, TrainingSettings
-from bnpipe.data.layouts import FILES
-from bnpipe.data.packed import Dataset, Images
+from bnpipe.core.settings import Device, TrainingSettings
+from bnpipe.data.packed import Images
+from bnpipe.networks.compiled import compiled
+from bnpipe.networks.network import ALIGNMENT
 from bnpipe.networks.seeds import initial_weights
 from bnpipe.training.trainer import Training
+
+Matrices = tuple[NDArray[np.float32], ...]
 
 
 class Contestant(Protocol):
     """One way to train."""
 
     def advance(self, steps: int) -> object:
-        """Train every network of the stack on this many mini-batches."""
+        """Train every network on this many mini-batches; return when that is done, on a GPU too."""
 
 
-def make(what: str, settings: TrainingSettings, stack: int, dataset: Dataset, device: torch.device) -> Contestant:
-    """Build a contestant; all of its networks stand ready."""
+def make(what: str, settings: TrainingSettings, stack: int, images: Images, device: Device) -> Contestant:
+    """Build a contestant; all of its networks stand ready. images: all that are trained on, whoever trains."""
     match what:
-        case "bnpipe":
-            return Training(Runs.of_seeds(settings, range(stack)), dataset.train, device)
-        case "plain":
-            return PlainLoop(settings, dataset, device)
-        case "dataloader":
-            return DataLoaderLoop(settings, dataset, device)
-        case "floor":
-            return ProductsAlone(settings, stack, device)
+        case "bnpipe" | "bnpipe, two jobs":
+            return Training(settings, 0, images)
+        case "products" if device == "cpu":
+            return ProductsAlone(settings)
         case "jax":
             from benchmarks.jax_scan import JaxScan
 
-            return JaxScan(settings, stack, dataset)
+            return JaxScan(settings, stack, images)
         case _:
-            raise ValueError(what)
+            from benchmarks.torch_contestants import make_of_torch
 
-
-def network_of_modules(settings: TrainingSettings) -> nn.Sequential:
-    """Build the network of one run from PyTorch's own modules."""
-    drawn = initial_weights(np.random.RandomState(0), settings.layer_sizes, settings.init_std)
-    modules: list[nn.Module] = []
-    for weight in drawn:
-        fan_in, fan_out = weight.shape
-        linear = nn.Linear(fan_in, fan_out, bias=settings.arm == "vanilla")
-        linear.weight.data = torch.from_numpy(weight.T.copy())
-        modules.append(linear)
-        if settings.arm == "vanilla":
-            nn.init.zeros_(linear.bias)
-        else:
-            modules.append(nn.BatchNorm1d(fan_out, settings.epsilon, settings.moving_average_weight))
-        modules.append({"tanh": nn.Tanh, "relu": nn.ReLU}[settings.activation]())
-    return nn.Sequential(*modules[:-1])
-
-
-class PlainLoop:
-    """One network of modules, autograd, an optimizer; the images in memory as float32."""
-
-    def __init__(self, settings: TrainingSettings, dataset: Dataset, device: torch.device) -> None:
-        self._network = network_of_modules(settings).to(device)
-        self._optimizer = torch.optim.SGD(self._network.parameters(), lr=settings.learning_rate)
-        self._batch_size = settings.batch_size
-        self._batches = self._endless(dataset, device)
-
-    def advance(self, steps: int) -> None:
-        for _ in range(steps):
-            images, labels = next(self._batches)
-            loss = nn.functional.cross_entropy(self._network(images), labels)
-            self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self._optimizer.step()
-
-    def _endless(self, dataset: Dataset, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        images, labels = dataset.train.pixels.to(device).div(255), dataset.train.labels.to(device)
-        while True:
-            order = torch.randperm(len(labels), device=device)
-            for indices in torch.split(order, self._batch_size):
-                yield images[indices], labels[indices]
-
-
-class DataLoaderLoop(PlainLoop):
-    """The same network fed by torchvision's data set and a DataLoader, as tutorials have it."""
-
-    def _endless(self, dataset: Dataset, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
-        from torchvision.datasets import MNIST
-        from torchvision.transforms import ToTensor
-
-        with tempfile.TemporaryDirectory() as folder:
-            write_idx(dataset.train, Path(folder) / "MNIST/raw")
-            images = MNIST(folder, train=True, transform=ToTensor())
-        loader = torch.utils.data.DataLoader(images, batch_size=self._batch_size, shuffle=True)
-        while True:
-            for pixels, labels in loader:
-                yield pixels.flatten(1).to(device), labels.to(device)
+            return make_of_torch(what, settings, stack, images, device)
 
 
 class ProductsAlone:
-    """The matrix products of a step, as PyTorch has them, and nothing else: forward, backward, gradient and update."""
+    """The matrix products of a step of one network, by the library that bnpipe's compiled step uses, and nothing else.
 
-    def __init__(self, settings: TrainingSettings, stack: int, device: torch.device) -> None:
-        generator = torch.Generator().manual_seed(0)
+    Forward, backward and the gradients of the weights, in memory that stays in the processor's cache.
+    """
 
-        def draw(*shape: int) -> Tensor:
-            return (torch.randn(shape, generator=generator) * 0.01).to(device)
-
-        batch = settings.batch_size
-        self._layers = [
-            (draw(stack, fan_in, fan_out), draw(stack, batch, fan_in), draw(stack, batch, fan_out))
-            for fan_in, fan_out in pairwise(settings.layer_sizes)
-        ]
+    def __init__(self, settings: TrainingSettings) -> None:
+        sizes, m = settings.layer_sizes, settings.batch_size
+        stream = np.random.RandomState(0)
+        drawn = initial_weights(stream, sizes, "xavier")  # products stay of one size
+        shapes = [weight.shape for weight in drawn]
+        self._outputs = tuple(_aligned(m, units) for units in sizes)  # inputs first, as forward leaves them
+        self._weights = tuple(_aligned(*shape) for shape in shapes)
+        for own, values in zip(self._weights, drawn, strict=True):
+            own[:] = values
+        self._outputs[0][:] = stream.normal(size=(m, sizes[0]))
+        # Gradients of one layer at a time, as in a step: of outputs in one of two places, of weights in the same.
+        places = _aligned(2, m * max(sizes))
+        self._deltas = tuple(places[n % 2, : m * units].reshape(m, units) for n, units in enumerate(sizes))
+        self._deltas[-1][:] = stream.normal(size=(m, sizes[-1]))
+        gradient = _aligned(max(map(prod, pairwise(sizes))))
+        self._gradients = tuple(gradient[: prod(shape)].reshape(shape) for shape in shapes)
 
     def advance(self, steps: int) -> None:
-        for _ in range(steps):
-            for weight, inputs, _delta in self._layers:
-                torch.bmm(inputs, weight)
-            for weight, inputs, delta in reversed(self._layers):
-                if weight is not self._layers[0][0]:
-                    torch.bmm(delta, weight.transpose(1, 2))
-                weight.baddbmm_(inputs.transpose(1, 2), delta, alpha=-1e-9)
+        _multiply(steps, self._outputs, self._weights, self._deltas, self._gradients)
 
 
-def write_idx(images: Images, folder: Path) -> None:
-    """Write images and labels as the IDX files that torchvision reads."""
-    folder.mkdir(parents=True)
-    pixels, labels = images.pixels.numpy().reshape(-1, 28, 28), images.labels.numpy().astype(np.uint8)
-    for name, array in zip(FILES, (pixels, labels, pixels[:1], labels[:1]), strict=True):
-        (folder / name).write_bytes(_idx(array))
+@compiled
+def _multiply(steps: int, outputs: Matrices, weights: Matrices, deltas: Matrices, gradients: Matrices) -> None:
+    layers = len(weights)
+    for _ in range(steps):
+        for layer in range(layers):
+            np.dot(outputs[layer], weights[layer], outputs[layer + 1])
+        for layer in range(layers - 1, -1, -1):
+            if layer:
+                np.dot(deltas[layer + 1], weights[layer].T, deltas[layer])
+            np.dot(outputs[layer].T, deltas[layer + 1], gradients[layer])
 
 
-def _idx(array: NDArray[np.uint8]) -> bytes:
-    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
-    return header + array.tobytes()
+def _aligned(*shape: int) -> NDArray[Any]:
+    """Return zeros, aligned in memory as those of bnpipe's networks are."""
+    memory = np.zeros(4 * prod(shape) + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + 4 * prod(shape)].view(np.float32).reshape(shape)

@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from bnpipe.core.settings import Runs, TrainingSettings
-from bnpipe.data.packed import Dataset
-from bnpipe.networks.seeds import BatchOrder, streams_of
-from bnpipe.training.trainer import build_network
+from bnpipe.core.settings import TrainingSettings
+from bnpipe.data.packed import Images
+from bnpipe.networks.seeds import BatchOrder, initial_weights, streams_of
 
 # Full float32 on a GPU, as the others.
 jax.config.update("jax_default_matmul_precision", "highest")
@@ -20,12 +20,12 @@ Layer = dict[str, Any]
 class JaxScan:
     """A stack of networks; each call of ``advance`` is one compiled scan over mini-batches."""
 
-    def __init__(self, settings: TrainingSettings, stack: int, dataset: Dataset) -> None:
-        runs = Runs.of_seeds(settings, range(stack))
-        streams = streams_of(runs.seeds)
-        self._layers = [_layer(weight.numpy(), settings) for weight, _ in build_network(runs, streams).layers]
-        self._batches = BatchOrder(streams, len(dataset.train), settings.batch_size)
-        pixels, labels = jnp.asarray(dataset.train.pixels.numpy()), jnp.asarray(dataset.train.labels.numpy())
+    def __init__(self, settings: TrainingSettings, stack: int, images: Images) -> None:
+        streams = streams_of(range(stack))
+        drawn = [initial_weights(stream, settings.layer_sizes, settings.init_std) for stream in streams]
+        self._layers = [_layer(np.stack(weights), settings) for weights in zip(*drawn, strict=True)]
+        self._batches = BatchOrder(streams, len(images), settings.batch_size)
+        pixels, labels = jnp.asarray(images.pixels), jnp.asarray(images.labels)
         step = jax.vmap(_step(settings), in_axes=(0, 1, 1))
 
         def scan(layers: list[Layer], indices: Any) -> Any:

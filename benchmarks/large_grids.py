@@ -124,28 +124,28 @@ def plan(what: str, conditions: int, runs_per_job: int, batches: int) -> dict[st
     return row
 
 
-def seconds_of_a_run(packed: Path, steps: int = 60) -> float:
-    """Measure a run of the study, mean of both arms, in a stack of 30 on one thread."""
-    import torch
-
+def seconds_of_a_run(packed: Path, steps: int = 600) -> float:
+    """Measure a run of the study, mean of both arms, on one thread."""
     from benchmarks.training import ARMS, tutorial
     from bnpipe.core.settings import Runs
     from bnpipe.data.packed import open_dataset
-    from bnpipe.networks.kernels import one_thread
-    from bnpipe.training.trainer import Training, evaluate
+    from bnpipe.training.engines import engine_on_cpu
+    from bnpipe.training.trainer import network_arithmetic
 
     data, total = open_dataset(packed), 0.0
     evaluations = len(range(0, SHORT["steps"], SHORT["evaluation_interval"]))
-    with torch.inference_mode(), one_thread():
+    with network_arithmetic():
         for arm in ARMS:
-            stack = Training(Runs.of_seeds(tutorial(arm), range(30)), data.train)
+            settings = tutorial(arm)
+            stack = engine_on_cpu(settings).start(Runs.of_seeds(settings, [0]), data.train)
             stack.advance(1)
+            stack.evaluate(data.validation)
             start = process_time()
             stack.advance(steps)
             trained = process_time()
-            evaluate(stack.network, data.validation)
+            stack.evaluate(data.validation)
             total += (trained - start) / steps * SHORT["steps"] + (process_time() - trained) * evaluations
-    return total / 30 / len(ARMS)
+    return total / len(ARMS)
 
 
 def simulate(

@@ -1,8 +1,9 @@
 """Cost of a training step, side by side: every contestant in a process of its own, taking turns.
 
-A row of the result is one contestant: `what`, `arm`, `stack` (networks trained side by side), `threads`, `device`,
-`seconds_per_network_step` (median over the rounds; training alone), `peak_memory_mb` (of the process on a CPU, of the
-allocations on a GPU).
+A row of the result is one contestant: `what`, `arm`, `stack` (networks trained side by side), `device`, `jobs`
+(processes that train at once, each on a core of its own), `threads` (of each), `seconds_per_network_step` (median over
+the rounds, mean of the jobs; training alone), `peak_memory_mb` (of a process on a CPU, of its allocations on a GPU).
+All contestants train on the same images.
 """
 
 import importlib.util
@@ -12,7 +13,7 @@ import os
 import resource
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
@@ -27,8 +28,9 @@ from bnpipe.grid.stacks import training_settings
 
 ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
 ROUNDS = 25
-STACKS = {"cpu": (1, 4, 10, 32), "cuda": (1, 4, 10, 32, 128, 512)}
-COMPARED_STACK = {"cpu": 10, "cuda": 128}  # of the contestants that stack too
+STACKS = {"cpu": (1, 10), "cuda": (1, 4, 10, 32, 128, 512)}  # of bnpipe's networks in PyTorch
+COMPARED_STACK = {"cpu": 10, "cuda": 128}  # of the other contestants that stack
+COMPARED = {"cpu": ("bnpipe", 1), "cuda": ("bnpipe, PyTorch", 128)}  # what ratios are to: what jobs train with there
 ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
@@ -44,6 +46,7 @@ class Entry:
     arm: Arm
     stack: int
     device: Device
+    jobs: int = 1
 
     @property
     def steps(self) -> int:
@@ -54,10 +57,20 @@ class Entry:
 def entries(device: Device) -> list[Entry]:
     """List who takes part on a device."""
     compared = COMPARED_STACK[device]
-    fields = [("bnpipe", stack) for stack in STACKS[device]] + [("plain", 1), ("dataloader", 1), ("floor", compared)]
+    fields = [("bnpipe, PyTorch", stack, 1) for stack in STACKS[device]] + [("plain", 1, 1), ("dataloader", 1, 1)]
     if has_jax(device):
-        fields.append(("jax", compared))
-    return [Entry(what, arm, stack, device) for arm in ARMS for what, stack in fields]
+        fields.append(("jax", compared, 1))
+    if device == "cpu":
+        two_jobs = [("bnpipe, two jobs", 1, 2)] if len(cores()) > 1 else []
+        fields = [("bnpipe", 1, 1), *two_jobs, *fields, ("products", 1, 1)]
+    else:
+        fields.append(("products", compared, 1))
+    return [Entry(what, arm, stack, device, jobs) for arm in ARMS for what, stack, jobs in fields]
+
+
+def cores() -> list[int]:
+    """Return the numbers of the cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [*range(os.cpu_count() or 1)]
 
 
 def has_jax(device: Device) -> bool:
@@ -72,13 +85,15 @@ def measure(packed: Path, device: Device, rounds: int = ROUNDS) -> list[dict[str
     competing = entries(device)
     seconds: dict[Entry, list[float]] = {entry: [] for entry in competing}
     with ExitStack() as stack:
-        workers = {entry: stack.enter_context(worker(entry, packed)) for entry in competing}
+        workers = {
+            entry: [stack.enter_context(worker(entry, packed, job)) for job in range(entry.jobs)] for entry in competing
+        }
         for number in range(rounds):
-            for entry, connection in workers.items():
-                seconds[entry].append(ask(connection, "go"))
+            for entry, connections in workers.items():
+                seconds[entry].append(ask(connections, "go"))
             print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
-        peaks = {entry: ask(connection, "memory") for entry, connection in workers.items()}
+        peaks = {entry: ask(connections, "memory") for entry, connections in workers.items()}
     return [
         {
             **asdict(entry),
@@ -90,18 +105,18 @@ def measure(packed: Path, device: Device, rounds: int = ROUNDS) -> list[dict[str
     ]
 
 
-def ask(connection: Connection, question: str) -> float:
-    """Send a worker a word and return its number."""
-    connection.send(question)
-    answer: float = connection.recv()
-    return answer
+def ask(connections: Sequence[Connection], question: str) -> float:
+    """Send the jobs of a contestant a word, all at once, and return the mean of their numbers."""
+    for connection in connections:
+        connection.send(question)
+    return statistics.fmean([connection.recv() for connection in connections])
 
 
 @contextmanager
-def worker(entry: Entry, packed: Path) -> Iterator[Connection]:
-    """Start a contestant's process; yield the line to it once it is ready."""
+def worker(entry: Entry, packed: Path, job: int) -> Iterator[Connection]:
+    """Start a process of a contestant, the first or another; yield the line to it once it is ready."""
     here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=work, args=(there, entry, packed), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(target=work, args=(there, entry, packed, job), daemon=True)
     process.start()
     there.close()
     try:
@@ -112,21 +127,16 @@ def worker(entry: Entry, packed: Path) -> Iterator[Connection]:
         process.join()
 
 
-def work(connection: Connection, entry: Entry, packed: Path) -> None:
+def work(connection: Connection, entry: Entry, packed: Path, job: int) -> None:
     """Train in turns: ``go`` is answered by seconds per network-step, ``memory`` by the peak in MB."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # for those who know no limit of threads
-    import torch
-
+        os.sched_setaffinity(0, {cores()[-1 - job]})  # for those who know no limit of threads
     from benchmarks.contestants import make
     from bnpipe.data.packed import open_dataset
-    from bnpipe.networks.kernels import one_thread
-    from bnpipe.training.devices import open_device
+    from bnpipe.training.trainer import one_thread
 
-    device = open_device(entry.device, tf32=False)
-    # Who needs autograd must not be in inference mode.
-    with torch.inference_mode(entry.what in ("bnpipe", "floor")), one_thread():
-        contestant = make(entry.what, tutorial(entry.arm), entry.stack, open_dataset(packed), device)
+    with one_thread():
+        contestant = make(entry.what, tutorial(entry.arm), entry.stack, open_dataset(packed).train, entry.device)
         contestant.advance(entry.steps)  # warms up, compiles
         connection.send("ready")
         with suppress(EOFError):
@@ -136,16 +146,15 @@ def work(connection: Connection, entry: Entry, packed: Path) -> None:
                     continue
                 start = perf_counter()
                 contestant.advance(entry.steps)
-                if device.type == "cuda":
-                    torch.cuda.synchronize()
                 connection.send((perf_counter() - start) / (entry.steps * entry.stack))
 
 
 def tutorial(arm: Arm) -> TrainingSettings:
-    """Return the tutorial's first condition, as config.yaml has it."""
+    """Return the tutorial's first condition, as config.yaml has it, on all images in grey."""
     path = Path(__file__).parents[1] / "config.yaml"
     configuration = parse_configuration(read_yaml(path))
-    return replace(training_settings(configuration, configuration.conditions["tanh"], arm), diagnostics=False)
+    settings = training_settings(configuration, configuration.conditions["tanh"], arm)
+    return replace(settings, diagnostics=False, binarize=False, training_images=None)
 
 
 def peak_memory_mb(entry: Entry) -> float:
@@ -163,7 +172,7 @@ def peak_memory_mb(entry: Entry) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Lay the rows out as a Markdown table; a ratio says how much longer than bnpipe's stack of the same arm."""
+    """Lay the rows out as a Markdown table; a ratio says how much longer than bnpipe with the same arm."""
     device = rows[0]["device"]
     lines = [
         "| what | stack | vanilla | ratio | batchnorm | ratio | peak memory |",
@@ -174,7 +183,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         cells = []
         for arm in ARMS:
             seconds = by_key[what, stack, arm]["seconds_per_network_step"]
-            ours = by_key["bnpipe", COMPARED_STACK[device], arm]["seconds_per_network_step"]
+            ours = by_key[*COMPARED[device], arm]["seconds_per_network_step"]
             cells += [microseconds(seconds), f"{seconds / ours:.2f}"]
         memory = max(by_key[what, stack, arm]["peak_memory_mb"] for arm in ARMS)
         lines.append(f"| {what} | {stack} | {' | '.join(cells)} | {memory:.0f} MB |")

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -65,27 +66,30 @@ def jobs_of(folder: Path) -> list[Job]:
 
 
 def shares_of_a_training_job(packed: Path, repeats: int = 5) -> dict[str, float]:
-    """Return which shares of a training job its parts take, from one stack of each arm in the default grid."""
+    """Return which shares of a training job its parts take, from one network of each arm in the default grid."""
     import numpy as np
-    import torch
 
     from benchmarks.training import ARMS, tutorial
     from bnpipe.core.settings import Runs
     from bnpipe.data.packed import open_dataset
-    from bnpipe.networks.kernels import one_thread
-    from bnpipe.training.diagnostics import diagnose
-    from bnpipe.training.trainer import Training, evaluate
+    from bnpipe.training.engines import engine_on_cpu
+    from bnpipe.training.trainer import network_arithmetic
 
     data, parts = open_dataset(packed), defaultdict[str, list[float]](list)
-    with torch.inference_mode(), one_thread():
+    with network_arithmetic():
         for arm in ARMS:
             settings = tutorial(arm)
-            stack = Training(Runs.of_seeds(settings, range(42, 52)), data.train)
+            stack = engine_on_cpu(settings).start(Runs.of_seeds(settings, [42]), data.train)
+            work: dict[str, Callable[[], object]] = {
+                "training": partial(stack.advance, settings.evaluation_interval),
+                "evaluation": partial(stack.evaluate, data.validation),
+                "diagnostics": partial(stack.diagnose, data.train, data.validation),
+            }
+            for part in work.values():
+                part()  # warms up, compiles
             for _ in range(repeats):
-                look = (stack.network, stack.learning_rate, settings, data.train, data.validation)
-                parts["training"].append(seconds_of(lambda: stack.advance(settings.evaluation_interval)))  # noqa: B023
-                parts["evaluation"].append(seconds_of(lambda: evaluate(stack.network, data.validation)))  # noqa: B023
-                parts["diagnostics"].append(seconds_of(lambda: diagnose(*look)))  # noqa: B023
+                for name, part in work.items():
+                    parts[name].append(seconds_of(part))
     medians = {part: float(np.median(seconds)) for part, seconds in parts.items()}
     return {part: median / sum(medians.values()) for part, median in medians.items()}
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from bnpipe.analysis.tables import LAYER_COLUMNS, PROBE_ACCURACIES
 from bnpipe.core.records import Curves, Origin, Record
@@ -42,7 +41,7 @@ def _images(rng: np.random.Generator, count: int) -> Images:
     labels = rng.integers(0, 10, count)
     pixels = rng.integers(0, 60, (count, 784))
     pixels[np.arange(count), labels * 70] += 190  # something to learn
-    return Images(torch.from_numpy(pixels.astype(np.uint8)), torch.from_numpy(labels))
+    return Images(pixels.astype(np.uint8), labels)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +82,7 @@ def make_record(
     return Record(
         condition=condition,
         settings=(make_settings(arm=arm, steps=steps),) * runs,
-        origin=Origin("mnist", "d" * 64, "c" * 64, "cpu", {"python": "3.11.7", "numpy": "2.4.6", "torch": "2.15.0"}),
+        origin=Origin("mnist", "d" * 64, "c" * 64, "cpu", {"python": "3.11.7", "numba": "0.68.1", "numpy": "2.4.6"}),
         curves=Curves(
             seeds=np.array(seeds, np.int64),
             steps=np.arange(len(accuracy), dtype=np.int64) * 60,

@@ -102,3 +102,19 @@ def train(
                 hits = network(validation_set[0]).argmax(1) == validation_set[1]
             accuracies.append(hits.double().mean().item())
     return accuracies, losses
+
+
+def look(
+    network: nn.Sequential, images: NDArray[np.float32], labels: NDArray[np.int64]
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]], NDArray[np.float64]]:
+    """Return z of every layer, the gradient of the loss there, and the outputs of the last hidden layer."""
+    products, hidden, out = [], torch.empty(0), torch.from_numpy(images)
+    for module in network:
+        if isinstance(module, nn.Linear):
+            hidden = out
+        out = module(out)
+        if isinstance(module, nn.Linear):
+            products.append(out)
+    slopes = torch.autograd.grad(nn.functional.cross_entropy(out, torch.from_numpy(labels)), products)
+    z, deltas = ([values.detach().double().numpy() for values in kind] for kind in (products, slopes))
+    return z, deltas, hidden.detach().double().numpy()

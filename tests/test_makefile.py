@@ -22,8 +22,10 @@ from tests.faults.grid import wait_until
 from tests.idx_files import write_small_folder
 from tests.workplace import REPOSITORY, Workplace, copy_project
 
-# Builds the package for `pip install --editable` without setuptools, which would have to be downloaded.
+# Builds the package for `pip install --editable` without setuptools, which would have to be downloaded. The virtual
+# environment then sees the packages of this one.
 BACKEND = """
+from pathlib import Path
 from zipfile import ZipFile
 
 def build_editable(folder, *_):
@@ -32,8 +34,9 @@ def build_editable(folder, *_):
         wheel.writestr("bnpipe-0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: bnpipe\\nVersion: 0\\n")
         wheel.writestr("bnpipe-0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr("bnpipe-0.dist-info/RECORD", "")
+        wheel.writestr("seen.pth", "{packages}\\n" + str(Path.cwd()))
     return name
-"""
+""".replace("{packages}", sysconfig.get_path("purelib"))
 PROJECT = """
 [build-system]
 requires = []
@@ -83,12 +86,6 @@ class Project(Workplace):
         lines = [line for line in done.stdout.splitlines() if line.startswith("error: ")]
         return done.returncode, done.stdout, lines
 
-    def see_packages(self) -> None:
-        """Let the virtual environment see the packages that this one has."""
-        (site_packages,) = self.folder.glob(".venv/lib/python*/site-packages")
-        paths = [sysconfig.get_path("purelib"), str(self.folder)]
-        (site_packages / "seen.pth").write_text("\n".join(paths), encoding="utf-8")
-
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
@@ -114,7 +111,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     )
     assert status == 0, said
     assert not (home / "elsewhere").exists()
-    project.see_packages()
     return project
 
 

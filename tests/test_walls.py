@@ -1,6 +1,8 @@
 """The plan of the package: which folder may import which. It is read off the files, as the code digests are."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,14 +11,15 @@ import pytest
 from bnpipe.core.digests import PACKAGE
 
 # What each folder, and each command at the door, may import besides itself.
-MAKES = {"core", "data", "networks", "training", "experiments"}  # results
+MAKES = {"core", "data", "networks", "training", "experiments"}  # results, without PyTorch
 LOOKS = {"core", "analysis", "figures", "report"}  # at results
 MAY_IMPORT = {
     "core": set(),
     "grid": {"core"},
     "data": {"core"},
     "networks": {"core"},
-    "training": {"core", "data", "networks"},
+    "training": {"core", "data", "networks", "modules"},  # modules in engines.py alone, see below
+    "modules": {"core", "data", "networks", "training"},
     "experiments": MAKES - {"experiments"},
     "analysis": {"core"},
     "figures": {"core", "analysis"},
@@ -29,15 +32,34 @@ MAY_IMPORT = {
 TESTED_ELSEWHERE = {"data/download.py": "data/test_retrieve.py, by mirrors that answer in every bad way"}
 
 
+def names_in(statement: ast.AST) -> Iterator[str]:
+    """Go through the modules that a statement imports, by dotted name."""
+    if isinstance(statement, ast.Import):
+        yield from (alias.name for alias in statement.names)
+    elif isinstance(statement, ast.ImportFrom) and statement.module == "bnpipe":
+        yield from (f"bnpipe.{alias.name}" for alias in statement.names if alias.name != "__version__")
+    elif isinstance(statement, ast.ImportFrom) and statement.module:
+        yield statement.module
+
+
+def all_imports(file: Path) -> Iterator[str]:
+    """Go through the modules that a file imports, now or later, by dotted name."""
+    return (name for node in ast.walk(ast.parse(file.read_bytes())) for name in names_in(node))
+
+
+def imports_at_once(file: Path) -> Iterator[str]:
+    """Go through the modules that are imported when a file is: not those that a function imports when it is called."""
+    waiting: list[ast.AST] = [ast.parse(file.read_bytes())]
+    while waiting:
+        node = waiting.pop()
+        yield from names_in(node)
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            waiting += ast.iter_child_nodes(node)
+
+
 def imports(file: Path) -> Iterator[str]:
     """Go through the modules of the package that a file imports, by dotted name without the package's."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.removeprefix("bnpipe.") for alias in node.names if alias.name.startswith("bnpipe."))
-        elif isinstance(node, ast.ImportFrom) and node.module == "bnpipe":
-            yield from (alias.name for alias in node.names if alias.name != "__version__")
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("bnpipe."):
-            yield node.module.removeprefix("bnpipe.")
+    return (name.removeprefix("bnpipe.") for name in all_imports(file) if name.startswith("bnpipe."))
 
 
 def test_every_module_has_a_place_in_the_plan() -> None:
@@ -52,6 +74,37 @@ def test_no_import_goes_through_a_wall(place: str) -> None:
     for file in files:
         used = {name.split(".")[0] for name in imports(file)} - {place}
         assert used <= MAY_IMPORT[place], f"{file.relative_to(PACKAGE)} imports {used - MAY_IMPORT[place]}"
+
+
+def test_training_imports_the_engine_of_pytorch_in_one_place_and_only_where_it_is_used() -> None:
+    files = [
+        file for file in PACKAGE.glob("training/*.py") if any(name.startswith("modules.") for name in imports(file))
+    ]
+    assert files == [PACKAGE / "training/engines.py"]
+    assert not any(name.startswith("bnpipe.modules") for name in imports_at_once(files[0]))
+
+
+def test_pytorch_is_for_one_folder_alone() -> None:
+    libraries = {"torch", "torchvision"}
+    for file in PACKAGE.rglob("*.py"):
+        at_once, ever = ({name.split(".")[0] for name in names(file)} for names in (imports_at_once, all_imports))
+        place = file.relative_to(PACKAGE).as_posix()
+        if place == "data/retrieve.py":  # torchvision knows the mirrors
+            assert ever & libraries == {"torchvision"}
+            assert not at_once & libraries
+        elif file.parent.name == "modules":
+            assert ever & libraries <= at_once, f"{place}: nothing is saved by an import within a function"
+        else:
+            assert not ever & libraries, f"{place} imports {ever & libraries}"
+
+
+def test_whoever_does_not_import_its_folder_does_not_import_pytorch() -> None:
+    names = (".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts) for file in PACKAGE.rglob("*.py"))
+    others = [name.removesuffix(".__init__") for name in names if not name.startswith("bnpipe.modules.")]
+    assert "bnpipe.training.job" in others
+    program = "import importlib, sys; [*map(importlib.import_module, sys.argv[1:])]; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program, *others], cwd=PACKAGE.parent, check=False, timeout=100)
+    assert done.returncode == 0
 
 
 def test_the_modules_of_a_folder_do_not_import_in_a_circle() -> None:

@@ -74,11 +74,14 @@ FORKED.set_forkserver_preload(["snakemake.cli"])
 
 
 def copy_project(folder: Path) -> None:
-    """Copy what the workflow consists of, without a configuration, into a folder that is there."""
+    """Copy what the workflow consists of, without a configuration, into a folder that is there.
+
+    Compiled code comes along (`*.nbi`, `*.nbc`): numba takes it for that of the copy, since files keep their times.
+    """
     for part in PARTS:
         source = REPOSITORY / part
         if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("*.pyc"))
         else:
             shutil.copy(source, folder / part)
 

@@ -88,7 +88,8 @@ COMPARISON_COLUMNS = [
     "low",
     "high",
 ]
-ORIGIN_COLUMNS = ["record", "dataset", "dataset_sha256", "code_sha256", "device", "python", "numpy", "torch"]
+LIBRARIES = ["python", "numba", "numpy", "scipy", "torch"]  # an engine uses some of them; the others are left empty
+ORIGIN_COLUMNS = ["record", "dataset", "dataset_sha256", "code_sha256", "device", *LIBRARIES]
 
 
 def evaluations_of(record: Record) -> pd.DataFrame:
@@ -166,7 +167,7 @@ def runs_of(record: Record, name: str) -> pd.DataFrame:
 def origin_of(record: Record, name: str) -> pd.DataFrame:
     """Say in one row where a record comes from; columns ORIGIN_COLUMNS. name: that of the record's file."""
     origin = asdict(record.origin)
-    return pd.DataFrame([{"record": name, **origin, **origin["versions"]}])[ORIGIN_COLUMNS]
+    return pd.DataFrame([{"record": name, **origin, **origin["versions"]}], columns=ORIGIN_COLUMNS)
 
 
 def accuracy_table(evaluations: Sequence[pd.DataFrame]) -> pd.DataFrame:

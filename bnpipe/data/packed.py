@@ -1,17 +1,16 @@
-"""One file per data set, split and packed. Training jobs map it into memory instead of reading it."""
+"""One file per data set, split and packed, which every training job reads."""
 
 import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
-from torch import Tensor
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write_bytes
@@ -25,45 +24,40 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Images:
-    """Images of one split, mapped from the file."""
+    """Images of one split."""
 
-    pixels: Tensor  # (images, 784), uint8
-    labels: Tensor  # (images,), int64
+    pixels: Bytes  # (images, 784)
+    labels: NDArray[np.int64]  # (images,)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device) -> "Images":
-        """Return the images on a device: the same ones, without a copy, if they are there already."""
-        return Images(self.pixels.to(device), self.labels.to(device))
+    def take(self, chosen: slice | NDArray[Any]) -> "Images":
+        """Return the images of a slice, at some indices, or where a mask is true."""
+        return Images(self.pixels[chosen], self.labels[chosen])
 
     def first(self, count: int | None) -> "Images":
         """Return the first ``count`` images, or all if there are fewer or ``count`` is None."""
-        return Images(self.pixels[:count], self.labels[:count])
+        return self.take(slice(count))
 
     def binarized(self) -> "Images":
         """Return the images in black and white: pixels of at least half of white become white."""
-        return Images((self.pixels >= 128).to(torch.uint8).mul_(255), self.labels)
+        return Images((self.pixels >= 128).astype(np.uint8) * np.uint8(255), self.labels)
 
-    def batch(self, indices: Tensor, precision: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-        """Gather images by index.
+    def shown(self, number: type[np.floating] = np.float32) -> NDArray[Any]:
+        """Return the pixels (images, 784) as numbers from 0 to 1."""
+        shown: NDArray[Any] = self.pixels.astype(number) / number(255)
+        return shown
 
-        indices: (batch, runs). Returns pixels in 0..1 (batch, runs, 784) and labels (batch, runs).
-        """
-        flat = indices.view(-1)
-        pixels = self.pixels.index_select(0, flat).to(precision).div_(255)
-        return pixels.view(*indices.shape, -1), self.labels.index_select(0, flat).view(indices.shape)
-
-    def chunks(self, rows: int, precision: torch.dtype = torch.float32) -> Iterator[tuple[Tensor, Tensor]]:
-        """Go through all images, ``rows`` at a time: pixels in 0..1 (rows, 784) and labels (rows,)."""
+    def chunks(self, rows: int) -> Iterator["Images"]:
+        """Go through all images, ``rows`` at a time."""
         for start in range(0, len(self), rows):
-            part = slice(start, start + rows)
-            yield self.pixels[part].to(precision).div_(255), self.labels[part]
+            yield self.take(slice(start, start + rows))
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A packed data set, mapped into memory."""
+    """A packed data set."""
 
     train: Images
     validation: Images
@@ -100,14 +94,14 @@ def pack(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes], validation_image
 
 
 def open_dataset(path: Path) -> Dataset:
-    """Map a packed data set into memory. Raises InputError if the file is missing or is something else."""
+    """Read a packed data set. Raises InputError if the file is missing or is something else."""
     header = read_header(path)
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="numpy") as file:
             splits = {
                 split: Images(
                     pixels=file.get_tensor(f"{split}_images"),
-                    labels=file.get_tensor(f"{split}_labels").to(torch.int64),
+                    labels=file.get_tensor(f"{split}_labels").astype(np.int64),
                 )
                 for split in SPLITS
             }

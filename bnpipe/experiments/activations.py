@@ -10,17 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bnpipe.core.csv_files import write_table
 from bnpipe.core.settings import Activation, Arm, TrainingSettings
-from bnpipe.experiments.layer_statistics import GROWTH_COLUMNS, Observer, with_keys, with_theory
-from bnpipe.networks.kernels import one_thread
-from bnpipe.networks.network import StackedNetwork
-from bnpipe.networks.nonlinearities import NONLINEARITIES
-from bnpipe.networks.norms import TRANSFORMS
+from bnpipe.experiments.layer_statistics import GROWTH_COLUMNS, layers_of, with_keys, with_theory
+from bnpipe.training.engines import observe_from
+from bnpipe.training.trainer import one_thread
 
 INPUTS = 500
 UNITS = 200  # features of an input, and units of each layer
@@ -37,9 +33,9 @@ HISTOGRAM_COLUMNS = [*ACTIVATION_KEYS, "layer", "low", "high", "count"]
 class Draws(NamedTuple):
     """What a network is made of and what it is given: standard normal numbers, float64."""
 
-    inputs: Tensor  # (500, 1, 200)
-    weights: list[Tensor]  # of the ten hidden layers and the linear one above them, each (1, 200, 200)
-    gradient: Tensor  # (500, 1, 200), at the output of the linear layer
+    inputs: NDArray[np.float64]  # (500, 200)
+    weights: list[NDArray[np.float64]]  # of the ten hidden layers and the linear one above them, each (200, 200)
+    gradient: NDArray[np.float64]  # (500, 200), at the output of the linear layer
 
 
 def make_activation_tables(
@@ -50,7 +46,7 @@ def make_activation_tables(
     shown_seed: the seed of the histograms. epsilon: of batch normalization. activations, histograms: the files.
     """
     layers, counts = [], []
-    with torch.inference_mode(), one_thread():  # nothing overflows, so NumPy may warn
+    with one_thread():  # nothing overflows, so NumPy may warn
         for seed in seeds:
             draws = draw(seed)
             for (initialization, init_std), activation, arm in product(INITIALIZATIONS.items(), ACTIVATIONS, arms):
@@ -66,14 +62,10 @@ def make_activation_tables(
 def draw(seed: int) -> Draws:
     """Draw from ``numpy.random.RandomState(seed)`` the inputs, the weights, first layer first, and the gradient."""
     stream = np.random.RandomState(seed)
-
-    def standard_normal(*shape: int) -> Tensor:
-        return torch.from_numpy(stream.normal(size=shape))
-
     return Draws(
-        inputs=standard_normal(INPUTS, 1, UNITS),
-        weights=[standard_normal(1, UNITS, UNITS) for _ in range(LAYERS + 1)],
-        gradient=standard_normal(INPUTS, 1, UNITS),
+        inputs=stream.normal(size=(INPUTS, UNITS)),
+        weights=[stream.normal(size=(UNITS, UNITS)) for _ in range(LAYERS + 1)],
+        gradient=stream.normal(size=(INPUTS, UNITS)),
     )
 
 
@@ -87,18 +79,14 @@ def measure_tutorial(
     """
     settings = _settings(activation, arm, init_std, epsilon)
     weights = [weight * init_std for weight in draws.weights]
-    transforms = [TRANSFORMS[arm](weight, settings) for weight in weights]
-    network = StackedNetwork(weights, transforms, NONLINEARITIES[activation], weights_learn=False)
-    observer = Observer()
-    network.forward(draws.inputs, observer)
-    network.descend(draws.gradient.clone(), observer)
+    seen = observe_from(weights, settings, draws.inputs, draws.gradient)
     gain = UNITS * init_std**2  # of E[z^2] in the first layer, since that of the inputs is 1
-    layers = with_theory(observer.layers(), settings, [gain] * LAYERS, gain, gain)
-    histograms = [histogram(outputs.numpy()).assign(layer=n) for n, outputs in enumerate(observer.outputs, start=1)]
-    return layers[layers["layer"] <= LAYERS], pd.concat(histograms[:LAYERS])
+    layers = with_theory(layers_of(seen), settings, [gain] * LAYERS, gain, gain)
+    histograms = [histogram(output).assign(layer=n) for n, output in enumerate(seen.output[:LAYERS], start=1)]
+    return layers[layers["layer"] <= LAYERS], pd.concat(histograms)
 
 
-def histogram(values: NDArray[np.float64]) -> pd.DataFrame:
+def histogram(values: NDArray[np.floating]) -> pd.DataFrame:
     """Count values, of any shape, in 30 bins from -1 to 1, one below and one above: `low`, `high` and `count`."""
     counts, edges = np.histogram(values, bins=BINS, range=(-1, 1))
     edges = np.array([-np.inf, *edges, np.inf])
@@ -120,4 +108,6 @@ def _settings(activation: Activation, arm: Arm, init_std: float, epsilon: float)
         epsilon=epsilon,
         moving_average_weight=1.0,
         moving_variance="biased",
+        trained="transforms",
+        precision="float64",
     )

@@ -9,27 +9,27 @@ Ioffe & Szegedy (2015) gave this name to the change of a layer's inputs in train
 The shift is ||G' - G|| / ||G||, and the cosine of the angle between the two.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from bnpipe.core.csv_files import RUN_KEYS, write_table
-from bnpipe.core.settings import Runs
+from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Images, open_dataset
-from bnpipe.networks.kernels import network_arithmetic
-from bnpipe.networks.network import StackedNetwork, cross_entropy
+from bnpipe.networks.compiled import Array, Labels
+from bnpipe.networks.network import Network, draw_network
 from bnpipe.networks.seeds import BatchOrder, streams_of
-from bnpipe.training.trainer import Training, build_network, training_subset
+from bnpipe.training.trainer import Training, network_arithmetic, training_subset
 
 SHIFT_COLUMNS = [*RUN_KEYS, "step", "layer", "relative_change", "cosine"]
 
-Layers = list[list[Tensor]]  # of each layer the weights, (runs, fan_in, fan_out), and then the transform's state
+Layers = list[list[Array]]  # of each layer the weights, (fan_in, fan_out), and then what its transform has learned
 
 
 def make_covariate_shift(
@@ -50,82 +50,67 @@ def covariate_shift_table(condition: str, runs: Runs, images: Images) -> pd.Data
     images: all training images. Columns SHIFT_COLUMNS, sorted by the first five. Layers are counted from 1; the first
     one measured is the second, since the first has none below. If a gradient is zero or not finite, the shift is nan.
     """
-    seen = training_subset(runs.settings, images)
-    streams = streams_of(runs.seeds)
-    steps = runs.settings.evaluated_steps
-    tables = []
+    rows = []
     with network_arithmetic():
-        training = Training(runs, images)
-        # Gradients are differences of much larger weights: in single precision their digits would be lost.
-        probe = build_network(runs.change(precision="float64"), streams)
-        rates = torch.tensor(runs.learning_rates, dtype=probe.precision).unsqueeze(1)
-        batches = BatchOrder(streams, len(seen), runs.settings.batch_size)  # the training's, a second time
-        for begin, end in pairwise([*steps, steps[-1] + 1]):
-            batch = seen.batch(torch.from_numpy(batches.next_batches(end - begin)[0]), probe.precision)
-            measured = gradient_shift(training.network, probe, *batch, rates)
-            tables.append(_tabulated(*measured, runs.seeds).assign(step=begin))
-            training.advance(end - begin)
-    table = pd.concat(tables).assign(condition=condition, arm=runs.settings.arm)
+        for settings, seed in zip(runs.each, runs.seeds, strict=True):
+            for step, (change, cosine) in _shifts_along(settings, seed, images):
+                rows += [(seed, step, *shift) for shift in zip(range(2, len(change) + 2), change, cosine, strict=True)]
+    table = pd.DataFrame(rows, columns=SHIFT_COLUMNS[2:]).assign(condition=condition, arm=runs.settings.arm)
     return table[SHIFT_COLUMNS].sort_values(SHIFT_COLUMNS[:5], ignore_index=True)
 
 
+def _shifts_along(
+    settings: TrainingSettings, seed: int, images: Images
+) -> Iterator[tuple[int, tuple[NDArray[np.float64], NDArray[np.float64]]]]:
+    """Train a network; yield each of its evaluated steps, and the shift by it."""
+    seen = training_subset(settings, images)
+    training = Training(settings, seed, images)
+    # Gradients are differences of much larger weights: in single precision their digits would be lost.
+    streams = streams_of([seed])
+    probe = draw_network(replace(settings, precision="float64"), streams[0])
+    batches = BatchOrder(streams, len(seen), settings.batch_size)  # the training's, a second time
+    for begin, end in pairwise([*settings.evaluated_steps, settings.evaluated_steps[-1] + 1]):
+        batch = seen.take(batches.next_batches(end - begin)[0, :, 0])
+        shown = batch.shown(probe.number)
+        yield begin, gradient_shift(training.network, probe, shown, batch.labels, settings.learning_rate)
+        training.advance(end - begin)
+
+
 def gradient_shift(
-    network: StackedNetwork, probe: StackedNetwork, images: Tensor, labels: Tensor, learning_rates: Tensor
-) -> tuple[Tensor, Tensor]:
+    network: Network, probe: Network, images: Array, labels: Labels, learning_rate: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Measure how every layer's gradient changes when the layers below it are updated, in training mode.
 
-    images: (batch, runs, pixels); labels: (batch, runs); learning_rates: (runs, 1). The network is not changed; the
-    probe, a network of the same shape, is overwritten and computes in its own precision. Returns the relative change
-    and the cosine, both (layers - 1, runs), from the second layer on.
+    images: (batch, pixels), in the probe's precision; labels: (batch,). The network is not changed; the probe, a
+    network of the same shape, is overwritten and computes in its own precision. Returns the relative change and the
+    cosine, both (layers - 1,), from the second layer on.
     """
     before, inside = _layers_of(network), _layers_of(probe)
     _put(inside, before)
-    _descend(probe, images, labels, learning_rates)
-    after = [[tensor.clone() for tensor in layer] for layer in inside]
+    probe.step(images, labels, learning_rate)
+    after = [[array.copy() for array in layer] for layer in inside]
     shifts = []
     for layer in range(1, len(inside)):
         _put(inside, [*after[:layer], *before[layer:]])
-        _descend(probe, images, labels, learning_rates)
+        probe.step(images, labels, learning_rate)
         weight = before[layer][0]
         # Both are the learning rate times a gradient; the factor cancels.
         shifts.append(compare(weight - after[layer][0], weight - inside[layer][0]))
-    change, cosine = (torch.stack(values) for values in zip(*shifts, strict=True))
+    change, cosine = np.array(shifts).T
     return change, cosine
 
 
-def compare(gradient: Tensor, shifted: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ||shifted - gradient|| / ||gradient|| and the cosine of the two, for each run.
-
-    gradient, shifted: (runs, fan_in, fan_out). Both results are (runs,).
-    """
-    norm, shifted_norm, distance = (
-        torch.linalg.vector_norm(values, dim=(1, 2)) for values in (gradient, shifted, shifted - gradient)
-    )
-    return distance / norm, (gradient * shifted).sum(dim=(1, 2)) / (norm * shifted_norm)
+def compare(gradient: Array, shifted: Array) -> tuple[float, float]:
+    """Return ||shifted - gradient|| / ||gradient|| and the cosine of the two; both are (fan_in, fan_out)."""
+    norm, shifted_norm, distance = (np.linalg.norm(values) for values in (gradient, shifted, shifted - gradient))
+    return float(distance / norm), float((gradient * shifted).sum() / (norm * shifted_norm))
 
 
-def _layers_of(network: StackedNetwork) -> Layers:
-    return [list(layer.values()) for layer in network.state_of_layers()]
+def _layers_of(network: Network) -> Layers:
+    return [[weight, *learned] for weight, learned in zip(network.weights, network.learned, strict=True)]
 
 
 def _put(layers: Layers, values: Layers) -> None:
     for layer, sources in zip(layers, values, strict=True):
-        for tensor, source in zip(layer, sources, strict=True):
-            tensor.copy_(source)
-
-
-def _descend(network: StackedNetwork, images: Tensor, labels: Tensor, learning_rates: Tensor) -> None:
-    _, gradient = cross_entropy(network.forward(images), labels)
-    network.descend(gradient.mul_(learning_rates))
-
-
-def _tabulated(change: Tensor, cosine: Tensor, seeds: Sequence[int]) -> pd.DataFrame:
-    layers, runs = change.shape
-    return pd.DataFrame(
-        {
-            "seed": np.tile(seeds, layers),
-            "layer": np.repeat(np.arange(2, layers + 2), runs),
-            "relative_change": change.flatten().numpy(),
-            "cosine": cosine.flatten().numpy(),
-        }
-    )
+        for array, source in zip(layer, sources, strict=True):
+            array[:] = source

@@ -11,17 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bnpipe.core.csv_files import RUN_KEYS, write_table
 from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Images, open_dataset
-from bnpipe.experiments.layer_statistics import GROWTH_COLUMNS, Observer, with_keys, with_theory
-from bnpipe.networks.kernels import network_arithmetic
+from bnpipe.experiments.layer_statistics import GROWTH_COLUMNS, layers_of, with_keys, with_theory
 from bnpipe.networks.seeds import standard_deviation
-from bnpipe.training.trainer import Training
+from bnpipe.training.engines import engine_on_cpu
+from bnpipe.training.trainer import network_arithmetic
 
 INITIAL_LAYER_COLUMNS = [
     *RUN_KEYS,
@@ -68,9 +66,9 @@ def measure_network(settings: TrainingSettings, seed: int, images: Images) -> tu
     INITIAL_LAYER_COLUMNS and NETWORK_COLUMNS without the keys. The slopes are taken over the hidden layers: the logits
     have no nonlinearity, and their gradient is that of the loss. Theory starts from the measured z of the first layer.
     """
-    observer = Observer()
-    Training(Runs.of_seeds(replace(settings, learning_rate=1.0), [seed]), images).observed_step(observer)
-    layers = observer.layers()
+    runs = Runs.of_seeds(replace(settings, learning_rate=1.0), [seed])
+    (seen,) = engine_on_cpu(settings).start(runs, images).observed_step()
+    layers = layers_of(seen)
     first = layers.iloc[0]
     gains = [fan_in * standard_deviation(settings.init_std, fan_in) ** 2 for fan_in in settings.hidden_sizes]
     layers = with_theory(layers, settings, gains, first["mean_square_z"], first["variance_z"])
@@ -78,7 +76,7 @@ def measure_network(settings: TrainingSettings, seed: int, images: Images) -> tu
     row = {
         "gradient_slope": gradient_slope(between_hidden[:, 0]),
         "gradient_slope_theory": gradient_slope(between_hidden[:, 1]),
-        "orthogonality_gap": orthogonality_gap(observer.outputs[-2]),
+        "orthogonality_gap": orthogonality_gap(seen.output[-2].astype(np.float64)),
     }
     return layers, pd.DataFrame([row])
 
@@ -97,12 +95,12 @@ def gradient_slope(growth: NDArray[np.float64]) -> float:
     return float(depth @ logarithms / (depth @ depth))
 
 
-def orthogonality_gap(outputs: Tensor) -> float:
+def orthogonality_gap(outputs: NDArray[np.float64]) -> float:
     """Return ||H'H / ||H||_F^2 - I / n||_F: 0 if the representations of the n images are orthogonal and equally long.
 
-    outputs: (n, features), the transpose of H, whose columns are the images (Daneshmand et al. 2021, arXiv
+    outputs: (n, units), the transpose of H, whose columns are the images (Daneshmand et al. 2021, arXiv
     2106.03970). If all images look the same it is sqrt(1 - 1 / n).
     """
     n = len(outputs)
-    gram = outputs @ outputs.T / outputs.square().sum()
-    return float(torch.linalg.matrix_norm(gram - torch.eye(n, dtype=outputs.dtype) / n))
+    gram = outputs @ outputs.T / np.square(outputs).sum()
+    return float(np.linalg.norm(gram - np.eye(n) / n))

@@ -3,58 +3,50 @@
 Layers are counted from 1.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
+from numpy.typing import NDArray
 
 from bnpipe.core.settings import TrainingSettings
 from bnpipe.experiments import mean_field
+from bnpipe.networks.network import Seen
 
 GROWTH_COLUMNS = ["forward_growth", "forward_theory", "backward_growth", "backward_theory"]
 
-# What is measured of each quantity that an observer sees, a tensor (batch, features) of one network.
-STATISTICS: dict[str, dict[str, Callable[[Tensor], Tensor]]] = {
+# What is measured of a layer's quantities in `Seen`, each (images, units).
+STATISTICS: dict[str, dict[str, Callable[[NDArray[np.float64]], np.floating]]] = {
     "z": {
-        "mean_square_z": lambda z: z.square().mean(),
-        "variance_z": lambda z: z.var(dim=0, correction=0).mean(),  # over the batch, mean of the features
+        "mean_square_z": lambda z: np.square(z).mean(),
+        "variance_z": lambda z: z.var(axis=0).mean(),  # over the images, mean of the units
     },
     "output": {
         "mean": lambda output: output.mean(),
-        "standard_deviation": lambda output: output.std(correction=0),
+        "standard_deviation": lambda output: output.std(),
     },
-    "delta": {"squared_gradient": lambda delta: delta.square().sum(dim=1).mean()},  # E||delta||^2
+    "delta": {"squared_gradient": lambda delta: np.square(delta).sum(axis=1).mean()},  # E||delta||^2
 }
 
 
-class Observer:
-    """Takes the statistics of every layer of a network, a stack of one, and keeps the outputs (batch, features)."""
+def layers_of(seen: Seen) -> pd.DataFrame:
+    """Return the statistics of each layer and its growth factors, from a step at learning rate 1.
 
-    def __init__(self) -> None:
-        self.outputs: list[Tensor] = []
-        self._statistics: dict[int, dict[str, float]] = defaultdict(dict)
-
-    def __call__(self, name: str, layer: int, values: Tensor) -> None:
-        """See a quantity of a layer, counted from 0: values (batch, 1, features)."""
-        seen = values.squeeze(1).double()
-        for statistic, take in STATISTICS.get(name, {}).items():
-            self._statistics[layer + 1][statistic] = float(take(seen))
-        if name == "output":
-            self.outputs.append(seen.clone())
-
-    def layers(self) -> pd.DataFrame:
-        """Return the statistics of each layer and its growth factors.
-
-        `forward_growth` is that of E[z^2], to a layer from the layer below; `backward_growth` that of E||delta||^2, to
-        a layer from the layer above.
-        """
-        table = pd.DataFrame.from_dict(self._statistics, orient="index").rename_axis("layer").reset_index()
-        table["forward_growth"] = table["mean_square_z"] / table["mean_square_z"].shift(1)
-        table["backward_growth"] = table["squared_gradient"] / table["squared_gradient"].shift(-1)
-        return table
+    `forward_growth` is that of E[z^2], to a layer from the layer below; `backward_growth` that of E||delta||^2, to
+    a layer from the layer above.
+    """
+    table = pd.DataFrame(
+        {
+            statistic: [float(take(layer.astype(np.float64))) for layer in getattr(seen, quantity)]
+            for quantity, statistics in STATISTICS.items()
+            for statistic, take in statistics.items()
+        }
+    )
+    table.insert(0, "layer", np.arange(1, len(table) + 1))
+    table["forward_growth"] = table["mean_square_z"] / table["mean_square_z"].shift(1)
+    table["backward_growth"] = table["squared_gradient"] / table["squared_gradient"].shift(-1)
+    return table
 
 
 def with_theory(

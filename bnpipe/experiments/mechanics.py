@@ -6,7 +6,7 @@ mechanics          a row for each unit and image of the mini-batch; the stages o
 mechanics_summary  a row for each unit and stage: its formula, gamma and beta, mean and spread over the mini-batch
 
 The product z = hW, pixels times weights, is the network's own, in single precision, before the first update. From there
-on `bnpipe.networks.norms.BatchNorm` works in double precision, so that zeros and the identity are exact to 1e-15.
+on the network's own batch normalization works in double precision, so that zeros and the identity are exact to 1e-15.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bnpipe.core.csv_files import write_table
 from bnpipe.core.settings import TrainingSettings
 from bnpipe.data.packed import Images, open_dataset
-from bnpipe.networks.kernels import one_thread, product
-from bnpipe.networks.norms import BatchNorm
-from bnpipe.networks.seeds import BatchOrder, initial_weights
+from bnpipe.networks.compiled import Kept, Learned, transform_forward
+from bnpipe.networks.network import draw_network, options_of
+from bnpipe.networks.seeds import BatchOrder
+from bnpipe.training.trainer import one_thread
 
 EXAMPLE_GAMMA, EXAMPLE_BETA = 0.5, 1.0  # visibly different from their start, 1 and 0, and from the identity's
 
@@ -43,15 +42,17 @@ SUMMARY_COLUMNS = [
     "standard_deviation",
 ]
 
+Numbers = NDArray[np.float64]
+
 
 class Stage(NamedTuple):
     """The mini-batch after a step of the transform, and the formula of the step."""
 
     name: str
     formula: str
-    batch: Tensor  # (batch, units)
-    gamma: Tensor | None = None  # (units,), in stages that have one
-    beta: Tensor | None = None
+    batch: Numbers  # (batch, units)
+    gamma: Numbers | None = None  # (units,), in stages that have one
+    beta: Numbers | None = None
 
 
 def make_mechanics(settings: Mapping[str, Any], seed: int, packed: Path, mechanics: Path, summary: Path) -> None:
@@ -68,29 +69,29 @@ def make_mechanics(settings: Mapping[str, Any], seed: int, packed: Path, mechani
     write_table(stage_summary_table(stages, units), summary)
 
 
-def first_product(settings: TrainingSettings, seed: int, images: Images) -> tuple[Tensor, NDArray[np.int32]]:
+def first_product(settings: TrainingSettings, seed: int, images: Images) -> tuple[Numbers, NDArray[np.int32]]:
     """Multiply a seed's first mini-batch by its first weights, under the tutorial's contract.
 
     The mini-batch is drawn from all training images, in grey and in single precision, whatever the settings say.
-    Returns z (batch, features) in float64, the same bits as the network computes, and the indices of the images among
+    Returns z (batch, units) in float64, the same bits as the network computes, and the indices of the images among
     the training images, (batch,).
     """
     stream = np.random.RandomState(seed)
-    first_weight, *_ = initial_weights(stream, settings.layer_sizes, settings.init_std)
-    indices = BatchOrder([stream], len(images), settings.batch_size).next_batches(1)[0]  # (batch, 1)
-    pixels, _ = images.batch(torch.from_numpy(indices))
+    network = draw_network(replace(settings, arm="batchnorm", precision="float32"), stream)
+    indices = BatchOrder([stream], len(images), settings.batch_size).next_batches(1)[0, :, 0]
+    batch = images.take(indices)
     with one_thread():
-        z = product(pixels, torch.from_numpy(first_weight).unsqueeze(0))
-    return z[:, 0].double(), indices[:, 0]
+        seen = network.step(batch.shown(), batch.labels, settings.learning_rate)
+    return seen.z[0].astype(np.float64), indices
 
 
-def choose_units(z: Tensor) -> dict[int, str]:
-    """Choose four units of z (batch, features) that differ most; return them with the reasons.
+def choose_units(z: Numbers) -> dict[int, str]:
+    """Choose four units of z (batch, units) that differ most; return them with the reasons.
 
     They have the smallest mean, the largest mean, the smallest and the largest standard deviation over the mini-batch,
     in this order, each among the units not chosen yet.
     """
-    deviation, mean = torch.std_mean(z, dim=0, correction=0)
+    deviation, mean = z.std(axis=0), z.mean(axis=0)
     orders = {
         "smallest mean": mean,
         "largest mean": -mean,
@@ -99,38 +100,40 @@ def choose_units(z: Tensor) -> dict[int, str]:
     }
     units: dict[int, str] = {}
     for reason, order in orders.items():
-        left = [unit for unit in order.argsort(stable=True).tolist() if unit not in units]
+        left = [unit for unit in order.argsort(kind="stable").tolist() if unit not in units]
         if left:
             units[left[0]] = reason
     return units
 
 
-def follow(z: Tensor, settings: TrainingSettings) -> list[Stage]:
+def follow(z: Numbers, settings: TrainingSettings) -> list[Stage]:
     """Take z (batch, units) through the stages of the transform, in the order of STAGES.
 
     The layer itself computes mean, variance, x_hat and y. With gamma = sqrt(variance + epsilon) and beta = mean it
     is the identity (Ioffe & Szegedy 2015, section 3).
     """
-    # A moving average with weight 1 is the mean or variance of the newest batch.
-    whole = replace(settings, batch_size=len(z), moving_average_weight=1.0, moving_variance="biased")
-    norm = BatchNorm(z.new_empty(1, 1, z.shape[1]), whole)
-    ones = torch.ones_like(norm.gamma)
+    # A moving average with weight 1 that starts at 0 is the mean or variance of the newest batch, to the last bit.
+    newest = replace(settings, moving_average_weight=1.0, moving_variance="biased")
+    options = options_of(replace(newest, arm="batchnorm", precision="float64"))
+    m, units = z.shape
+    ones, zeros = np.ones(units), np.zeros(units)
+    mean, variance = np.zeros(units), np.zeros(units)
+    kept = Kept(np.empty((m, units)), np.empty(units), np.empty(units))
 
-    def stage(name: str, formula: str, gamma: Tensor, beta: Tensor) -> Stage:
-        norm.gamma.copy_(gamma)
-        norm.beta.copy_(beta)
-        return Stage(name, formula, norm.forward(z.unsqueeze(1).clone())[:, 0], gamma, beta)
+    def stage(name: str, formula: str, gamma: Numbers, beta: Numbers) -> Stage:
+        y = z.copy()
+        transform_forward(options, Learned(gamma, beta, mean, variance), np.empty((0, units)), y, kept)
+        return Stage(name, formula, y, gamma, beta)
 
     std = f"sqrt(variance + {settings.epsilon:g})"
-    scaled = stage("scaled", f"x_hat = (z - mean) / {std}", ones, 0 * ones)
-    mean, variance = norm.moving_mean.clone(), norm.moving_variance
+    scaled = stage("scaled", f"x_hat = (z - mean) / {std}", ones, zeros)
     example = f"y = {EXAMPLE_GAMMA:g} * x_hat + {EXAMPLE_BETA:g}"
     return [
         Stage("before", "z = hW", z),
         Stage("centred", "z - mean", z - mean),
         scaled,
         stage("gamma_beta", example, EXAMPLE_GAMMA * ones, EXAMPLE_BETA * ones),
-        stage("identity", f"y = {std} * x_hat + mean", torch.sqrt(variance + settings.epsilon), mean),
+        stage("identity", f"y = {std} * x_hat + mean", np.sqrt(variance + settings.epsilon), mean.copy()),
     ]
 
 
@@ -140,7 +143,7 @@ def mechanics_table(stages: Sequence[Stage], units: Sequence[int], images: NDArr
     units: their numbers in the layer, from 0. images: (batch,), indices among the training images, in whose order the
     rows are.
     """
-    columns = {stage.name: stage.batch.T.flatten().numpy() for stage in stages}
+    columns = {stage.name: stage.batch.T.ravel() for stage in stages}
     return pd.DataFrame(
         {"unit": np.repeat(units, len(images)), "image": np.tile(images, len(units)), **columns},
         columns=MECHANICS_COLUMNS,
@@ -158,7 +161,7 @@ def stage_summary_table(stages: Sequence[Stage], units: Mapping[int, str]) -> pd
     for place, (unit, reason) in enumerate(units.items()):
         for stage in stages:
             gamma, beta = (None if own is None else own[place].item() for own in (stage.gamma, stage.beta))
-            variance, mean = torch.var_mean(stage.batch[:, place], correction=0)
-            spread = (mean.item(), variance.item(), variance.sqrt().item())
+            values = stage.batch[:, place]
+            spread = (values.mean(), values.var(), values.std())
             rows.append((unit, reason, stage.name, stage.formula, gamma, beta, *spread))
     return pd.DataFrame(rows, columns=SUMMARY_COLUMNS)

@@ -5,23 +5,21 @@ validation images, since the test images are used only once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from torch import Tensor
+from numpy.typing import ArrayLike
 
 from bnpipe.core.csv_files import write_table
-from bnpipe.core.settings import Runs
+from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Dataset, open_dataset
-from bnpipe.networks.kernels import network_arithmetic, product
-from bnpipe.networks.network import StackedNetwork
-from bnpipe.networks.nonlinearities import NONLINEARITIES, Nonlinearity
-from bnpipe.training.diagnostics import restored_afterwards
-from bnpipe.training.trainer import OnEvaluation, Training, evaluate, preprocess
+from bnpipe.networks.compiled import Array
+from bnpipe.networks.network import NUMBERS, Network
+from bnpipe.training.trainer import OnEvaluation, Training, network_arithmetic, on_all, preprocess
 
 PERCENTILES = (15, 50, 85)  # the paper's
 PROBE_IMAGES = 1000  # of the training images, from the front
@@ -55,23 +53,24 @@ def paper_tables(
 
     Returns two tables, sorted by their columns: ACCURACY_COLUMNS, accuracies on the validation images in inference
     mode; PERCENTILE_COLUMNS, the 15th, 50th and 85th percentile over the probe of the input of one sigmoid, see
-    `inputs_of_last_hidden`. ``on_evaluation(step, accuracy)`` is called each time with the accuracies (runs,).
+    `inputs_of_last_hidden`. ``on_evaluation(step, accuracy)`` is called each time with the run's accuracy (1,), and the
+    step that the runs have reached on average.
     """
     settings = runs.settings
     validation, training_images = (preprocess(settings, images) for images in (dataset.validation, dataset.train))
-    nonlinearity = NONLINEARITIES[settings.activation]
+    shown = training_images.first(PROBE_IMAGES).shown(NUMBERS[settings.precision])
     steps = sorted({*settings.evaluated_steps, settings.steps - 1})
-    accuracies, percentiles = [], []
+    accuracies, percentiles = [], []  # run after run, step after step
     with network_arithmetic():
-        training = Training(runs, training_images)
-        probe, _ = next(training_images.chunks(PROBE_IMAGES, training.network.precision))
-        for begin, end in pairwise([0, *(step + 1 for step in steps)]):
-            training.advance(end - begin)
-            accuracy, _ = evaluate(training.network, validation)
-            entering = inputs_of_last_hidden(training.network, probe, nonlinearity)[:, :, UNIT]
-            accuracies.append(accuracy.numpy())
-            percentiles.append(np.percentile(entering.numpy(), PERCENTILES, axis=0).T)
-            on_evaluation(end - 1, accuracy)
+        for run, (own, seed) in enumerate(zip(runs.each, runs.seeds, strict=True)):
+            training, report = Training(own, seed, training_images), on_all(on_evaluation, runs, slice(run, run + 1))
+            for begin, end in pairwise([0, *(step + 1 for step in steps)]):
+                training.advance(end - begin)
+                accuracy, _ = training.network.evaluate(validation.pixels, validation.labels)
+                entering = inputs_of_last_hidden(training.network, own, shown)[:, UNIT]
+                accuracies.append(accuracy)
+                percentiles.append(np.percentile(entering, PERCENTILES))
+                report(end - 1, np.array([accuracy]))
     keys = [[settings.arm], runs.seeds, steps]
     return (
         _tabulated(accuracies, keys, ACCURACY_COLUMNS),
@@ -79,23 +78,19 @@ def paper_tables(
     )
 
 
-def inputs_of_last_hidden(network: StackedNetwork, images: Tensor, nonlinearity: Nonlinearity) -> Tensor:
-    """Return the inputs of the last hidden layer's nonlinearities, (batch, runs, units), for images (batch, pixels).
+def inputs_of_last_hidden(network: Network, settings: TrainingSettings, images: Array) -> Array:
+    """Return the inputs of the last hidden layer's nonlinearities, (images, units), for images (images, pixels).
 
     They are those of training mode, since figure 1 is about training: batch normalization takes mean and variance from
-    these images. The network is not changed.
+    these images. settings: the network's; normalization comes before the nonlinearity. The network is not changed.
     """
-    *below, (weight, transform), _ = network.layers
-    with restored_afterwards(network):
-        out = images.unsqueeze(1)
-        for lower_weight, lower_transform in below:
-            out = nonlinearity.forward(lower_transform.forward(product(out, lower_weight)))
-        return transform.forward(product(out, weight))
+    # They are the logits of a network that ends there. The numbers of its layers are the front of each array.
+    below = Network(network.weights[:-1], replace(settings, normalize_logits=True))
+    below.restore({name: network.state()[name][: len(own)] for name, own in below.state().items()})
+    return below.forward(images)
 
 
-def _tabulated(
-    values: Sequence[NDArray[np.floating]], keys: Sequence[Iterable[Any]], columns: list[str]
-) -> pd.DataFrame:
-    """Lay out values by their keys; values: of each step (runs, ...); keys: arm, seeds, steps, then the rest."""
+def _tabulated(values: ArrayLike, keys: Sequence[Iterable[Any]], columns: list[str]) -> pd.DataFrame:
+    """Lay out values by their keys, of which the last changes fastest: arm, seeds, steps, then the rest."""
     index = pd.MultiIndex.from_product(keys, names=columns[:-1])
-    return pd.DataFrame({columns[-1]: np.stack(values, axis=1).ravel()}, index=index).reset_index()
+    return pd.DataFrame({columns[-1]: np.ravel(values)}, index=index).reset_index()

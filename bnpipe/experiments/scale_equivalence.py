@@ -11,19 +11,20 @@ and beta, and the losses of mini-batches.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from bnpipe.core.csv_files import write_table
-from bnpipe.core.settings import Runs
+from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Images, open_dataset
-from bnpipe.networks.kernels import one_thread
-from bnpipe.networks.network import StackedNetwork
-from bnpipe.training.trainer import Training
+from bnpipe.networks.compiled import Array
+from bnpipe.networks.network import Network
+from bnpipe.training.trainer import Training, one_thread
 
 SCALE = 10.0  # of the weights: from std 0.1 to std 1
 STEPS = 200
@@ -48,48 +49,42 @@ def scale_equivalence_table(runs: Runs, images: Images) -> pd.DataFrame:
     weights, after those of the other network are divided by 10; for gamma and beta (vanilla: b); for training losses.
     """
     runs = runs.change(precision="float64", epsilon=0.0)
-    with torch.inference_mode(), one_thread():  # NumPy may warn: a network that overflows has nothing to compare
-        training, other = (Training(units, images) for units in (runs, in_other_units(runs)))
-        # Weights are drawn and then rounded to single precision: 10 times a rounded weight is not 10 w rounded.
-        for (weight, _), (scaled, _) in zip(training.network.layers, other.network.layers, strict=True):
-            torch.mul(weight, SCALE, out=scaled)
-        losses, other_losses = (each.advance(STEPS) for each in (training, other))
-    weights, other_weights = (weights_of(each.network) for each in (training, other))
+    with one_thread():  # NumPy may warn: a network that overflows has nothing to compare
+        rows = [
+            (seed, STEPS, *differences(settings, seed, images))
+            for settings, seed in zip(runs.each, runs.seeds, strict=True)
+        ]
+    return pd.DataFrame(rows, columns=EQUIVALENCE_COLUMNS)
+
+
+def differences(settings: TrainingSettings, seed: int, images: Images) -> tuple[float, float, float]:
+    """Train a network in both units; return how far their weights, what else they learned and their losses differ."""
+    training, other = (Training(units, seed, images) for units in (settings, in_other_units(settings)))
+    # Weights are drawn and then rounded to single precision: 10 times a rounded weight is not 10 w rounded.
+    np.multiply(training.network.numbers.weights, SCALE, out=other.network.numbers.weights)
+    losses, other_losses = (each.advance(STEPS) for each in (training, other))
     parameters, other_parameters = (parameters_of(each.network) for each in (training, other))
-    compared = (
-        relative_difference(other_weights / SCALE, weights),
+    return (
+        relative_difference(other.network.numbers.weights / SCALE, training.network.numbers.weights),
         relative_difference(other_parameters, parameters),
-        relative_difference(other_losses.T, losses.T),
-    )
-    return pd.DataFrame(
-        zip(runs.seeds, [STEPS] * len(runs), *(values.tolist() for values in compared), strict=True),
-        columns=EQUIVALENCE_COLUMNS,
+        relative_difference(other_losses, losses),
     )
 
 
-def in_other_units(runs: Runs) -> Runs:
-    """Return runs whose networks should learn the same from weights 10 times as large.
+def in_other_units(settings: TrainingSettings) -> TrainingSettings:
+    """Return the settings with which a network should learn the same from weights 10 times as large.
 
     The initialization is not changed: the weights themselves are scaled.
     """
-    return runs.change(
-        learning_rate=tuple(rate * SCALE**2 for rate in runs.learning_rates),
-        parameter_rate=runs.settings.parameter_rate / SCALE**2,
-    )
+    rate, parameter_rate = settings.learning_rate * SCALE**2, settings.parameter_rate / SCALE**2
+    return replace(settings, learning_rate=rate, parameter_rate=parameter_rate)
 
 
-def weights_of(network: StackedNetwork) -> Tensor:
-    """Return the weights of all layers, one run in a row: (runs, weights)."""
-    return torch.cat([weight.flatten(1) for weight, _ in network.layers], dim=1)
+def parameters_of(network: Network) -> Array:
+    """Return what the transforms of all layers have learned, (parameters,): gammas and betas, or biases."""
+    return np.concatenate([learned for layer in network.parameters for learned in layer.values()])
 
 
-def parameters_of(network: StackedNetwork) -> Tensor:
-    """Return what the transforms of all layers have learned, one run in a row: (runs, parameters)."""
-    runs = len(network.layers[0][0])
-    learned = [tensor for _, transform in network.layers for tensor in transform.parameters().values()]
-    return torch.cat([tensor.view(runs, -1) for tensor in learned], dim=1)
-
-
-def relative_difference(found: Tensor, expected: Tensor) -> Tensor:
-    """Return max |found - expected| / max |expected| of each row: both are (runs, numbers), the result is (runs,)."""
-    return (found - expected).abs().amax(dim=1) / expected.abs().amax(dim=1)
+def relative_difference(found: NDArray[np.floating], expected: NDArray[np.floating]) -> float:
+    """Return max |found - expected| / max |expected|."""
+    return float(abs(found - expected).max() / abs(expected).max())

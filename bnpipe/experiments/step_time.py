@@ -1,9 +1,11 @@
 """How long a training step takes in each arm: a measured time, so the one table that is not the same bytes every time.
 
-The arms take turns in one process, on one thread: whatever else the machine does affects all of them.
+The arms take turns in one process, on one thread: whatever else the machine does affects all of them. Networks are
+trained one after the other, as in a training job on a CPU.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -14,11 +16,10 @@ import pandas as pd
 from bnpipe.core.csv_files import write_table
 from bnpipe.core.settings import Runs
 from bnpipe.data.packed import Images, open_dataset
-from bnpipe.networks.kernels import network_arithmetic
-from bnpipe.training.trainer import Training
+from bnpipe.training.trainer import Training, network_arithmetic, training_subset
 
 ROUNDS = 25
-STEPS = 20  # in a turn: with two arms, two nonlinearities and ten seeds, all turns together take about 20 s
+STEPS = 20  # of each network in a turn: with two arms, two nonlinearities, ten seeds, all turns take about 20 s
 STEP_TIME_COLUMNS = ["activation", "arm", "seconds"]
 
 
@@ -28,33 +29,42 @@ def make_step_time(settings: Sequence[Mapping[str, Any]], seeds: Sequence[int], 
     settings: each the fields of TrainingSettings. packed: the packed data set. Raises InputError if the packed file
     cannot be used.
     """
-    stacks = [Runs.from_plain(fields, seeds) for fields in settings]
-    write_table(step_time_table(stacks, open_dataset(packed).train), table)
+    groups = [Runs.from_plain(fields, seeds) for fields in settings]
+    write_table(step_time_table(groups, open_dataset(packed).train), table)
 
 
-def step_time_table(stacks: Sequence[Runs], images: Images) -> pd.DataFrame:
-    """Measure the seconds that a training step takes per network of a stack.
+def step_time_table(groups: Sequence[Runs], images: Images) -> pd.DataFrame:
+    """Measure the seconds that a training step takes, on average over the networks of a group.
 
-    Columns STEP_TIME_COLUMNS, a row for each stack: the median over rounds of training alone, without evaluation. The
-    ratio of two arms depends on the size of the stack, over which the cost of normalization is spread.
+    Columns STEP_TIME_COLUMNS, a row for each group: the median over rounds of training alone, without evaluation.
     """
     with network_arithmetic():
-        trainings = [Training(runs, images) for runs in stacks]
+        trainings = [_networks(runs, images) for runs in groups]
         _take_turns(trainings)  # to warm up
         rounds = [_take_turns(trainings) for _ in range(ROUNDS)]
     rows = [
         (runs.settings.activation, runs.settings.arm, median(seconds) / (STEPS * len(runs)))
-        for runs, seconds in zip(stacks, zip(*rounds, strict=True), strict=True)
+        for runs, seconds in zip(groups, zip(*rounds, strict=True), strict=True)
     ]
     return pd.DataFrame(rows, columns=STEP_TIME_COLUMNS)
 
 
-def _take_turns(trainings: Sequence[Training]) -> list[float]:
-    """Let each training take a turn; return the seconds that each took."""
-    return [_seconds_of_turn(training) for training in trainings]
+def _networks(runs: Runs, images: Images) -> list[Training]:
+    """Build the networks of a group, which share their images."""
+    shown = training_subset(runs.settings, images)
+    return [
+        Training(replace(settings, binarize=False, training_images=None), seed, shown)
+        for settings, seed in zip(runs.each, runs.seeds, strict=True)
+    ]
 
 
-def _seconds_of_turn(training: Training) -> float:
+def _take_turns(groups: Sequence[Sequence[Training]]) -> list[float]:
+    """Let each group take a turn; return the seconds that each took."""
+    return [_seconds_of_turn(trainings) for trainings in groups]
+
+
+def _seconds_of_turn(trainings: Sequence[Training]) -> float:
     start = perf_counter()
-    training.advance(STEPS)
+    for training in trainings:
+        training.advance(STEPS)
     return perf_counter() - start

@@ -1,114 +1,263 @@
-"""Fully connected networks, a stack of them at a time, with the gradient step written out.
+"""One fully connected network on a CPU: its numbers, and what can be done with them."""
 
-Weights are (runs, fan_in, fan_out) and activations (batch, runs, features), so that one batched matrix product
-serves every run of the stack, and batch normalization sees a batch of runs x features channels.
-On the CPU a run gives the same bits alone and in a stack.
-"""
+from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import partial
+from itertools import pairwise
+from typing import NamedTuple
 
-from collections.abc import Callable, Sequence
+import numpy as np
+from numpy.typing import NDArray
 
-import torch
-from torch import Tensor
+from bnpipe.core.settings import Activation, Arm, Precision, TrainingSettings
+from bnpipe.networks.compiled import (
+    BATCH_NORM,
+    BIAS,
+    FEATURE_NORM,
+    RELU,
+    SIGMOID,
+    TANH,
+    WEIGHT_NORM,
+    Array,
+    Labels,
+    Learned,
+    Numbers,
+    Options,
+    Pixels,
+    Plan,
+    Room,
+    descend,
+    evaluate,
+    forward,
+    infer,
+    survey,
+    take_step,
+    train,
+)
+from bnpipe.networks.seeds import initial_weights
 
-from bnpipe.networks.kernels import log_softmax, product, subtract_product
-from bnpipe.networks.nonlinearities import Nonlinearity
-from bnpipe.networks.transforms import Transform
+KINDS: dict[Arm, int] = {  # of the arms that are compiled
+    "vanilla": BIAS,
+    "batchnorm": BATCH_NORM,
+    "layernorm": FEATURE_NORM,
+    "groupnorm": FEATURE_NORM,
+    "rmsnorm": FEATURE_NORM,
+    "weightnorm": WEIGHT_NORM,
+}
+CODES: dict[Activation, int] = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
+WITH_STATISTICS = (BATCH_NORM, FEATURE_NORM)  # which may come before or after a nonlinearity
+AVERAGES = ("mean", "variance")  # those of the numbers that are moving averages
+ALIGNMENT = 64  # bytes: products on memory that is not aligned take up to a quarter longer
+SURVEY_ROWS = 480  # images multiplied at a time, if batches are small
+EVALUATION_ROWS = 250  # images evaluated at a time: their activations stay in the processor's cache
+NUMBERS: dict[Precision, type[np.floating]] = {"float32": np.float32, "float64": np.float64}
 
-Observe = Callable[[str, int, Tensor], None]  # is given the name of a quantity, the layer, and its values
+
+class Seen(NamedTuple):
+    """What a training step did, layer by layer, each (images, units)."""
+
+    z: list[Array]  # products of inputs and weights
+    output: list[Array]  # what each layer passes on
+    delta: list[Array]  # the learning rate times the gradient at z
+    loss: float  # nan if the gradient at the logits was given
+    weights: list[Array]  # after the step, (fan_in, fan_out) each
 
 
-class StackedNetwork:
-    """Networks of one shape: products, transforms (bias or normalization), nonlinearities, linear logits.
+class Surveyed(NamedTuple):
+    """What batches have shown in training mode."""
 
-    An observer, if one is given, sees three quantities of every layer, each (batch, runs, features): "z", the product;
-    "output", what the layer passes on; and in the backward pass "delta", the gradient at z times the factor that the
-    gradient given to ``descend`` carries. They are overwritten afterwards: the observer must copy what it keeps.
+    guesses: NDArray[np.int64]  # (batches, images)  the predicted classes
+    mean: NDArray[np.float64]  # (units,) of all layers, the batches' mean; 0 where no moving averages are kept
+    variance: NDArray[np.float64]  # the same of their unbiased variances; 1 where no moving averages are kept
+
+
+class Network:
+    """One network: its numbers, and what can be done with them.
+
+    Pixels and labels of whole data sets are bytes and whole numbers; ``images`` of a mini-batch (images, pixels) are
+    from 0 to 1, in the network's precision. Properties are views, logits and `Seen` copies.
     """
 
-    def __init__(
-        self,
-        weights: Sequence[Tensor],
-        transforms: Sequence[Transform],
-        nonlinearity: Nonlinearity,
-        weights_learn: bool = True,
-    ) -> None:
-        """Take for each layer the weights, a tensor (runs, fan_in, fan_out), and a transform."""
-        self.layers = tuple(zip(weights, transforms, strict=True))
-        self._nonlinearity = nonlinearity
-        self._weights_learn = weights_learn
-        self._inputs: list[Tensor] = []  # of each layer, kept for the backward pass
+    def __init__(self, weights: Sequence[Array], settings: TrainingSettings) -> None:
+        """Take the weights (fan_in, fan_out) of every layer, first layer first; transforms are at their start."""
+        self.number = NUMBERS[settings.precision]
+        widths = [len(weights[0]), *(weight.shape[1] for weight in weights)]
+        units = sum(widths[1:])
+        self.numbers = Numbers(
+            np.array(widths),
+            _aligned(sum(weight.size for weight in weights), self.number),
+            *(_aligned(units, self.number) for _ in Learned._fields),
+        )
+        self.numbers.gamma[:] = self.numbers.variance[:] = 1
+        for own, drawn in zip(self.weights, weights, strict=True):
+            own[:] = drawn
+        self.plan = plan_of(settings)
+        self._rooms: dict[tuple[int, bool], Room] = {}
 
     @property
-    def precision(self) -> torch.dtype:
-        """The type of all numbers of the networks."""
-        return self.layers[0][0].dtype
+    def weights(self) -> list[Array]:
+        """The weights (fan_in, fan_out) of every layer."""
+        sizes = [*pairwise(self.numbers.units.tolist())]
+        ends = np.cumsum([fan_in * fan_out for fan_in, fan_out in sizes])
+        parts = np.split(self.numbers.weights, ends[:-1])
+        return [part.reshape(size) for part, size in zip(parts, sizes, strict=True)]
 
-    def state_of_layers(self) -> list[dict[str, Tensor]]:
-        """Return everything that training changes, of each layer by name: not copies, run by run along dimension 0."""
-        return [{"weight": weight, **transform.state()} for weight, transform in self.layers]
+    @property
+    def averages(self) -> list[int]:
+        """The layers that keep moving averages."""
+        return [layer for layer, kind in enumerate(self._kinds) if kind == BATCH_NORM]
 
-    def state(self) -> dict[str, Tensor]:
-        """Return the same of all layers, by layer number and name: ``0.weight``."""
-        return {
-            f"{number}.{name}": tensor
-            for number, layer in enumerate(self.state_of_layers())
-            for name, tensor in layer.items()
-        }
+    @property
+    def parameters(self) -> list[dict[str, Array]]:
+        """What the transform of every layer learns, (units,) each, by name: a bias is a beta and has no gamma."""
+        return [
+            {name: getattr(learned, name) for name in (("beta",) if kind == BIAS else ("gamma", "beta"))}
+            for kind, learned in zip(self._kinds, self.learned, strict=True)
+        ]
 
-    def forward(self, images: Tensor, observe: Observe | None = None) -> Tensor:
-        """Return the logits (batch, runs, classes) of images (batch, runs, pixels), in training mode."""
-        self._inputs = []
-        out = images
-        for layer, (weight, transform) in enumerate(self.layers):
-            self._inputs.append(out)
-            z = product(out, weight)
-            if observe:
-                observe("z", layer, z)
-            out = transform.forward(z)
-            if layer < len(self.layers) - 1:
-                out = self._nonlinearity.forward(out)
-            if observe:
-                observe("output", layer, out)
-        return out
+    @property
+    def _kinds(self) -> list[int]:
+        """The kind of every layer's transform."""
+        return [self.plan.hidden.kind] * (len(self.numbers.units) - 2) + [self.plan.logits.kind]
 
-    def infer(self, images: Tensor) -> Tensor:
-        """Return the logits (batch, runs, classes) of images (batch, pixels), the same for all runs; inference mode."""
-        (weight, transform), *above = self.layers
-        z = transform.infer(product(images.unsqueeze(1), weight))
-        for weight, transform in above:
-            z = transform.infer(product(self._nonlinearity.forward(z), weight))
-        return z
+    @property
+    def learned(self) -> list[Learned]:
+        """What the transform of every layer learns and averages, (units,) each."""
+        ends = np.cumsum(self.numbers.units[1:])[:-1]
+        return [Learned(*parts) for parts in zip(*(np.split(array, ends) for array in self.numbers[2:]), strict=True)]
 
-    def descend(self, delta: Tensor, observe: Observe | None = None) -> None:
-        """Take one step of gradient descent, given delta, the learning rate times the gradient at the logits.
+    def state(self) -> dict[str, Array]:
+        """Return everything that training changes, by name: views."""
+        return {name: array for name, array in self.numbers._asdict().items() if name != "units"}
 
-        delta: (batch, runs, classes). The gradient is linear in delta. Since delta carries the learning rate of each
-        run, every gradient below it is an update, and is subtracted from the weights as soon as it is formed: no
-        gradient is kept, and no optimizer passes over the weights again.
-        """
-        for layer in reversed(range(len(self.layers))):
-            (weight, transform), inputs = self.layers[layer], self._inputs[layer]
-            delta = transform.backward(delta)
-            if observe:
-                observe("delta", layer, delta)
-            delta_inputs = product(delta, weight.transpose(1, 2)) if layer else None
-            if self._weights_learn:
-                transform.update_weight(weight)
-                subtract_product(weight, inputs, delta)
-            if delta_inputs is not None:
-                delta = self._nonlinearity.backward(delta_inputs, inputs)
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Overwrite the numbers with those of another network of the same widths, in whatever precision."""
+        for name, array in self.state().items():
+            array[:] = state[name]
+
+    def train(self, pixels: Pixels, labels: Labels, batches: NDArray[np.int32], rate: float) -> Array:
+        """Take a step on each of the batches, (steps, batch) indices of images; return their losses (steps,)."""
+        losses = np.empty(len(batches), self.number)
+        room = self._room(batches.shape[1])
+        train(self.numbers, self.plan, room, pixels, labels, batches, self.number(rate), losses)
+        return losses
+
+    def evaluate(self, pixels: Pixels, labels: Labels) -> tuple[float, float]:
+        """Return accuracy and mean cross-entropy in inference mode."""
+        room = self._room(EVALUATION_ROWS)
+        correct, loss = evaluate(self.numbers, self.plan, room, pixels, labels, EVALUATION_ROWS)
+        return correct / len(labels), loss / len(labels)
+
+    def survey(self, pixels: Pixels, batches: NDArray[np.int32]) -> Surveyed:
+        """Take batches, (batches, images) indices, through the network in training mode; the network is not changed."""
+        m = batches.shape[1]
+        options = (self.plan.hidden, self.plan.logits)
+        hidden, logits = (own._replace(newest=self.number(1), unbiased=True) for own in options)
+        plan = self.plan._replace(hidden=hidden, logits=logits)
+        numbers = self.numbers._replace(mean=self.numbers.mean.copy(), variance=self.numbers.variance.copy())
+        rows = max(1, SURVEY_ROWS // m) * m
+        guesses = np.empty(batches.size, np.int64)
+        totals = np.zeros((2, len(numbers.mean)))
+        survey(numbers, plan, self._room(rows), pixels, batches.ravel(), m, rows, guesses, *totals)
+        return Surveyed(guesses.reshape(batches.shape), *(totals / len(batches)))
+
+    def with_averages(self, mean: Array, variance: Array) -> "Network":
+        """Return this network with other moving averages, (units,) of all layers; all else is shared, not copied."""
+        other = copy(self)
+        other.numbers = self.numbers._replace(mean=mean.astype(self.number), variance=variance.astype(self.number))
+        return other
+
+    def forward(self, images: Array) -> Array:
+        """Return the logits (images, classes) in training mode; moving averages move."""
+        logits: Array = forward(self.numbers, self.plan, self._filled(images), len(images))
+        return logits.copy()
+
+    def infer(self, images: Array) -> Array:
+        """Return the logits (images, classes) in inference mode."""
+        logits: Array = infer(self.numbers, self.plan, self._filled(images), len(images))
+        return logits.copy()
+
+    def step(self, images: Array, labels: Labels, rate: float) -> Seen:
+        """Train on a mini-batch and return what happened."""
+        room = self._filled(images, watched=True)
+        loss = take_step(self.numbers, self.plan, room, labels, self.number(rate))
+        return self._seen(room, len(images), loss)
+
+    def step_from(self, images: Array, delta: Array) -> Seen:
+        """Train on a mini-batch given the learning rate times the gradient at the logits; return what happened."""
+        room = self._filled(images, watched=True)
+        forward(self.numbers, self.plan, room, len(images))
+        room.delta[: delta.size] = delta.ravel()
+        descend(self.numbers, self.plan, room, len(images))
+        return self._seen(room, len(images), np.nan)
+
+    def _filled(self, images: Array, watched: bool = False) -> Room:
+        room = self._room(len(images), watched)
+        room.outputs[: images.size] = images.ravel()
+        return room
+
+    def _seen(self, room: Room, m: int, loss: float) -> Seen:
+        units = self.numbers.units[1:].tolist()
+        kinds = room.seen.reshape(3, -1).copy()
+        ends = m * np.cumsum(units)[:-1]
+        z, output, delta = ([part.reshape(m, -1) for part in np.split(kind, ends)] for kind in kinds)
+        return Seen(z, output, delta, loss, [weight.copy() for weight in self.weights])
+
+    def _room(self, m: int, watched: bool = False) -> Room:
+        """Return room for m images, the same for the same m."""
+        if (m, watched) not in self._rooms:
+            widths = self.numbers.units.tolist()
+            total, widest = sum(widths[1:]), max(widths)
+            zeros = partial(_aligned, number=self.number)
+            self._rooms[m, watched] = Room(
+                outputs=zeros(m * sum(widths)),
+                unnormalized=zeros(m * total),
+                normalized=zeros(m * total),
+                inverse_std=zeros(m * total),
+                growth=zeros(total),
+                delta=zeros(m * widest),
+                delta_below=zeros(m * widest),
+                gradient=zeros(max(fan_in * fan_out for fan_in, fan_out in pairwise(widths))),
+                slopes=zeros(2 * widest),
+                seen=zeros(3 * m * total * watched),
+            )
+        return self._rooms[m, watched]
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the softmax cross-entropy, mean over the batch, and its gradient at the logits.
+def plan_of(settings: TrainingSettings) -> Plan:
+    """Return what a network of these settings does between its products."""
+    transform = options_of(settings)
+    return Plan(
+        hidden=transform,
+        logits=transform if settings.normalize_logits else transform._replace(kind=BIAS),
+        activation=CODES[settings.activation],
+        after=settings.position == "after" and transform.kind in WITH_STATISTICS,
+        weights_learn=settings.trained == "all",
+    )
 
-    logits: (batch, runs, classes); labels: (batch, runs), int64. Returns the loss (runs,) and the gradient
-    (softmax - one-hot) / batch, shape (batch, runs, classes).
-    """
-    log_probabilities = log_softmax(logits)
-    picked = labels.unsqueeze(2)
-    # One row for each run: the rounding of sums down columns would depend on the number of columns.
-    loss = -log_probabilities.gather(2, picked).squeeze(2).T.contiguous().mean(dim=1)
-    gradient = log_probabilities.exp_()
-    gradient.scatter_add_(2, picked, gradient.new_full((1, 1, 1), -1).expand_as(picked))
-    return loss, gradient.div_(logits.shape[0])
+
+def options_of(settings: TrainingSettings) -> Options:
+    """Return the options of an arm."""
+    number = NUMBERS[settings.precision]
+    return Options(
+        kind=KINDS[settings.arm],
+        groups=settings.groups if settings.arm == "groupnorm" else 1,
+        centred=settings.arm != "rmsnorm",
+        epsilon=number(settings.epsilon),
+        newest=number(settings.moving_average_weight),
+        unbiased=settings.moving_variance == "unbiased",
+        rate=number(settings.parameter_rate),
+    )
+
+
+def draw_network(settings: TrainingSettings, stream: np.random.RandomState) -> Network:
+    """Draw the weights of a network from its stream."""
+    return Network(initial_weights(stream, settings.layer_sizes, settings.init_std), settings)
+
+
+def _aligned(count: int, number: type[np.floating]) -> Array:
+    """Return so many zeros, aligned in memory."""
+    size = count * np.dtype(number).itemsize
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(number)

@@ -19,7 +19,7 @@ ABOUT = (
     "modules of bnpipe that this rule uses, and what it read; of each run record what it says of itself. Paths are "
     "relative to the folder where the workflow ran; versions are those that wrote this file."
 )
-LIBRARIES = ("numpy", "scipy", "pandas", "torch", "matplotlib", "altair", "snakemake")
+LIBRARIES = ("numba", "numpy", "scipy", "pandas", "torch", "matplotlib", "altair", "snakemake")
 
 
 def make_provenance(

@@ -121,6 +121,8 @@ ORIGINS = [
     _text("device"),
     _text("Python", "python"),
     _text("NumPy", "numpy"),
+    _text("numba", "numba"),
+    _text("SciPy", "scipy"),
     _text("PyTorch", "torch"),
     Column("dataset_sha256", "data (SHA-256)", short, is_text=True),
     Column("code_sha256", "training code (SHA-256)", short, is_text=True),
@@ -164,9 +166,9 @@ def claims_frame(claims: pd.DataFrame) -> pd.DataFrame:
 
 
 def origins_frame(origins: pd.DataFrame) -> pd.DataFrame:
-    """Count the records of each origin."""
+    """Count the records of each origin; a library that an engine does not use has no version."""
     keys = [column.key for column in ORIGINS[1:]]
-    return origins.groupby(keys, as_index=False).agg(records=("record", "size"))
+    return origins.groupby(keys, as_index=False, dropna=False).agg(records=("record", "size"))
 
 
 def _cell(column: Column, row: dict[Any, Any]) -> Cell:

@@ -40,14 +40,22 @@ class Checkpoints:
         self._seconds = seconds
         self._due = monotonic() + seconds
         self._told_to_stop = False
+        self._finished: list[tuple[slice, Arrays]] = []  # stacks whose last state is not on disk yet
 
     def path(self, runs: slice) -> Path:
         """Return where the checkpoint of a stack is; runs: those of the job's runs that the stack holds."""
         return self._record.with_name(f"{self._record.stem}.runs-{runs.start}-{runs.stop}.checkpoint")
 
+    def finish(self, runs: slice, state: Arrays) -> None:
+        """Take the last state of a stack, to be written with the next one that is."""
+        self._finished.append((runs, state))
+
     def keep(self, runs: slice, state: Callable[[], Arrays]) -> None:
         """Write the state of a stack if the interval is over. If the job was told to stop, write it and exit."""
         if self._told_to_stop or monotonic() >= self._due:
+            for finished in self._finished:
+                self.write(*finished)
+            self._finished.clear()
             self.write(runs, state())
             self._due = monotonic() + self._seconds
         if self._told_to_stop:

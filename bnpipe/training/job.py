@@ -13,10 +13,9 @@ from bnpipe.core.records import Origin, Record, read_record, write_record
 from bnpipe.core.settings import CHECKPOINT_SECONDS, Device, Runs
 from bnpipe.data.packed import open_dataset
 from bnpipe.training.checkpoints import keeping_checkpoints, remove_checkpoints
-from bnpipe.training.devices import describe_device
+from bnpipe.training.engines import granted_engine
 from bnpipe.training.failures import locate_failures
-from bnpipe.training.gpus import granted_device
-from bnpipe.training.train import train_stack
+from bnpipe.training.train import train_runs
 from bnpipe.training.trainer import OnEvaluation
 
 log = logging.getLogger(__name__)
@@ -42,28 +41,28 @@ def train_and_record(
 
     settings: see `bnpipe.core.settings.Runs.from_plain`. dataset: its name; packed: the file. tf32: whether a GPU
     multiplies in TF32. gpus: how many the job was granted, 0 or 1. checkpoint_seconds: see
-    `bnpipe.training.checkpoints.keeping_checkpoints`. on_evaluation: see `bnpipe.training.train.train_stack`. Raises
+    `bnpipe.training.checkpoints.keeping_checkpoints`. on_evaluation: see `bnpipe.training.train.train_runs`. Raises
     InputError if the packed file or the device cannot be used, the record cannot be written, or another job writes it
     for too long.
     """
     data = open_dataset(packed)
     runs = Runs.from_plain(settings, seeds)
-    with exclusive_lock(record), granted_device(device, tf32, gpus) as torch_device:
+    with exclusive_lock(record), granted_engine(runs.settings, device, tf32, gpus) as engine:
         origin = Origin(
             dataset=dataset,
             dataset_sha256=data.sha256,
             code_sha256=code_digest("training.job"),
-            device=describe_device(torch_device),
-            versions=versions("numpy", "torch"),
+            device=engine.description,
+            versions=versions(*engine.libraries),
         )
         if _is_there(record, condition, runs, origin):
             log.info("%s: made by another job meanwhile, from the same data, code and settings; it is kept", record)
         else:
             work = {"condition": condition, "settings": runs.to_plain(), "seeds": runs.seeds, "origin": asdict(origin)}
             with keeping_checkpoints(record, work, checkpoint_seconds) as checkpoints:
-                curves = train_stack(runs, data, on_evaluation, torch_device, checkpoints)
+                curves = train_runs(runs, data, on_evaluation, engine, checkpoints)
             if runs.settings.diagnostics:
-                curves = replace(curves, failure=locate_failures(runs, curves, data.train))
+                curves = replace(curves, failure=locate_failures(runs, curves, data.train, engine))
             write_record(Record(condition, runs.each, origin, curves), record)
         remove_checkpoints(record)
 

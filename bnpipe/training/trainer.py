@@ -1,109 +1,90 @@
-"""Networks in training: how a stack is built, takes its steps and is evaluated, and on which images."""
+"""One network in training: how it is built, takes its steps and is evaluated, and on which images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from bnpipe.core.records import Arrays
 from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Images
-from bnpipe.networks.kernels import log_softmax
-from bnpipe.networks.network import Observe, StackedNetwork, cross_entropy
-from bnpipe.networks.norms import transforms_of
-from bnpipe.networks.seeds import BatchOrder, initial_weights, streams_of
-from bnpipe.training.devices import captured
+from bnpipe.networks.network import Seen, draw_network
+from bnpipe.networks.seeds import BatchOrder, streams_of
 
-CPU = torch.device("cpu")
-EVALUATION_ROWS = 500  # images evaluated at a time: the activations of a stack stay in the processor's cache
-STEPS_AT_ONCE = 100  # steps whose mini-batches are looked up, and brought to a GPU, together
-PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+STEPS_AT_ONCE = 100  # steps whose mini-batches are looked up together
 NETWORK, BATCHES = "network.", "batches."  # prefixes of the parts of a training's state
-OnEvaluation = Callable[[int, Tensor], None]  # is given a step and the accuracies (runs,) after it
+OnEvaluation = Callable[[int, NDArray[np.floating]], None]  # is given a step and the accuracies (runs,) after it
 
 
 class Training:
-    """A stack of networks in training, one for each run, each on the mini-batches of its own stream."""
+    """One network in training, on the mini-batches of its seed's stream."""
 
-    def __init__(self, runs: Runs, images: Images, device: torch.device = CPU) -> None:
-        """Build the networks. images: all training images. Raises InputError if a batch does not fit into them."""
-        streams = streams_of(runs.seeds)
-        settings = runs.settings
-        self.network = build_network(runs, streams, device)
-        self._images = training_subset(settings, images).to(device)
-        self._precision = PRECISIONS[settings.precision]
-        rates = torch.tensor(runs.learning_rates, dtype=self._precision, device=device)
-        self.learning_rate = rates.unsqueeze(1)  # (runs, 1)
+    def __init__(self, settings: TrainingSettings, seed: int, images: Images) -> None:
+        """Build the network. images: all training images. Raises InputError if a batch does not fit into them."""
+        streams = streams_of([seed])
+        self.network = draw_network(settings, streams[0])
+        self.rate = settings.learning_rate
+        self._images = training_subset(settings, images)
         self._batches = BatchOrder(streams, len(self._images), settings.batch_size)
-        # A step reads and writes these two in place, so that a recorded one can be replayed.
-        self._indices = torch.zeros(settings.batch_size, len(runs), dtype=torch.int32, device=device)
-        self._loss = torch.zeros(len(runs), dtype=self._precision, device=device)
-        on_gpu = device.type == "cuda"
-        self._step = captured(self._eager_step, self.network.state().values()) if on_gpu else self._eager_step
 
-    def advance(self, steps: int) -> Tensor:
-        """Train on the next mini-batches; return their losses, (steps, runs), taken before each update."""
-        losses = self._loss.new_empty(steps, len(self._loss))
+    def advance(self, steps: int) -> NDArray[Any]:
+        """Train on the next mini-batches; return their losses (steps,), taken before each update."""
+        losses = [np.empty(0, self.network.number)]
         for first in range(0, steps, STEPS_AT_ONCE):
-            some = losses[first : first + STEPS_AT_ONCE]
-            indices = torch.from_numpy(self._batches.next_batches(len(some)))
-            if losses.is_cuda:
-                indices = indices.pin_memory().to(losses.device, non_blocking=True)
-            for batch, loss in zip(indices, some, strict=True):
-                self._indices.copy_(batch)
-                self._step()
-                loss.copy_(self._loss)
-        return losses
+            batches = self._next_batches(min(STEPS_AT_ONCE, steps - first))
+            losses.append(self.network.train(self._images.pixels, self._images.labels, batches, self.rate))
+        return np.concatenate(losses)
 
-    def observed_step(self, observe: Observe) -> None:
-        """Train on the next mini-batch; show an observer what the network does, and the "loss" (1, runs, 1)."""
-        self._indices.copy_(torch.from_numpy(self._batches.next_batches(1)[0]))
-        self._eager_step(observe)
+    def observed_step(self) -> Seen:
+        """Train on the next mini-batch and return what happened."""
+        batch = self._images.take(self._next_batches(1)[0])
+        return self.network.step(batch.shown(self.network.number), batch.labels, self.rate)
 
     def state(self) -> Arrays:
-        """Return everything that decides the next steps; on the CPU the arrays are not copies."""
-        network = {NETWORK + name: tensor.cpu().numpy() for name, tensor in self.network.state().items()}
+        """Return everything that decides the next steps; not all arrays are copies."""
+        network = {NETWORK + name: array for name, array in self.network.state().items()}
         return network | {BATCHES + name: array for name, array in self._batches.state().items()}
 
     def restore(self, state: Arrays) -> None:
         """Restore what `state` returned."""
-        kept = part_of(state, NETWORK)
-        for name, tensor in self.network.state().items():
-            tensor.copy_(torch.from_numpy(kept[name]))
+        self.network.restore(part_of(state, NETWORK))
         self._batches.restore(part_of(state, BATCHES))
 
-    def _eager_step(self, observe: Observe | None = None) -> None:
-        images, labels = self._images.batch(self._indices, self._precision)
-        loss, gradient = cross_entropy(self.network.forward(images, observe), labels)
-        if observe:
-            observe("loss", len(self.network.layers) - 1, loss.view(1, -1, 1))
-        self.network.descend(gradient.mul_(self.learning_rate), observe)
-        self._loss.copy_(loss)
+    def _next_batches(self, steps: int) -> NDArray[np.int32]:
+        """Return the next mini-batches, (steps, batch) indices of the images."""
+        return np.ascontiguousarray(self._batches.next_batches(steps)[:, :, 0])
 
 
-def build_network(runs: Runs, streams: Sequence[np.random.RandomState], device: torch.device = CPU) -> StackedNetwork:
-    """Draw the weights of each run from its stream, and stack the networks."""
-    each = zip(streams, runs.init_stds, strict=True)
-    drawn = [initial_weights(stream, runs.settings.layer_sizes, init_std) for stream, init_std in each]
-    # Into PyTorch's memory, which is aligned to 64 bytes: products on NumPy's memory take up to a quarter longer.
-    stacked = [torch.stack([torch.from_numpy(run) for run in layer]) for layer in zip(*drawn, strict=True)]
-    weights = [layer.to(device, PRECISIONS[runs.settings.precision]) for layer in stacked]
-    transforms, nonlinearity = transforms_of(weights, runs.settings)
-    return StackedNetwork(weights, transforms, nonlinearity, weights_learn=runs.settings.trained == "all")
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep matrix products on one thread: one that is split over threads gives other bits."""
+    with threadpool_limits(limits=1):
+        yield
 
 
-def evaluate(network: StackedNetwork, images: Images) -> tuple[Tensor, Tensor]:
-    """Return accuracy and mean cross-entropy of every run in inference mode, each (runs,), float64."""
-    correct = loss = torch.zeros((), dtype=torch.float64, device=images.labels.device)
-    for pixels, labels in images.chunks(EVALUATION_ROWS, network.precision):
-        logits = network.infer(pixels)  # (rows, runs, classes)
-        hits = logits.argmax(dim=2) == labels.unsqueeze(1)
-        picked = labels.view(-1, 1, 1).expand(-1, logits.shape[1], 1)
-        log_probabilities = log_softmax(logits).gather(2, picked).squeeze(2)  # of the true classes
-        correct = correct + hits.sum(dim=0)
-        loss = loss - log_probabilities.T.contiguous().sum(dim=1, dtype=torch.float64)
-    return correct / len(images), loss / len(images)
+@contextmanager
+def network_arithmetic() -> Iterator[None]:
+    """Compute as all networks do: on one thread, and silent about overflow, since a diverged run keeps training."""
+    with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        yield
+
+
+def on_all(on_evaluation: OnEvaluation, runs: Runs, stack: slice) -> OnEvaluation:
+    """Turn the steps of a stack into those that all runs have taken on average, for what is called after an evaluation.
+
+    stack: its place among the runs. Stacks are trained one after the other: earlier ones have taken all their steps,
+    later ones none.
+    """
+    steps, own = runs.settings.steps, stack.stop - stack.start
+
+    def report(step: int, accuracy: NDArray[np.floating]) -> None:
+        taken = stack.start * steps + own * (step + 1)
+        on_evaluation(-(-taken // len(runs)) - 1, accuracy)
+
+    return report
 
 
 def preprocess(settings: TrainingSettings, images: Images) -> Images:

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from sklearn.datasets import load_digits
 
 from bnpipe.core.errors import InputError
@@ -22,12 +21,12 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 def test_digits_are_split_in_scikit_learns_order(digits: Dataset) -> None:
     assert (len(digits.train), len(digits.validation), len(digits.test)) == (1197, 300, 300)
-    labels = torch.cat([digits.validation.labels, digits.train.labels, digits.test.labels])
+    labels = np.concatenate([digits.validation.labels, digits.train.labels, digits.test.labels])
     assert labels.tolist() == load_digits().target.tolist()
-    pixels = torch.cat([digits.validation.pixels, digits.train.pixels, digits.test.pixels])
+    pixels = np.concatenate([digits.validation.pixels, digits.train.pixels, digits.test.pixels])
     # The first pixel of each square of 3 x 3, in sixteenths again, is the original.
-    small = pixels.reshape(-1, 28, 28)[:, 2:26:3, 2:26:3].to(torch.float64) * 16 / 255
-    assert np.array_equal(small.round().numpy(), load_digits().images)
+    small = pixels.reshape(-1, 28, 28)[:, 2:26:3, 2:26:3].astype(np.float64) * 16 / 255
+    assert np.array_equal(small.round(), load_digits().images)
 
 
 def test_own_folder_plain_or_gzip(tmp_path: Path) -> None:
@@ -40,7 +39,7 @@ def test_own_folder_plain_or_gzip(tmp_path: Path) -> None:
     assert dataset.validation.pixels[:, 0].tolist() == [0, 1, 2, 3]
     assert dataset.train.pixels[:, 0].tolist() == list(range(4, 20))
     assert dataset.test.pixels[:, 0].tolist() == [100, 101, 102, 103, 104, 105]
-    assert torch.cat([dataset.validation.labels, dataset.train.labels]).tolist() == some_labels(20).tolist()
+    assert np.concatenate([dataset.validation.labels, dataset.train.labels]).tolist() == some_labels(20).tolist()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +96,7 @@ def test_real_mnist(tmp_path: Path) -> None:
     assert dataset.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
     with gzip.open(REAL_MNIST / "train-labels-idx1-ubyte.gz") as file:
         labels = file.read()[8:]
-    assert bytes(dataset.train.labels.to(torch.uint8).tolist()) == labels[5000:]
+    assert bytes(dataset.train.labels.tolist()) == labels[5000:]
     with gzip.open(REAL_MNIST / "train-images-idx3-ubyte.gz") as file:
         file.seek(16 + 5000 * 784)
         assert bytes(dataset.train.pixels[0].tolist()) == file.read(784)

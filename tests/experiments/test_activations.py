@@ -1,11 +1,10 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from bnpipe.core.settings import Activation, Arm
 from bnpipe.experiments.activations import (
@@ -17,10 +16,18 @@ from bnpipe.experiments.activations import (
     make_activation_tables,
     measure_tutorial,
 )
-from bnpipe.networks.kernels import one_thread
+from bnpipe.networks.network import KINDS
+from bnpipe.training.trainer import one_thread
+
+Numbers = NDArray[np.float64]
+Function = Callable[[Numbers], Numbers]
 
 EPSILON = 1e-3
-FUNCTIONS = {"tanh": torch.tanh, "relu": torch.relu}
+# A nonlinearity and its slope, given its output.
+FUNCTIONS: dict[Activation, tuple[Function, Function]] = {
+    "tanh": (np.tanh, lambda output: 1 - output**2),
+    "relu": (lambda z: np.maximum(z, 0), lambda output: (output > 0).astype(float)),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -29,43 +36,75 @@ def alone() -> Iterator[None]:
         yield
 
 
-def slopes_of(products: list[Tensor]) -> list[Tensor]:
-    return [z.grad for z in products if z.grad is not None]
-
-
 def test_inputs_are_drawn_first_then_the_weights_then_the_gradient() -> None:
     draws, stream = draw(42), np.random.RandomState(42)
-    assert (draws.inputs[:, 0].numpy() == stream.randn(500, 200)).all()
+    assert (draws.inputs == stream.randn(500, 200)).all()
     assert len(draws.weights) == 11
-    assert all((weight[0].numpy() == stream.randn(200, 200)).all() for weight in draws.weights)
-    assert (draws.gradient[:, 0].numpy() == stream.randn(500, 200)).all()
-    assert not torch.equal(draw(43).inputs, draws.inputs)
+    assert all((weight == stream.randn(200, 200)).all() for weight in draws.weights)
+    assert (draws.gradient == stream.randn(500, 200)).all()
+    assert not np.array_equal(draw(43).inputs, draws.inputs)
 
 
+def spread(z: Numbers) -> Numbers:
+    std: Numbers = np.sqrt(z.var(axis=0) + EPSILON)
+    return std
+
+
+def normalized(z: Numbers) -> Numbers:
+    x_hat: Numbers = (z - z.mean(axis=0)) / spread(z)
+    return x_hat
+
+
+def slope_of_normalized(z: Numbers, delta: Numbers) -> Numbers:
+    """Return the gradient at z, given the one at what it becomes; all (images, units).
+
+    dx_hat_i / dz_j = (1[i = j] - 1 / m - x_hat_i * x_hat_j / m) / sqrt(variance + epsilon).
+    """
+    x_hat = normalized(z)
+    summed = delta.sum(axis=0) + x_hat * (x_hat * delta).sum(axis=0)
+    slope: Numbers = (delta - summed / len(z)) / spread(z)
+    return slope
+
+
+def test_the_slope_of_normalization_is_that_of_differences() -> None:
+    z, delta = np.random.default_rng(0).normal(size=(2, 5, 3))
+    for place in np.ndindex(z.shape):
+        step = np.zeros_like(z)
+        step[place] = 1e-6
+        difference = (normalized(z + step) - normalized(z - step)) / 2e-6
+        assert (difference * delta).sum() == pytest.approx(slope_of_normalized(z, delta)[place], abs=1e-8)
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
 @pytest.mark.parametrize("arm", ["vanilla", "batchnorm"])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_layers_are_as_autograd_has_them(activation: Activation, arm: Arm) -> None:
+def test_layers_are_as_the_chain_rule_has_them(
+    activation: Activation, arm: Arm, is_compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_compiled:
+        monkeypatch.delitem(KINDS, arm)
     draws, init_std = draw(7), 0.05
-    hidden, products, outputs = draws.inputs[:, 0], [], []
+    function, slope = FUNCTIONS[activation]
+    hidden, products, outputs = draws.inputs, [], []
     for weight in draws.weights:
-        z = (hidden @ (weight[0] * init_std)).requires_grad_()
-        z.retain_grad()
+        z = hidden @ (weight * init_std)
         products.append(z)
+        hidden = function(normalized(z) if arm == "batchnorm" else z)
+        outputs.append(hidden)
+    delta, deltas = draws.gradient, list[Numbers]()
+    for layer in range(10, -1, -1):
+        if layer < 10:  # the linear layer has no nonlinearity
+            delta = delta @ (draws.weights[layer + 1] * init_std).T * slope(outputs[layer])
         if arm == "batchnorm":
-            variance, mean = torch.var_mean(z, dim=0, correction=0)
-            z = (z - mean) / torch.sqrt(variance + EPSILON)
-        hidden = FUNCTIONS[activation](z)
-        outputs.append(hidden.detach())
-    (z * draws.gradient[:, 0]).sum().backward()  # type: ignore[no-untyped-call]
-    squares = [float(z.detach().square().mean()) for z in products]
-    gradients = [float(slope.square().sum(dim=1).mean()) for slope in slopes_of(products)]
+            delta = slope_of_normalized(products[layer], delta)
+        deltas.insert(0, delta)
+    squares = [np.square(z).mean() for z in products]
+    gradients = [np.square(delta).sum(axis=1).mean() for delta in deltas]
 
     layers, histograms = measure_tutorial(draws, activation, arm, init_std, EPSILON)
     assert layers["layer"].tolist() == list(range(1, 11))
-    np.testing.assert_allclose(layers["mean"], [float(values.mean()) for values in outputs[:10]], atol=1e-12)
-    np.testing.assert_allclose(
-        layers["standard_deviation"], [float(values.std(correction=0)) for values in outputs[:10]]
-    )
+    np.testing.assert_allclose(layers["mean"], [values.mean() for values in outputs[:10]], atol=1e-12)
+    np.testing.assert_allclose(layers["standard_deviation"], [values.std() for values in outputs[:10]])
     np.testing.assert_allclose(layers["forward_growth"][1:], np.divide(squares[1:10], squares[:9]), rtol=1e-9)
     np.testing.assert_allclose(layers["backward_growth"], np.divide(gradients[:10], gradients[1:]), rtol=1e-9)
     assert np.isnan(layers["forward_growth"][0])

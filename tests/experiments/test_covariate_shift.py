@@ -1,15 +1,15 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from bnpipe.core.csv_files import read_table
-from bnpipe.core.settings import Activation, Arm, Runs
+from bnpipe.core.settings import Activation, Arm, TrainingSettings
 from bnpipe.data.packed import Dataset, pack
 from bnpipe.experiments.covariate_shift import (
     SHIFT_COLUMNS,
@@ -18,114 +18,106 @@ from bnpipe.experiments.covariate_shift import (
     gradient_shift,
     make_covariate_shift,
 )
-from bnpipe.networks.network import StackedNetwork, cross_entropy
+from bnpipe.networks.network import Network, draw_network
 from bnpipe.networks.seeds import BatchOrder, initial_weights, streams_of
-from bnpipe.training.trainer import Training, build_network
+from bnpipe.training.trainer import Training
 from tests.conftest import make_runs, make_settings
 
 SEEDS = [42, 43]
 BOTH: tuple[Arm, ...] = ("vanilla", "batchnorm")
 TABLE = make_runs(SEEDS, hidden_sizes=(20, 20), steps=61)
-RATES = torch.full((2, 1), 0.3, dtype=torch.float64)
+RATE = 0.3
 
 
 def test_change_and_cosine_by_hand() -> None:
     # (3, 4) and (3, 0): distance 4 of 5, cosine 9 / (5 * 3). Twice the gradient: distance 1, cosine 1.
-    gradient = torch.tensor([[[3.0, 4.0]], [[3.0, 4.0]]], dtype=torch.float64)
-    shifted = torch.tensor([[[3.0, 0.0]], [[6.0, 8.0]]], dtype=torch.float64)
-    change, cosine = compare(gradient, shifted)
-    assert change.tolist() == pytest.approx([0.8, 1.0], rel=1e-15)
-    assert cosine.tolist() == pytest.approx([0.6, 1.0], rel=1e-15)
+    gradient = np.array([[3.0, 4.0]])
+    assert compare(gradient, np.array([[3.0, 0.0]])) == pytest.approx((0.8, 0.6), rel=1e-15)
+    assert compare(gradient.T, 2 * gradient.T) == pytest.approx((1.0, 1.0), rel=1e-15)
 
 
-Parameters = list[list[Tensor]]  # of a layer: weights and bias, or weights, gamma and beta
+Numbers = NDArray[np.float64]
+Parameters = list[list[NDArray[Any]]]  # of a layer: weights and bias, or weights, gamma and beta
 
 
-def loss(layers: Parameters, activation: Activation, images: Tensor, labels: Tensor) -> Tensor:
-    """Return the loss of one network, written down a second time for autograd."""
-    values = images
+def loss(layers: Parameters, activation: Activation, images: Numbers, labels: NDArray[np.int64]) -> Any:
+    """Return the loss of one network, written down a second time: a function of complex numbers, too."""
+    values: NDArray[Any] = images
     for weight, *rest in layers:
         z = values @ weight
         if len(rest) == 1:
             z = z + rest[0]
         else:
-            variance, mean = torch.var_mean(z, dim=0, correction=0)
-            z = (z - mean) / torch.sqrt(variance + 1e-3) * rest[0] + rest[1]
-        values = torch.tanh(z) if activation == "tanh" else torch.relu(z)
-    return torch.nn.functional.cross_entropy(z, labels)
+            centred = z - z.mean(axis=0)
+            z = centred / np.sqrt((centred**2).mean(axis=0) + 1e-3) * rest[0] + rest[1]
+        values = np.tanh(z) if activation == "tanh" else np.where(z.real > 0, z, 0)
+    return (np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), labels]).mean()
 
 
-def gradients(layers: Parameters, *rest: object) -> Parameters:
-    leaves = [[tensor.clone().requires_grad_() for tensor in layer] for layer in layers]
-    flat = torch.autograd.grad(loss(leaves, *rest), [tensor for layer in leaves for tensor in layer])  # type: ignore[arg-type]
-    remaining = iter(flat)
-    return [[next(remaining) for _ in layer] for layer in leaves]
+def gradients(layers: Parameters, *rest: Any) -> Parameters:
+    """Differentiate the loss by a step along the imaginary axis: no difference is taken, and so no digits are lost."""
+    inside = [[array.astype(np.complex128) for array in layer] for layer in layers]
+    found = [[np.empty_like(array) for array in layer] for layer in layers]
+    for layer, slopes in zip(inside, found, strict=True):
+        for array, slope in zip(layer, slopes, strict=True):
+            for place in np.ndindex(array.shape):
+                array[place] += 1e-30j
+                slope[place] = loss(inside, *rest).imag / 1e-30
+                array[place] -= 1e-30j
+    return found
 
 
-def parameters(network: StackedNetwork, run: int) -> Parameters:
-    return [
-        [weight[run], *(tensor.view(len(SEEDS), -1)[run] for tensor in transform.parameters().values())]
-        for weight, transform in network.layers
-    ]
+def small(arm: Arm, activation: Activation) -> tuple[TrainingSettings, Network, Numbers, NDArray[np.int64]]:
+    """Return a network of four layers on 8 pixels whose parameters are all away from their start, and a batch."""
+    settings = make_settings(arm=arm, activation=activation, precision="float64")
+    rng = np.random.default_rng(5)
+    network = Network([rng.normal(size=size) / 2 for size in ((8, 6), (6, 5), (5, 4), (4, 10))], settings)
+    for values in network.learned:
+        for array in values:
+            array += 0.1 * rng.random(len(array))
+    return settings, network, rng.random((12, 8)), rng.integers(0, 10, 12)
 
 
-def small(arm: Arm, activation: Activation) -> tuple[Runs, StackedNetwork, Tensor, Tensor]:
-    """Return two networks of four layers whose parameters are all away from their start, and a batch for each."""
-    runs = make_runs(
-        SEEDS,
-        arm=arm,
-        activation=activation,
-        hidden_sizes=(6, 5, 4),
-        init_std=0.5,
-        learning_rate=0.3,
-        precision="float64",
-    )
-    network = build_network(runs, streams_of(SEEDS))
-    generator = torch.Generator().manual_seed(5)
-    for _, transform in network.layers:
-        for tensor in transform.state().values():
-            tensor.add_(0.1 * torch.rand(tensor.shape, generator=generator, dtype=torch.float64))
-    images = torch.rand(12, 2, 784, generator=generator, dtype=torch.float64)
-    return runs, network, images, torch.randint(0, 10, (12, 2), generator=generator)
+def probe_for(network: Network, settings: TrainingSettings) -> Network:
+    """Return a network of the same shape that holds something else."""
+    return Network([weight + 1 for weight in network.weights], settings)
 
 
 @pytest.mark.parametrize(("arm", "activation"), list(product(BOTH, ("tanh", "relu"))))
-def test_the_shift_is_what_autograd_says(arm: Arm, activation: Activation) -> None:
-    runs, network, images, labels = small(arm, activation)
-    probe = build_network(runs, streams_of(SEEDS))
-    change, cosine = gradient_shift(network, probe, images, labels, RATES)
-    assert change.shape == cosine.shape == (3, 2)
-    for run in range(2):
-        before, batch = parameters(network, run), (activation, images[:, run], labels[:, run])
-        slopes = gradients(before, *batch)
-        after = [[p - 0.3 * g for p, g in zip(*layer, strict=True)] for layer in zip(before, slopes, strict=True)]
-        for layer in (1, 2, 3):
-            g = slopes[layer][0]
-            g_shifted = gradients([*after[:layer], *before[layer:]], *batch)[layer][0]
-            assert change[layer - 1, run].item() == pytest.approx(((g_shifted - g).norm() / g.norm()).item(), rel=1e-9)
-            expected = (g_shifted.flatten() @ g.flatten() / g.norm() / g_shifted.norm()).item()
-            assert cosine[layer - 1, run].item() == pytest.approx(expected, rel=1e-12)
-            assert change[layer - 1, run] > 1e-3  # there is something to compare
+def test_the_shift_is_what_differentiation_says(arm: Arm, activation: Activation) -> None:
+    settings, network, images, labels = small(arm, activation)
+    change, cosine = gradient_shift(network, probe_for(network, settings), images, labels, RATE)
+    assert change.shape == cosine.shape == (3,)
+    own = zip(network.weights, network.parameters, strict=True)
+    before, batch = [[weight, *learned.values()] for weight, learned in own], (activation, images, labels)
+    slopes = gradients(before, *batch)
+    after = [[p - RATE * g for p, g in zip(*layer, strict=True)] for layer in zip(before, slopes, strict=True)]
+    for layer in (1, 2, 3):
+        g = slopes[layer][0].ravel()
+        shifted = gradients([*after[:layer], *before[layer:]], *batch)[layer][0].ravel()
+        norms = np.linalg.norm(g), np.linalg.norm(shifted)
+        assert change[layer - 1] == pytest.approx(np.linalg.norm(shifted - g) / norms[0], rel=1e-9)
+        assert cosine[layer - 1] == pytest.approx(g @ shifted / norms[0] / norms[1], rel=1e-12)
+        assert change[layer - 1] > 1e-3  # there is something to compare
 
 
 @pytest.mark.parametrize("arm", BOTH)
 def test_measuring_leaves_the_network_as_it_is(arm: Arm) -> None:
-    runs, network, images, labels = small(arm, "tanh")
-    kept = {name: tensor.clone() for name, tensor in network.state().items()}
-    probe = build_network(runs, streams_of(SEEDS))
-    first = gradient_shift(network, probe, images, labels, RATES)
-    assert all(torch.equal(tensor, kept[name]) for name, tensor in network.state().items())
-    again = gradient_shift(network, probe, images, labels, RATES)  # whatever the probe holds
-    assert all(torch.equal(*values) for values in zip(first, again, strict=True))
+    settings, network, images, labels = small(arm, "tanh")
+    kept = {name: array.copy() for name, array in network.state().items()}
+    probe = probe_for(network, settings)
+    first = gradient_shift(network, probe, images, labels, RATE)
+    for name, array in network.state().items():
+        np.testing.assert_array_equal(array, kept[name], err_msg=name)
+    again = gradient_shift(network, probe, images, labels, RATE)  # whatever the probe holds
+    np.testing.assert_array_equal(again, first)
 
 
 def test_a_smaller_step_shifts_less_in_proportion() -> None:
-    runs, network, images, labels = small("batchnorm", "tanh")
-    probe = build_network(runs, streams_of(SEEDS))
-    large, small_one = (
-        gradient_shift(network, probe, images, labels, torch.full_like(RATES, rate))[0] for rate in (2e-5, 1e-5)
-    )
-    torch.testing.assert_close(small_one / large, torch.full_like(large, 0.5), rtol=1e-3, atol=0)
+    settings, network, images, labels = small("batchnorm", "tanh")
+    probe = probe_for(network, settings)
+    larger, smaller = (gradient_shift(network, probe, images, labels, rate)[0] for rate in (2e-5, 1e-5))
+    np.testing.assert_allclose(smaller / larger, 0.5, rtol=1e-3)
 
 
 @pytest.mark.parametrize("arm", BOTH)
@@ -136,21 +128,20 @@ def test_the_table_holds_each_steps_own_update(dataset: Dataset, arm: Arm) -> No
     keys = [("tanh", arm, seed, step, layer) for seed in SEEDS for step in (0, 60) for layer in (2, 3)]
     assert list(table[SHIFT_COLUMNS[:5]].itertuples(index=False, name=None)) == keys
 
-    streams = streams_of(SEEDS)
-    for stream in streams:
-        initial_weights(stream, runs.settings.layer_sizes, runs.settings.init_std)
-    indices = BatchOrder(streams, len(dataset.train), 60).next_batches(61)[60]
-    images, labels = dataset.train.batch(torch.from_numpy(indices))
-    training = Training(runs, dataset.train)
-    probe = build_network(runs.change(precision="float64"), streams)
-    with torch.inference_mode():
+    for seed in SEEDS:
+        at_60 = table[(table["seed"] == seed) & (table["step"] == 60)]
+        streams = streams_of([seed])
+        initial_weights(streams[0], runs.settings.layer_sizes, runs.settings.init_std)
+        batch = dataset.train.take(BatchOrder(streams, len(dataset.train), 60).next_batches(61)[60, :, 0])
+        training = Training(runs.settings, seed, dataset.train)
+        probe = draw_network(replace(runs.settings, precision="float64"), streams[0])
         training.advance(60)
-        change, cosine = gradient_shift(training.network, probe, images.double(), labels, torch.full_like(RATES, 0.01))
-        at_60 = table[table["step"] == 60]
-        np.testing.assert_allclose(at_60["relative_change"], change.T.flatten(), rtol=1e-6)
-        np.testing.assert_allclose(at_60["cosine"], cosine.T.flatten(), rtol=1e-9)
-        expected, _ = cross_entropy(training.network.forward(images), labels)
-        assert torch.equal(training.advance(1)[0], expected)  # the batch is the one of step 60
+        shift = gradient_shift(training.network, probe, batch.shown(np.float64), batch.labels, 0.01)
+        np.testing.assert_allclose(at_60["relative_change"], shift[0], rtol=1e-6)
+        np.testing.assert_allclose(at_60["cosine"], shift[1], rtol=1e-9)
+        probe.restore(training.network.state())
+        expected = probe.step(batch.shown(np.float64), batch.labels, 0.01).loss
+        assert training.advance(1)[0] == pytest.approx(expected, rel=1e-5)  # the batch is the one of step 60
 
 
 def test_a_run_measures_the_same_alone(dataset: Dataset) -> None:
@@ -163,7 +154,7 @@ def test_a_run_measures_the_same_alone(dataset: Dataset) -> None:
 def test_a_gradient_of_zero_has_no_shift_and_the_table_is_written(dataset: Dataset, tmp_path: Path) -> None:
     # Weights of zero under relu: nothing gets through, in either direction.
     settings = make_settings(arm="vanilla", activation="relu", init_std=0.0, hidden_sizes=(8,), steps=1)
-    files = (dataset.train.pixels.view(-1, 28, 28).numpy(), dataset.train.labels.to(torch.uint8).numpy())
+    files = dataset.train.pixels.reshape(-1, 28, 28), dataset.train.labels.astype(np.uint8)
     pack(files, files, 100, tmp_path / "packed.safetensors")
     make_covariate_shift("relu", asdict(settings), [42], tmp_path / "packed.safetensors", tmp_path / "shift.csv")
     assert (tmp_path / "shift.csv").read_text() == f"{','.join(SHIFT_COLUMNS)}\nrelu,vanilla,42,0,2,,\n"

@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from torch import Tensor, nn
 
 from bnpipe.core.settings import Activation, Arm, TrainingSettings
 from bnpipe.data.packed import Dataset, Images, open_dataset, pack
@@ -19,9 +17,10 @@ from bnpipe.experiments.initialization import (
     measure_network,
     orthogonality_gap,
 )
-from bnpipe.networks.kernels import one_thread
+from bnpipe.networks.network import KINDS
+from bnpipe.training.trainer import one_thread
 from tests.conftest import make_settings
-from tests.reference import TutorialBatchNorm, batches, build
+from tests.reference import TutorialBatchNorm, batches, build, look
 
 
 @pytest.fixture(autouse=True)
@@ -30,16 +29,12 @@ def alone() -> Iterator[None]:
         yield
 
 
-def slopes_of(products: list[Tensor]) -> list[Tensor]:
-    return [z.grad for z in products if z.grad is not None]
-
-
 @pytest.fixture
 def noise() -> Images:
     """Return images of noise, as long as MNIST's, whose squared length is 87.8 on average."""
     pixels = np.random.default_rng(5).integers(0, 148, (60, 784), np.uint8)
     assert np.square(pixels / 255).sum(axis=1).mean() == pytest.approx(87.8, rel=0.02)
-    return Images(torch.from_numpy(pixels), torch.arange(60) % 10)
+    return Images(pixels, np.arange(60) % 10)
 
 
 def networks(images: Images, seeds: Sequence[int], **settings: Any) -> pd.DataFrame:
@@ -70,33 +65,28 @@ def test_activations_of_relu_at_std_1_grow_as_the_claims_say_to_logits_near_4e8(
     assert np.sqrt(logits["mean_square_z"].mean()) == pytest.approx(4e8, rel=0.1)
 
 
+@pytest.mark.parametrize("is_compiled", [True, False])
 @pytest.mark.parametrize("arm", ["vanilla", "batchnorm"])
-def test_a_network_is_measured_on_its_first_mini_batch(dataset: Dataset, arm: Arm) -> None:
+def test_a_network_is_measured_on_its_first_mini_batch(
+    dataset: Dataset, arm: Arm, is_compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_compiled:
+        monkeypatch.delitem(KINDS, arm)
     stream = np.random.RandomState(42)
     reference = build(stream, [784, *[100] * 9, 10], 0.1, "tanh", arm)
-    index = torch.from_numpy(next(batches(stream, len(dataset.train), 60)))
-    outputs: list[Tensor] = [dataset.train.pixels[index] / 255]
-    products: list[Tensor] = []
-    for module in reference:
-        outputs.append(module(outputs[-1]))
-        if isinstance(module, nn.Linear):
-            outputs[-1].retain_grad()
-            products.append(outputs[-1])
-    nn.functional.cross_entropy(outputs[-1], dataset.train.labels[index]).backward()  # type: ignore[no-untyped-call]
-    gradients = np.array([float(slope.double().square().sum(dim=1).mean()) for slope in slopes_of(products)])
-    last_hidden = outputs[-3 if arm == "batchnorm" else -2].detach().double()
+    batch = dataset.train.take(next(batches(stream, len(dataset.train), 60)))
+    products, slopes, last_hidden = look(reference, batch.shown(), batch.labels)
+    gradients = np.array([np.square(slope).sum(axis=1).mean() for slope in slopes])
     gram = last_hidden @ last_hidden.T
-    gap = torch.linalg.matrix_norm(gram / gram.trace() - torch.eye(60) / 60)
+    gap = np.sqrt(np.square(gram / gram.trace() - np.eye(60) / 60).sum())
 
     assert (arm == "batchnorm") == any(isinstance(module, TutorialBatchNorm) for module in reference)
     layers, network = measure_network(make_settings(arm=arm), 42, dataset.train)
     np.testing.assert_allclose(layers["squared_gradient"], gradients, rtol=1e-4)
-    np.testing.assert_allclose(
-        layers["mean_square_z"], [float(z.detach().square().mean()) for z in products], rtol=1e-5
-    )
+    np.testing.assert_allclose(layers["mean_square_z"], [np.square(z).mean() for z in products], rtol=1e-5)
     slope = np.polyfit(range(9), np.log(gradients[:9]), 1)[0]
     assert network["gradient_slope"].item() == pytest.approx(-slope, rel=1e-3)
-    assert network["orthogonality_gap"].item() == pytest.approx(float(gap), rel=1e-4)
+    assert network["orthogonality_gap"].item() == pytest.approx(gap, rel=1e-4)
 
 
 def test_gradient_slope_by_hand() -> None:
@@ -115,14 +105,14 @@ def test_gradients_that_vanish_or_overflow_have_no_slope(growth: list[float]) ->
 
 def test_orthogonality_gap_by_hand() -> None:
     # Gram matrix diag(9, 1) / 10, minus diag(1, 1) / 2: entries 0.4 and -0.4.
-    assert orthogonality_gap(torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 1.0]])) == pytest.approx(0.4 * np.sqrt(2))
-    assert orthogonality_gap(5 * torch.eye(4)) == pytest.approx(0, abs=1e-7)
-    assert orthogonality_gap(torch.ones(4, 3)) == pytest.approx(np.sqrt(3 / 4))
+    assert orthogonality_gap(np.array([[3.0, 0.0, 0.0], [0.0, 0.0, 1.0]])) == pytest.approx(0.4 * np.sqrt(2))
+    assert orthogonality_gap(5 * np.eye(4)) == pytest.approx(0, abs=1e-7)
+    assert orthogonality_gap(np.ones((4, 3))) == pytest.approx(np.sqrt(3 / 4))
 
 
 @pytest.fixture
 def packed(tmp_path: Path, dataset: Dataset) -> Path:
-    images = dataset.train.pixels.numpy().reshape(-1, 28, 28), dataset.train.labels.numpy().astype(np.uint8)
+    images = dataset.train.pixels.reshape(-1, 28, 28), dataset.train.labels.astype(np.uint8)
     pack(images, images, 100, tmp_path / "packed.safetensors")
     return tmp_path / "packed.safetensors"
 

@@ -1,13 +1,12 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from bnpipe.core.settings import Runs
+from bnpipe.core.settings import Arm
 from bnpipe.data.packed import Dataset, pack
 from bnpipe.experiments.mechanics import (
     MECHANICS_COLUMNS,
@@ -20,7 +19,8 @@ from bnpipe.experiments.mechanics import (
     mechanics_table,
     stage_summary_table,
 )
-from bnpipe.training.trainer import Training
+from bnpipe.networks.seeds import initial_weights
+from bnpipe.training.trainer import Training, one_thread
 from tests.conftest import make_settings
 
 SETTINGS = make_settings(hidden_sizes=(12, 5), epsilon=1.0)
@@ -28,15 +28,15 @@ NUMBERS = ["gamma", "beta", "mean", "variance", "standard_deviation"]
 
 
 @pytest.fixture
-def by_hand() -> Tensor:
+def by_hand() -> NDArray[np.float64]:
     """Return a mini-batch of one unit: mean 2, variance 8, so that with epsilon 1 the divisor is 3."""
-    return torch.tensor([[-2.0], [0.0], [2.0], [4.0], [6.0]], dtype=torch.float64)
+    return np.array([[-2.0], [0.0], [2.0], [4.0], [6.0]])
 
 
-def test_every_stage_by_hand(by_hand: Tensor) -> None:
+def test_every_stage_by_hand(by_hand: NDArray[np.float64]) -> None:
     stages = {stage.name: stage for stage in follow(by_hand, SETTINGS)}
     assert list(stages) == STAGES
-    values = {name: stage.batch.flatten().tolist() for name, stage in stages.items()}
+    values = {name: stage.batch.ravel().tolist() for name, stage in stages.items()}
     assert values["before"] == [-2, 0, 2, 4, 6]
     assert values["centred"] == [-4, -2, 0, 2, 4]
     assert values["scaled"] == pytest.approx([-4 / 3, -2 / 3, 0, 2 / 3, 4 / 3], rel=1e-15)
@@ -44,7 +44,7 @@ def test_every_stage_by_hand(by_hand: Tensor) -> None:
     assert values["identity"] == pytest.approx(values["before"], rel=1e-15, abs=1e-15)
 
 
-def test_the_summary_by_hand(by_hand: Tensor) -> None:
+def test_the_summary_by_hand(by_hand: NDArray[np.float64]) -> None:
     table = stage_summary_table(follow(by_hand, SETTINGS), {7: "largest mean"})
     assert list(table.columns) == SUMMARY_COLUMNS
     assert table["unit"].tolist() == [7] * 5
@@ -69,7 +69,7 @@ def test_the_summary_by_hand(by_hand: Tensor) -> None:
 
 
 def test_the_table_keeps_the_units_apart_and_the_images_in_order() -> None:
-    z = torch.tensor([[1.0, 10.0], [3.0, 20.0]], dtype=torch.float64)
+    z = np.array([[1.0, 10.0], [3.0, 20.0]])
     table = mechanics_table(follow(z, SETTINGS), [4, 0], np.array([70, 30], np.int32))
     assert list(table.columns) == MECHANICS_COLUMNS
     assert table[["unit", "image", "before", "centred"]].to_numpy().tolist() == [
@@ -81,9 +81,9 @@ def test_the_table_keeps_the_units_apart_and_the_images_in_order() -> None:
 
 
 def test_units_are_chosen_by_the_extremes_of_mean_and_spread() -> None:
-    means = torch.tensor([0.0, 5.0, -3.0, 1.0, 2.0, 0.5])
-    spreads = torch.tensor([1.0, 9.0, 0.1, 4.0, 0.5, 1.0])
-    z = means + torch.tensor([[-1.0], [1.0]]) * spreads
+    means = np.array([0.0, 5.0, -3.0, 1.0, 2.0, 0.5])
+    spreads = np.array([1.0, 9.0, 0.1, 4.0, 0.5, 1.0])
+    z = means + np.array([[-1.0], [1.0]]) * spreads
     assert choose_units(z) == {
         2: "smallest mean",
         1: "largest mean",
@@ -93,22 +93,28 @@ def test_units_are_chosen_by_the_extremes_of_mean_and_spread() -> None:
 
 
 def test_a_layer_of_fewer_units_gives_those_it_has_and_equal_ones_in_order() -> None:
-    assert list(choose_units(torch.zeros(5, 3))) == [0, 1, 2]
+    assert list(choose_units(np.zeros((5, 3)))) == [0, 1, 2]
 
 
-def test_z_is_what_the_network_computes_first(dataset: Dataset) -> None:
-    seen: list[Tensor] = []
-
-    def observe(name: str, layer: int, values: Tensor) -> None:
-        if (name, layer) == ("z", 0):
-            seen.append(values[:, 0].double())
-
-    Training(Runs.of_seeds(SETTINGS, [43]), dataset.train).observed_step(observe)
-    z, images = first_product(SETTINGS, 43, dataset.train)
-    assert z.dtype == torch.float64
-    torch.testing.assert_close(z, seen[0], rtol=0, atol=0)
+@pytest.mark.parametrize("arm", ["vanilla", "batchnorm"])
+def test_z_is_what_the_network_computes_first(dataset: Dataset, arm: Arm) -> None:
+    settings = replace(SETTINGS, arm=arm)
+    with one_thread():
+        seen = Training(settings, 43, dataset.train).observed_step()
+    z, images = first_product(settings, 43, dataset.train)
+    assert z.dtype == np.float64
+    np.testing.assert_array_equal(z, seen.z[0])
     assert len(set(images.tolist())) == 60
-    assert not torch.equal(z, first_product(SETTINGS, 44, dataset.train)[0])
+    assert not np.array_equal(z, first_product(settings, 44, dataset.train)[0])
+
+
+def test_z_is_the_product_of_grey_pixels_of_all_images_in_single_precision(dataset: Dataset) -> None:
+    strange = replace(SETTINGS, binarize=True, training_images=70, precision="float64", learning_rate=1e30)
+    z, images = first_product(strange, 43, dataset.train)
+    weight, *_ = initial_weights(np.random.RandomState(43), (784, 12), 0.1)
+    np.testing.assert_allclose(z, dataset.train.pixels[images] / 255 @ weight.astype(np.float64), atol=1e-5)
+    np.testing.assert_array_equal(z, z.astype(np.float32))
+    assert images.max() >= 70
 
 
 @pytest.fixture

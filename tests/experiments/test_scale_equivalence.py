@@ -1,12 +1,12 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-import torch
 
 from bnpipe.core.csv_files import read_table
-from bnpipe.core.settings import Runs
+from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Dataset, Images, pack
 from bnpipe.experiments import scale_equivalence
 from bnpipe.experiments.scale_equivalence import (
@@ -16,10 +16,9 @@ from bnpipe.experiments.scale_equivalence import (
     parameters_of,
     relative_difference,
     scale_equivalence_table,
-    weights_of,
 )
-from bnpipe.networks.seeds import initial_weights, streams_of
-from bnpipe.training.trainer import build_network
+from bnpipe.networks.network import draw_network
+from bnpipe.networks.seeds import initial_weights
 from tests.conftest import make_runs, make_settings
 
 DIFFERENCES = EQUIVALENCE_COLUMNS[2:]
@@ -45,8 +44,9 @@ def test_a_layer_that_is_not_normalized_breaks_the_equivalence(dataset: Dataset)
 def test_gamma_and_beta_at_the_learning_rate_of_the_weights_break_it(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def with_one_learning_rate(runs: Runs) -> Runs:
-        return in_other_units(runs).change(parameter_rate=1.0)  # as the condition tanh_bad_init_high_lr has it
+    def with_one_learning_rate(settings: TrainingSettings) -> TrainingSettings:
+        # As the condition tanh_bad_init_high_lr has it.
+        return replace(in_other_units(settings), parameter_rate=1.0)
 
     monkeypatch.setattr(scale_equivalence, "in_other_units", with_one_learning_rate)
     table = scale_equivalence_table(make_runs([42]), dataset.train)
@@ -54,9 +54,8 @@ def test_gamma_and_beta_at_the_learning_rate_of_the_weights_break_it(
 
 
 def test_the_other_units_by_hand() -> None:
-    other = in_other_units(make_runs([42, 43], learning_rate=[0.01, 0.02]))
-    assert list(other.learning_rates) == [1, 2]
-    assert (other.settings.learning_rate, other.settings.parameter_rate) == (1, 0.01)  # gamma and beta: 1 times 0.01
+    other = in_other_units(make_settings(learning_rate=0.02))
+    assert (other.learning_rate, other.parameter_rate) == (2, 0.01)  # gamma and beta: 2 times 0.01
 
 
 def test_the_contract_draws_weights_of_std_1_that_are_10_times_those_of_std_01() -> None:
@@ -68,26 +67,26 @@ def test_the_contract_draws_weights_of_std_1_that_are_10_times_those_of_std_01()
 
 
 def test_a_relative_difference_by_hand() -> None:
-    found, expected = torch.tensor([[1.0, -3.5], [2.0, 8.0]]), torch.tensor([[1.0, -4.0], [3.0, 8.0]])
-    assert relative_difference(found, expected).tolist() == [0.125, 0.125]
+    assert relative_difference(np.array([1.0, -3.5]), np.array([1.0, -4.0])) == 0.125
+    assert relative_difference(np.array([2.0, 8.0]), np.array([3.0, 8.0])) == 0.125
 
 
-def test_the_numbers_of_all_layers_are_taken_run_by_run() -> None:
-    runs = make_runs([42, 43], hidden_sizes=(3, 2))
-    network = build_network(runs, streams_of(runs.seeds))
-    network.state()["0.gamma"].copy_(torch.arange(6))
-    network.state()["2.beta"].copy_(torch.arange(20))
-    parameters = parameters_of(network)
-    assert parameters.shape == (2, 2 * (3 + 2 + 10))  # and no moving averages
-    assert parameters[1].tolist() == [3, 4, 5, 0, 0, 0, 1, 1, 0, 0, *[1] * 10, *range(10, 20)]
-    weights = weights_of(network)
-    assert weights.shape == (2, 784 * 3 + 3 * 2 + 2 * 10)
-    for run in range(2):
-        assert torch.equal(weights[run], torch.cat([weight[run].flatten() for weight, _ in network.layers]))
+def test_what_all_layers_have_learned_is_taken_without_the_moving_averages() -> None:
+    network = draw_network(make_settings(hidden_sizes=(3, 2)), np.random.RandomState(42))
+    network.learned[0].gamma[:] = [3, 4, 5]
+    network.learned[2].beta[:] = range(10, 20)
+    network.numbers.mean[:] = network.numbers.variance[:] = 7
+    assert parameters_of(network).tolist() == [3, 4, 5, 0, 0, 0, 1, 1, 0, 0, *[1] * 10, *range(10, 20)]
+
+
+def test_each_run_is_compared_at_its_own_learning_rate(dataset: Dataset) -> None:
+    runs = make_runs([42, 43], learning_rate=[0.01, 0.02], arm="vanilla", hidden_sizes=(5,))
+    both, second = (scale_equivalence_table(each, dataset.train) for each in (runs, runs[1:]))
+    pd.testing.assert_frame_equal(second, both[1:].reset_index(drop=True))
 
 
 def test_the_table_is_written(dataset: Dataset, tmp_path: Path) -> None:
-    images = dataset.train.pixels.view(-1, 28, 28).numpy(), dataset.train.labels.to(torch.uint8).numpy()
+    images = dataset.train.pixels.reshape(-1, 28, 28), dataset.train.labels.astype(np.uint8)
     pack(images, images, 100, tmp_path / "packed.safetensors")
     settings = asdict(make_settings(hidden_sizes=(5,), training_images=600))
     make_scale_equivalence(settings, [7], tmp_path / "packed.safetensors", tmp_path / "table.csv")

@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
@@ -21,9 +20,8 @@ Tables = tuple[pd.DataFrame, pd.DataFrame]  # mechanics, mechanics_summary
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    generator = torch.Generator().manual_seed(1)
-    z = torch.randn(60, 4, generator=generator, dtype=torch.float64) * torch.tensor([0.7, 0.7, 0.2, 3.0])
-    z = z - z.mean(dim=0) + torch.tensor([-1.5, 20.25, 0.25, 1.0])
+    z = np.random.default_rng(3).normal(size=(60, 4)) * [0.7, 0.7, 0.2, 3.0]
+    z = z - z.mean(axis=0) + [-1.5, 20.25, 0.25, 1.0]
     units, stages = choose_units(z), follow(z, make_settings())
     return mechanics_table(stages, list(units), np.arange(60, dtype=np.int32)), stage_summary_table(stages, units)
 

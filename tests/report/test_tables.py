@@ -26,7 +26,8 @@ def test_of_many_rows_the_first_are_shown_and_all_are_counted() -> None:
 
 
 def test_records_of_one_origin_are_counted_together() -> None:
-    row = {"device": "cpu", "python": "3.11", "numpy": "2", "torch": "2", "dataset_sha256": "d", "code_sha256": "c"}
+    row = {"device": "cpu", "python": "3.11", "numba": "0.62.0", "numpy": "2", "scipy": "1", "torch": np.nan}
+    row |= {"dataset_sha256": "d", "code_sha256": "c"}
     frame = pd.DataFrame([{"record": "a", **row}, {"record": "b", **row}, {"record": "c", **row, "device": "cuda"}])
     assert origins_frame(frame)["records"].tolist() == [2, 1]
 

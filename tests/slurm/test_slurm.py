@@ -52,7 +52,7 @@ NOTES_TRAININGS = """import time
 import bnpipe.training.job
 
 
-def noted(*arguments, train=bnpipe.training.job.train_stack):
+def noted(*arguments, train=bnpipe.training.job.train_runs):
     with open("trainings", "a", buffering=1) as notes:
         print("begin", snakemake.output.record, file=notes)
         time.sleep(10)  # for another job to come
@@ -61,7 +61,7 @@ def noted(*arguments, train=bnpipe.training.job.train_stack):
     return curves
 
 
-bnpipe.training.job.train_stack = noted
+bnpipe.training.job.train_runs = noted
 """
 
 

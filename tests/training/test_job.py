@@ -15,14 +15,15 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.records import read_record
 from bnpipe.data.packed import Dataset
 from bnpipe.data.prepare import prepare
+from bnpipe.modules.gpus import granted_gpu
 from bnpipe.training import job as runs
 from bnpipe.training.checkpoints import STOPPED
-from bnpipe.training.gpus import granted_device
 from bnpipe.training.job import train_and_record
 from tests.conftest import make_settings
 
 SETTINGS = asdict(make_settings(hidden_sizes=(20, 20), steps=150, evaluation_interval=25, diagnostics=True))
 OFTEN = 1e-9  # seconds
+REPORTED = [0, 12, 25, 37, 50, 62, 75, 87, 100, 112, 125, 137]  # steps of the two runs in the mean
 
 
 class StoppedError(Exception):
@@ -57,7 +58,7 @@ def undisturbed(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes
     return record.read_bytes()
 
 
-@pytest.mark.parametrize("stops", [(0,), (75,), (125,), (25, 100)], ids=str)
+@pytest.mark.parametrize("stops", [(12,), (75,), (137,), (25, 100)], ids=str)
 def test_a_job_that_was_stopped_writes_the_same_record(
     packed: Path, undisturbed: bytes, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
@@ -65,7 +66,8 @@ def test_a_job_that_was_stopped_writes_the_same_record(
     for stop in stops:
         with pytest.raises(StoppedError):
             job(packed, record, on_evaluation=at(stop, fail))
-        assert [path.name for path in tmp_path.iterdir()] == ["record.runs-0-2.checkpoint"]
+        runs_there = {"record.runs-0-1.checkpoint", *(["record.runs-1-2.checkpoint"] if stop > 75 else [])}
+        assert {path.name for path in tmp_path.iterdir()} == runs_there
     job(packed, record)
     assert record.read_bytes() == undisturbed
     assert list(tmp_path.iterdir()) == [record]
@@ -74,10 +76,10 @@ def test_a_job_that_was_stopped_writes_the_same_record(
 def test_sigterm_keeps_the_state_and_the_next_job_goes_on(packed: Path, undisturbed: bytes, tmp_path: Path) -> None:
     record, seen = tmp_path / "record.safetensors", []
     with pytest.raises(SystemExit) as end:
-        job(packed, record, checkpoint_seconds=60, on_evaluation=at(50, lambda: os.kill(os.getpid(), signal.SIGTERM)))
+        job(packed, record, checkpoint_seconds=60, on_evaluation=at(87, lambda: os.kill(os.getpid(), signal.SIGTERM)))
     assert end.value.code == STOPPED
     job(packed, record, on_evaluation=lambda step, _: seen.append(step))
-    assert seen == [75, 100, 125]
+    assert seen == [100, 112, 125, 137]
     assert record.read_bytes() == undisturbed
 
 
@@ -98,8 +100,8 @@ def test_a_job_of_other_work_begins_anew(packed: Path, tmp_path: Path, changes: 
     with pytest.raises(StoppedError):
         job(packed, record, on_evaluation=at(75, fail))
     job(packed, record, **changes, on_evaluation=lambda step, _: seen.append(step))
-    assert seen == [0, 25, 50, 75, 100, 125]
-    assert (tmp_path / "record.runs-0-2.checkpoint.unusable").is_file()
+    assert seen == REPORTED
+    assert (tmp_path / "record.runs-0-1.checkpoint.unusable").is_file()
 
 
 def second_job(packed: Path, record: Path, on_evaluation: str = "print(step)") -> "subprocess.Popen[str]":
@@ -145,7 +147,7 @@ def test_a_job_that_waited_for_one_that_died_goes_on_where_that_was(
         killing.start()
         job(packed, record, on_evaluation=lambda step, _: seen.append(step))
         killing.join()
-    assert seen == [75, 100, 125]
+    assert seen == [75, 87, 100, 112, 125, 137]
     assert record.read_bytes() == undisturbed
 
 
@@ -164,7 +166,7 @@ def test_a_record_of_other_work_is_made_anew(
     record, seen = tmp_path / "record.safetensors", []
     record.write_bytes(undisturbed)
     job(packed, record, **changes, on_evaluation=lambda step, _: seen.append(step))
-    assert seen == [0, 25, 50, 75, 100, 125]
+    assert seen == REPORTED
     assert record.read_bytes() != undisturbed
 
 
@@ -195,15 +197,15 @@ def test_a_job_on_a_gpu_has_it_to_itself_while_it_trains(
     gpu_job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def train(*arguments: Any) -> None:
-        assert arguments[3] == torch.device("cuda", 0)
-        with granted_device("cuda", tf32=False, gpus=1) as other:
+        assert arguments[3].description == "cuda (pretended, float32)"
+        with granted_gpu(tf32=False, gpus=1) as other:
             assert other == torch.device("cuda", 1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "train_stack", train)
+    monkeypatch.setattr(runs, "train_runs", train)
     with pytest.raises(KeyboardInterrupt):
         train_and_record(**gpu_job, gpus=1)
-    with granted_device("cuda", tf32=False, gpus=1) as free_again:
+    with granted_gpu(tf32=False, gpus=1) as free_again:
         assert free_again == torch.device("cuda", 0)
 
 

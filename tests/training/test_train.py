@@ -5,35 +5,39 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import Arrays, Curves
 from bnpipe.core.settings import Arm, Runs
 from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.data.prepare import prepare
-from bnpipe.networks.nonlinearities import NONLINEARITIES
-from bnpipe.training import train
+from bnpipe.modules.devices import open_gpu
+from bnpipe.modules.engine import TorchEngine
+from bnpipe.networks.network import CODES
 from bnpipe.training.checkpoints import Checkpoints
-from bnpipe.training.devices import open_device
-from bnpipe.training.train import train_stack
-from bnpipe.training.trainer import CPU
+from bnpipe.training.engines import COMPILED, Engine
+from bnpipe.training.train import train_runs
 from tests import reference
-from tests.conftest import make_runs, make_settings
+from tests.conftest import make_runs
 from tests.idx_files import REAL_MNIST, needs_real_mnist
 
 ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
 
 
 def plain(images: Images) -> tuple[torch.Tensor, torch.Tensor]:
-    return images.pixels.to(torch.float32) / 255, images.labels
+    return torch.from_numpy(images.shown()), torch.from_numpy(images.labels)
 
 
 @pytest.mark.parametrize("arm", ARMS)
-@pytest.mark.parametrize("activation", sorted(NONLINEARITIES))
-def test_follows_the_contract_like_a_plain_implementation(dataset: Dataset, arm: Arm, activation: str) -> None:
+@pytest.mark.parametrize("activation", sorted(CODES))
+@pytest.mark.parametrize("engine", [COMPILED, TorchEngine()], ids=["compiled", "torch"])
+def test_follows_the_contract_like_a_plain_implementation(
+    dataset: Dataset, arm: Arm, activation: str, engine: Engine
+) -> None:
     # Three hidden layers: with nine, rounding differences of relu networks grow too fast to compare.
     runs = make_runs([42, 43], arm=arm, activation=activation, steps=121, hidden_sizes=(100,) * 3)
-    curves = train_stack(runs, dataset)
+    curves = train_runs(runs, dataset, engine=engine)
     for run, seed in enumerate((42, 43)):
         images = plain(dataset.train), plain(dataset.validation)
         accuracy, loss = reference.train(seed, activation, arm, 0.01, 0.1, 121, [100] * 3, *images)
@@ -47,7 +51,7 @@ def test_follows_the_contract_like_a_plain_implementation(dataset: Dataset, arm:
 def test_follows_the_contract_on_the_real_mnist(tmp_path: Path, arm: Arm) -> None:
     prepare("mnist", [str(REAL_MNIST)], 5000, tmp_path, tmp_path / "packed.safetensors")
     data = open_dataset(tmp_path / "packed.safetensors")
-    curves = train_stack(make_runs([42], arm=arm, steps=601), data)
+    curves = train_runs(make_runs([42], arm=arm, steps=601), data)
     accuracy, _ = reference.train(42, "tanh", arm, 0.01, 0.1, 601, [100] * 9, plain(data.train), plain(data.validation))
     np.testing.assert_allclose(curves.accuracy[0], accuracy, atol=2.5 / 5000)  # two images of 5,000
     assert curves.accuracy[0, -1] > 0.8
@@ -55,13 +59,13 @@ def test_follows_the_contract_on_the_real_mnist(tmp_path: Path, arm: Arm) -> Non
 
 @pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize(("activation", "learning_rate", "init_std"), [("tanh", 1.0, 1.0), ("relu", 0.01, 0.1)])
-def test_a_run_has_the_same_bits_alone_and_in_a_stack(
+def test_a_run_has_the_same_bits_alone_and_among_others(
     dataset: Dataset, arm: Arm, activation: str, learning_rate: float, init_std: float
 ) -> None:
     runs = make_runs(range(42, 49), arm=arm, activation=activation, learning_rate=learning_rate, init_std=init_std)
-    stack = train_stack(runs, dataset)
+    stack = train_runs(runs, dataset)
     for run in (0, 3, 6):
-        alone = train_stack(runs.take([run]), dataset)
+        alone = train_runs(runs.take([run]), dataset)
         for name in ("accuracy", "loss", "training_loss", "test_accuracy", "test_loss"):
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(stack, name)[run], err_msg=name)
     assert not np.array_equal(stack.training_loss[0], stack.training_loss[1])
@@ -69,8 +73,8 @@ def test_a_run_has_the_same_bits_alone_and_in_a_stack(
 
 @pytest.mark.parametrize("changes", [{"batch_size": 33}, {"hidden_sizes": (37, 5)}, {"hidden_sizes": (1, 8)}])
 def test_the_same_bits_whatever_the_shapes(dataset: Dataset, changes: dict[str, object]) -> None:
-    stack = train_stack(make_runs([42, 43, 44], steps=70, **changes), dataset)
-    alone = train_stack(make_runs([43], steps=70, **changes), dataset)
+    stack = train_runs(make_runs([42, 43, 44], steps=70, **changes), dataset)
+    alone = train_runs(make_runs([43], steps=70, **changes), dataset)
     np.testing.assert_array_equal(alone.training_loss[0], stack.training_loss[1])
     np.testing.assert_array_equal(alone.loss[0], stack.loss[1])
     assert stack.seeds.tolist() == [42, 43, 44]
@@ -81,62 +85,42 @@ def test_the_same_bits_whatever_the_shapes(dataset: Dataset, changes: dict[str, 
 def test_a_gpu_agrees_with_the_cpu(dataset: Dataset, arm: Arm) -> None:
     # tanh with small weights is not chaotic: rounding stays rounding. Stated for 601 steps of ten layers.
     runs = make_runs([42, 43, 44], arm=arm, steps=601)
-    on_cpu = train_stack(runs, dataset)
-    on_gpu = train_stack(runs, dataset, device=open_device("cuda", tf32=False))
+    on_cpu = train_runs(runs, dataset)
+    on_gpu = train_runs(runs, dataset, engine=TorchEngine(open_gpu(tf32=False)))
     np.testing.assert_allclose(on_gpu.training_loss, on_cpu.training_loss, rtol=1e-3)
     np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=1e-3)
     np.testing.assert_allclose(on_gpu.accuracy, on_cpu.accuracy, atol=2.5 / 700)  # two images of 700
     assert on_gpu.finite_weights.all()
 
 
-@pytest.mark.parametrize(("free", "expected"), [(2**40, 100), (100 * 4_000_000, 50), (4_000_000, 1), (400, 1)])
-def test_a_stack_is_split_evenly_where_a_gpu_has_no_room(
-    free: int, expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(train, "free_memory", lambda _: free)
-    monkeypatch.setattr(train, "memory_of_a_run", lambda _: 4_000_000)
-    assert train.most_runs(make_settings(), torch.device("cuda"), wanted=100) == expected
-
-
-def test_a_stack_is_split_evenly_where_it_leaves_the_cache_of_a_processor() -> None:
-    wanted = (1, 30, 40, 41, 300)  # of 3.7 MB each
-    assert [train.most_runs(make_settings(), CPU, runs) for runs in wanted] == [1, 30, 40, 21, 38]
-    assert train.most_runs(make_settings(hidden_sizes=(20, 20)), CPU, 130) == 130
-
-
-def test_a_split_stack_gives_the_same_bytes_and_reports_the_mean_of_its_steps(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs = make_runs([42, 43, 42, 43, 44], hidden_sizes=(20, 20), learning_rate=[0.01, 1.0, 0.1, 0.2, 0.3])
-    whole = train_stack(runs, dataset)
-    monkeypatch.setattr(train, "STACK_MEMORY", 2 * train.memory_of_a_run(runs.settings))
+def test_runs_of_a_job_report_the_mean_of_their_steps(dataset: Dataset) -> None:
+    runs = make_runs([42, 43, 44], hidden_sizes=(8,))
     seen: list[tuple[int, int]] = []
-    split = train_stack(runs, dataset, lambda step, accuracy: seen.append((step, len(accuracy))))
-    assert_same_bytes(split, whole)
-    # Of 130 steps, after 1, 61 and 121 of two runs of five, of four, and of the last one; rounded up, counted from 0.
-    assert seen == [(0, 2), (24, 2), (48, 2), (52, 2), (76, 2), (100, 2), (104, 1), (116, 1), (128, 1)]
+    train_runs(runs, dataset, lambda step, accuracy: seen.append((step, len(accuracy))))
+    # Of 130 steps of three runs, after 1, 61 and 121 of each; rounded up, counted from 0.
+    assert seen == [(0, 1), (20, 1), (40, 1), (43, 1), (63, 1), (83, 1), (86, 1), (106, 1), (126, 1)]
 
 
 def test_a_run_that_overflows_is_recorded_and_goes_on(dataset: Dataset) -> None:
-    curves = train_stack(make_runs([42, 43], arm="vanilla", activation="relu", init_std=1, learning_rate=0.01), dataset)
+    curves = train_runs(make_runs([42, 43], arm="vanilla", activation="relu", init_std=1, learning_rate=0.01), dataset)
     assert curves.first_nonfinite_step.tolist() == [1, 1]  # the second step
     assert np.isfinite(curves.training_loss[:, 0]).all()
     assert np.isnan(curves.training_loss[:, 1:]).all()
-    class_0 = (dataset.validation.labels == 0).double().mean().item()
+    class_0 = (dataset.validation.labels == 0).mean()
     assert (curves.accuracy == class_0).all()  # argmax of not-a-number is class 0
     assert curves.accuracy.shape == (2, 3)
 
 
 def test_evaluations_are_reported_as_they_come(dataset: Dataset) -> None:
     seen: list[tuple[int, list[float]]] = []
-    curves = train_stack(make_runs([42, 43]), dataset, lambda step, accuracy: seen.append((step, accuracy.tolist())))
+    curves = train_runs(make_runs([42]), dataset, lambda step, accuracy: seen.append((step, accuracy.tolist())))
     assert seen == list(zip([0, 60, 120], curves.accuracy.T.tolist(), strict=True))
 
 
 def test_the_test_images_are_measured_after_the_last_step(dataset: Dataset) -> None:
     # With the validation images as test images, one more step than an evaluation must give what it gives.
     same = Dataset(dataset.train, dataset.validation, dataset.validation, dataset.sha256)
-    curves = train_stack(make_runs([42], steps=61), same)
+    curves = train_runs(make_runs([42], steps=61), same)
     assert curves.test_accuracy[0] == curves.accuracy[0, -1]
     assert curves.test_loss[0] == curves.loss[0, -1]
 
@@ -144,21 +128,21 @@ def test_the_test_images_are_measured_after_the_last_step(dataset: Dataset) -> N
 def test_more_images_a_batch_than_there_are_is_one_line(dataset: Dataset) -> None:
     expected = r"^batch_size: expected 1 to 1000 \(the number of training images\), got 2000$"
     with pytest.raises(InputError, match=expected):
-        train_stack(make_runs([42], batch_size=2000), dataset)
+        train_runs(make_runs([42], batch_size=2000), dataset)
 
 
 def test_the_steps_between_two_evaluations_may_be_many(dataset: Dataset) -> None:
-    often = train_stack(make_runs([42], steps=250, hidden_sizes=(8,), evaluation_interval=60), dataset)
-    once = train_stack(make_runs([42], steps=250, hidden_sizes=(8,), evaluation_interval=10**6), dataset)
+    often = train_runs(make_runs([42], steps=250, hidden_sizes=(8,), evaluation_interval=60), dataset)
+    once = train_runs(make_runs([42], steps=250, hidden_sizes=(8,), evaluation_interval=10**6), dataset)
     np.testing.assert_array_equal(often.training_loss, once.training_loss)
     np.testing.assert_array_equal(often.test_loss, once.test_loss)
 
 
 def test_runs_of_other_learning_rates_and_initializations_have_the_same_bits_alone(dataset: Dataset) -> None:
     runs = make_runs([42, 42, 43, 43], learning_rate=[0.01, 0.01, 1.0, 1.0], init_std=[0.1, "he", 0.1, "he"])
-    stack = train_stack(runs, dataset)
+    stack = train_runs(runs, dataset)
     for run in range(4):
-        alone = train_stack(Runs.of_seeds(runs.each[run], [runs.seeds[run]]), dataset)
+        alone = train_runs(Runs.of_seeds(runs.each[run], [runs.seeds[run]]), dataset)
         np.testing.assert_array_equal(alone.training_loss[0], stack.training_loss[run])
         np.testing.assert_array_equal(alone.test_loss[0], stack.test_loss[run])
 
@@ -166,8 +150,8 @@ def test_runs_of_other_learning_rates_and_initializations_have_the_same_bits_alo
 @pytest.mark.parametrize("arm", ["layernorm", "groupnorm", "rmsnorm", "weightnorm"])
 def test_the_other_normalizations_learn_and_have_the_same_bits_alone(dataset: Dataset, arm: Arm) -> None:
     runs = make_runs([42, 43, 44], arm=arm, learning_rate=0.1, hidden_sizes=(50,) * 3, normalize_logits=False)
-    stack = train_stack(runs, dataset)
-    alone = train_stack(runs[1:2], dataset)
+    stack = train_runs(runs, dataset)
+    alone = train_runs(runs[1:2], dataset)
     np.testing.assert_array_equal(alone.training_loss[0], stack.training_loss[1])
     assert stack.accuracy[:, -1].min() > 0.2  # a tenth is chance
 
@@ -175,8 +159,8 @@ def test_the_other_normalizations_learn_and_have_the_same_bits_alone(dataset: Da
 def test_training_on_the_first_images_alone_is_training_on_a_data_set_of_them(dataset: Dataset) -> None:
     few = replace(dataset, train=dataset.train.first(200))
     runs = make_runs([42], evaluate_training=True)
-    limited = train_stack(runs.change(training_images=200), dataset)
-    np.testing.assert_array_equal(limited.training_loss, train_stack(runs, few).training_loss)
+    limited = train_runs(runs.change(training_images=200), dataset)
+    np.testing.assert_array_equal(limited.training_loss, train_runs(runs, few).training_loss)
     assert limited.training_set_accuracy is not None
     assert limited.training_set_loss is not None
     assert limited.training_set_accuracy[0, -1] > limited.accuracy[0, -1]  # it has seen them
@@ -186,17 +170,15 @@ def test_training_on_the_first_images_alone_is_training_on_a_data_set_of_them(da
 def test_black_and_white_images_are_seen_in_training_and_evaluation(dataset: Dataset) -> None:
     train, validation, test = (part.binarized() for part in (dataset.train, dataset.validation, dataset.test))
     black_and_white = Dataset(train, validation, test, "0")
-    asked = train_stack(make_runs([42], binarize=True), dataset)
-    given = train_stack(make_runs([42]), black_and_white)
+    asked = train_runs(make_runs([42], binarize=True), dataset)
+    given = train_runs(make_runs([42]), black_and_white)
     for name in ("training_loss", "loss", "test_loss"):
         np.testing.assert_array_equal(getattr(asked, name), getattr(given, name))
-    assert not np.array_equal(given.loss, train_stack(make_runs([42]), dataset).loss)
+    assert not np.array_equal(given.loss, train_runs(make_runs([42]), dataset).loss)
 
 
 def test_double_precision_is_the_same_training_with_less_rounding(dataset: Dataset) -> None:
-    double, single = (
-        train_stack(make_runs([42], precision=precision), dataset) for precision in ("float64", "float32")
-    )
+    double, single = (train_runs(make_runs([42], precision=precision), dataset) for precision in ("float64", "float32"))
     assert double.training_loss.dtype == np.float64
     np.testing.assert_allclose(single.training_loss, double.training_loss, rtol=1e-3)
     assert not np.array_equal(single.training_loss, double.training_loss)
@@ -206,8 +188,8 @@ class StoppedError(Exception):
     """What a test stops a training with."""
 
 
-def stop_at(stop: int) -> Callable[[int, torch.Tensor], None]:
-    def on_evaluation(step: int, _: torch.Tensor) -> None:
+def stop_at(stop: int) -> Callable[[int, NDArray[np.floating]], None]:
+    def on_evaluation(step: int, _: NDArray[np.floating]) -> None:
         if step == stop:
             raise StoppedError
 
@@ -239,7 +221,7 @@ RESUMED: list[dict[str, object]] = [
         "trained": "transforms",
     },
     {"arm": "vanilla", "activation": "relu", "init_std": 1},  # overflows
-    {"arm": "batchnorm", "hidden_sizes": (1, 8)},  # a run at a time
+    {"arm": "batchnorm", "hidden_sizes": (1, 8)},
 ]
 
 
@@ -248,12 +230,12 @@ def test_a_training_that_was_stopped_twice_gives_the_same_bytes(
     dataset: Dataset, tmp_path: Path, changes: dict[str, object]
 ) -> None:
     runs = make_runs([42, 43], **{"hidden_sizes": (20, 20), **changes, "learning_rate": [0.01, 1.0]})
-    undisturbed = train_stack(runs, dataset)
+    undisturbed = train_runs(runs, dataset)
 
     def job(stop: int | None) -> Curves:
         checkpoints = Checkpoints(tmp_path / "record.safetensors", {}, seconds=1e-9)
         on_evaluation = stop_at(stop) if stop is not None else lambda *_: None
-        return train_stack(runs, dataset, on_evaluation, checkpoints=checkpoints)
+        return train_runs(runs, dataset, on_evaluation, checkpoints=checkpoints)
 
     for stop in (0, 60):
         with pytest.raises(StoppedError):
@@ -263,17 +245,17 @@ def test_a_training_that_was_stopped_twice_gives_the_same_bytes(
 
 
 def test_a_training_goes_on_where_it_was_and_not_from_the_start(dataset: Dataset, tmp_path: Path) -> None:
-    # Of evaluations at 0, 60 and 120 each is reported when the next is there; then the state of step 61 stands.
+    # The evaluation at 60 is reported before its state is kept; the one of step 0 stands.
     seen: list[int] = []
     with pytest.raises(StoppedError):
-        train_stack(make_runs([42]), dataset, stop_at(60), checkpoints=Checkpoints(tmp_path / "r", {}, 1e-9))
+        train_runs(make_runs([42]), dataset, stop_at(60), checkpoints=Checkpoints(tmp_path / "r", {}, 1e-9))
     again = Checkpoints(tmp_path / "r", {}, 1e-9)
-    train_stack(make_runs([42]), dataset, lambda step, _: seen.append(step), checkpoints=again)
+    train_runs(make_runs([42]), dataset, lambda step, _: seen.append(step), checkpoints=again)
     assert seen == [60, 120]
 
 
 def test_a_long_way_to_the_next_evaluation_is_kept_in_between(dataset: Dataset, tmp_path: Path) -> None:
-    runs = make_runs([42, 43], steps=450, hidden_sizes=(8,), evaluation_interval=10**6)
+    runs = make_runs([42], steps=450, hidden_sizes=(8,), evaluation_interval=10**6)
     done: list[int] = []
 
     class StoppedHere(Checkpoints):
@@ -284,25 +266,26 @@ def test_a_long_way_to_the_next_evaluation_is_kept_in_between(dataset: Dataset, 
                 raise StoppedError
 
     with pytest.raises(StoppedError):
-        train_stack(runs, dataset, checkpoints=StoppedHere(tmp_path / "r", {}, 1e-9))
+        train_runs(runs, dataset, checkpoints=StoppedHere(tmp_path / "r", {}, 1e-9))
     assert done == [1, 101, 201]
-    resumed = train_stack(runs, dataset, checkpoints=Checkpoints(tmp_path / "r", {}, 1e-9))
-    assert_same_bytes(resumed, train_stack(runs, dataset))
+    resumed = train_runs(runs, dataset, checkpoints=Checkpoints(tmp_path / "r", {}, 1e-9))
+    assert_same_bytes(resumed, train_runs(runs, dataset))
 
 
-def test_finished_stacks_of_a_job_are_not_trained_again(dataset: Dataset, tmp_path: Path) -> None:
-    # Layers of one unit: a run at a time. An interval that never ends: only what is finished stands there.
-    runs = make_runs([42, 43], hidden_sizes=(1, 8), steps=70)
+def test_finished_runs_of_a_job_are_not_trained_again(dataset: Dataset, tmp_path: Path) -> None:
+    runs = make_runs([42, 43], hidden_sizes=(8,), steps=70)
     seen: list[int] = []
+    checkpoints = Checkpoints(tmp_path / "r", {}, 1e9)
 
-    def stop_in_the_second(step: int, _: torch.Tensor) -> None:
+    def stop_in_the_second(step: int, _: NDArray[np.floating]) -> None:
         seen.append(step)
         if seen == [0, 30, 35]:  # of both runs in the mean
-            raise StoppedError
+            assert not list(tmp_path.iterdir())
+            checkpoints.stop()
 
-    with pytest.raises(StoppedError):
-        train_stack(runs, dataset, stop_in_the_second, checkpoints=Checkpoints(tmp_path / "r", {}, 1e9))
+    with pytest.raises(SystemExit):
+        train_runs(runs, dataset, stop_in_the_second, checkpoints=checkpoints)
     again = Checkpoints(tmp_path / "r", {}, 1e9)
-    resumed = train_stack(runs, dataset, lambda step, _: seen.append(step), checkpoints=again)
-    assert seen[3:] == [35, 65]  # of the second alone
-    assert_same_bytes(resumed, train_stack(runs, dataset))
+    resumed = train_runs(runs, dataset, lambda step, _: seen.append(step), checkpoints=again)
+    assert seen[3:] == [65]  # of the second alone
+    assert_same_bytes(resumed, train_runs(runs, dataset))

@@ -17,7 +17,7 @@ OTHER_FIGURES = ["mechanics", "inference", *(f"initialization/{start}_layers" fo
 
 def test_a_grid_runs_with_the_normalizer_of_the_how_to(workplace: Workplace) -> None:
     code, names = code_of("how-to.md", OWN_NORMALIZER)
-    with (workplace.folder / "bnpipe/networks/norms.py").open("a", encoding="utf-8") as file:
+    with (workplace.folder / "bnpipe/modules/norms.py").open("a", encoding="utf-8") as file:
         file.write("\n\n" + code)
     settings = workplace.folder / "bnpipe/core/settings.py"
     text, replaced = re.subn(r"^Arm = .*\n", names, settings.read_text(encoding="utf-8"), flags=re.MULTILINE)

@@ -55,7 +55,7 @@ def test_images_that_were_split_otherwise_are_refused(workplace: Workplace, tmp_
 
 def test_code_that_is_edited_after_the_plan_trains_nothing(workplace: Workplace) -> None:
     script = workplace.folder / "workflow/scripts/train.py"
-    norms = workplace.folder / "bnpipe/networks/norms.py"
+    norms = workplace.folder / "bnpipe/modules/norms.py"
     edit = f"with open({str(norms)!r}, 'a') as file:\n    file.write('# edited')\n"
     script.write_text(edit + script.read_text(encoding="utf-8"), encoding="utf-8")
     workplace.configure(conditions=with_rate(1.5))
@@ -66,7 +66,7 @@ def test_code_that_is_edited_after_the_plan_trains_nothing(workplace: Workplace)
 
 def test_another_copy_of_the_package_is_noticed(workplace: Workplace, tmp_path: Path) -> None:
     shutil.copytree(workplace.folder / "bnpipe", tmp_path / "elsewhere/bnpipe")
-    with (tmp_path / "elsewhere/bnpipe/networks/norms.py").open("a") as file:
+    with (tmp_path / "elsewhere/bnpipe/modules/norms.py").open("a") as file:
         file.write("# older")
     # What jobs import comes first, as an installed copy does; Snakemake itself finds the one beside the Snakefile.
     script = workplace.folder / "workflow/scripts/train.py"

@@ -79,7 +79,7 @@ def test_a_change_of_code_runs_what_depends_on_it_and_no_more(
     assert set(workplace.planned()) == rules
 
 
-@pytest.mark.parametrize(("module", "trains"), [("analysis/tables", False), ("networks/norms", True)])
+@pytest.mark.parametrize(("module", "trains"), [("analysis/tables", False), ("networks/compiled", True)])
 def test_a_change_of_tables_trains_nothing_and_one_of_networks_trains_all(
     workplace: Workplace, module: str, trains: bool
 ) -> None:

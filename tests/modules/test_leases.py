@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from bnpipe.core.errors import InputError
-from bnpipe.training.leases import lease
+from bnpipe.modules.leases import lease
 
 # Takes one of two devices, marks it as busy by a file that must not be there yet, and says which and when.
 JOB = """
 import sys, time
 from pathlib import Path
-from bnpipe.training.leases import lease
+from bnpipe.modules.leases import lease
 folder = Path(sys.argv[1])
 with lease(["gpu-0", "gpu-1"], folder / "leases", limit=30) as index:
     busy, begin = folder / f"busy-{index}", time.monotonic()
@@ -26,7 +26,7 @@ with lease(["gpu-0", "gpu-1"], folder / "leases", limit=30) as index:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from bnpipe.training.leases import lease
+from bnpipe.modules.leases import lease
 with lease(["gpu-0"], Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -1,4 +1,4 @@
-"""The device of a job: the CPU, or a GPU that no other job uses at the same time."""
+"""The GPU of a job, which no other job uses at the same time."""
 
 import os
 import tempfile
@@ -9,28 +9,24 @@ from pathlib import Path
 import torch
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.settings import Device
-from bnpipe.training.devices import open_device
-from bnpipe.training.leases import lease
+from bnpipe.modules.devices import open_gpu
+from bnpipe.modules.leases import lease
 
 
 @contextmanager
-def granted_device(name: Device, tf32: bool, gpus: int) -> Iterator[torch.device]:
-    """Open the device of a job; while the block runs, no other job uses the GPU.
+def granted_gpu(tf32: bool, gpus: int) -> Iterator[torch.device]:
+    """Open the GPU of a job; while the block runs, no other job uses it.
 
-    gpus: how many the job was granted, 0 or 1. Raises InputError if the job asks for a GPU but was granted none, or
-    there is none, or none becomes free in time.
+    tf32: whether it multiplies in TF32. gpus: how many the job was granted, 0 or 1. Raises InputError if it was granted
+    none, or there is none, or none becomes free in time.
     """
-    if name == "cpu":
-        yield open_device(name, tf32)
-        return
     if not gpus:
         raise InputError(
             "device: expected cpu (the job was granted no GPU: resource gpu=0), got cuda; "
             "set device: cpu, or grant the job a GPU"
         )
     with _own_gpu() as index:
-        yield open_device(name, tf32, index)
+        yield open_gpu(tf32, index)
 
 
 @contextmanager

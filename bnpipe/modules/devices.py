@@ -6,18 +6,15 @@ import torch
 from torch import Tensor
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.settings import Device
 
 _WARM_UP_STEPS = 3  # before a capture: in the first steps libraries choose kernels and allocate workspaces
 
 
-def open_device(name: Device, tf32: bool, index: int = 0) -> torch.device:
-    """Return the device, set to multiply in full float32, or in TF32 if that is asked for and it is a GPU.
+def open_gpu(tf32: bool, index: int = 0) -> torch.device:
+    """Return a GPU, set to multiply in full float32, or in TF32 if that is asked for.
 
-    index: which of the visible GPUs. Raises InputError if a GPU is asked for and PyTorch finds none.
+    index: which of the visible GPUs. Raises InputError if PyTorch finds none.
     """
-    if name == "cpu":
-        return torch.device("cpu")
     if not torch.cuda.is_available():
         raise InputError(
             "device: expected cpu (PyTorch finds no GPU here that it can use), got cuda; "
@@ -31,7 +28,7 @@ def open_device(name: Device, tf32: bool, index: int = 0) -> torch.device:
 def describe_device(device: torch.device) -> str:
     """Return the name of a device and its arithmetic, as records keep it."""
     if device.type == "cpu":
-        return "cpu"
+        return "cpu (PyTorch)"
     precision = {"tf32": "TF32", "ieee": "float32"}[torch.backends.cuda.matmul.fp32_precision]
     return f"cuda ({torch.cuda.get_device_name(device)}, {precision})"
 

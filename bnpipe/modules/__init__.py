@@ -1,0 +1,1 @@
+"""Stacks of networks in PyTorch: on a GPU, and as the reference for the compiled ones."""

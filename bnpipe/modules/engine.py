@@ -1,0 +1,234 @@
+"""Training in PyTorch: all runs of a stack side by side, gradients by autograd, on a GPU the step as a CUDA graph."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bnpipe.core.records import Arrays
+from bnpipe.core.settings import Runs, TrainingSettings
+from bnpipe.data.packed import Images
+from bnpipe.modules.devices import captured, describe_device, free_memory
+from bnpipe.modules.network import PRECISIONS, StackedNetwork, draw_stack, losses_of
+from bnpipe.modules.norms import BatchNorm
+from bnpipe.networks.compiled import Array
+from bnpipe.networks.network import Seen
+from bnpipe.networks.seeds import BatchOrder, streams_of
+from bnpipe.training.diagnostics import ACCURACY_IMAGES, PROBE_IMAGES, measure_layers
+from bnpipe.training.trainer import BATCHES, NETWORK, STEPS_AT_ONCE, part_of, training_subset
+
+CPU = torch.device("cpu")
+EVALUATION_ROWS = 500  # images evaluated at a time
+AVERAGES = (".mean", ".variance")  # ends of the names of moving averages
+
+
+class TorchStack:
+    """Networks in training side by side: see `bnpipe.training.engines.Stack`."""
+
+    def __init__(self, runs: Runs, images: Images, device: torch.device) -> None:
+        settings, streams = runs.settings, streams_of(runs.seeds)
+        self._settings = settings
+        self._precision = PRECISIONS[settings.precision]
+        self._network = draw_stack(runs, streams, device)
+        self._rates = torch.tensor(runs.learning_rates, dtype=self._precision, device=device).view(-1, 1, 1)
+        chosen = training_subset(settings, images)
+        self._pixels, self._labels = on_device(chosen, device)
+        self._batches = BatchOrder(streams, len(chosen), settings.batch_size)
+        # A step reads and writes these two in place, so that a recorded one can be replayed.
+        self._indices = torch.zeros(len(runs), settings.batch_size, dtype=torch.int64, device=device)
+        self._loss = torch.zeros(len(runs), dtype=self._precision, device=device)
+        on_gpu = device.type == "cuda"
+        self._step = captured(self._eager_step, self._network.state_dict().values()) if on_gpu else self._eager_step
+
+    def advance(self, steps: int) -> NDArray[np.floating]:
+        losses = self._loss.new_empty(steps, len(self._loss))
+        for first in range(0, steps, STEPS_AT_ONCE):
+            some = losses[first : first + STEPS_AT_ONCE]
+            for batch, loss in zip(self._next_batches(len(some)), some, strict=True):
+                self._indices.copy_(batch)
+                self._step()
+                loss.copy_(self._loss)
+        return to_numpy(losses)
+
+    def observed_step(self) -> list[Seen]:
+        self._indices.copy_(self._next_batches(1)[0])
+        return self._look(*self._mini_batch())
+
+    def evaluate(self, images: Images) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        correct = loss = torch.zeros((), dtype=torch.float64, device=self._loss.device)
+        for part in images.chunks(EVALUATION_ROWS):
+            logits, labels = self._infer(part)
+            correct = correct + (logits.argmax(dim=2) == labels).sum(dim=1)
+            loss = loss + losses_of(logits, labels).double() * len(part)
+        return to_numpy(correct) / len(images), to_numpy(loss) / len(images)
+
+    def diagnose(self, training: Images, validation: Images) -> Arrays:
+        probe, few = training.first(PROBE_IMAGES), validation.first(ACCURACY_IMAGES)
+        kept = {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
+        moving = self._accuracy(few)
+        norms = [module for module in self._network.modules() if isinstance(module, BatchNorm)]
+        weights = [norm.newest for norm in norms]
+        for norm in norms:
+            norm.newest = 1.0  # moving averages are then the probe's statistics
+        seen = self._look(*self._shared(probe))
+        for norm, weight in zip(norms, weights, strict=True):
+            norm.newest = weight
+        statistics = {name: tensor for name, tensor in self._network.state_dict().items() if name.endswith(AVERAGES)}
+        self._network.load_state_dict({**kept, **{name: tensor.clone() for name, tensor in statistics.items()}})
+        population = self._accuracy(few) if norms else np.full_like(moving, np.nan)
+        self._network.load_state_dict(kept)
+        layers = [
+            measure_layers(of_run, self._weights_of(run), self._parameters_of(run), rate, self._settings.activation)
+            for run, (of_run, rate) in enumerate(zip(seen, self._rates.flatten().tolist(), strict=True))
+        ]
+        measured = {name: np.array([of_run[name] for of_run in layers]) for name in layers[0]}
+        whole = {"moving_accuracy": moving, "population_accuracy": population}
+        return {name: values.astype(np.float32) for name, values in {**measured, **whole}.items()}
+
+    def finite(self) -> NDArray[np.bool]:
+        finite = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in self._arrays().values()]
+        result: NDArray[np.bool] = np.logical_and.reduce(finite)
+        return result
+
+    def state(self) -> Arrays:
+        network = {NETWORK + name: array for name, array in self._arrays().items()}
+        return network | {BATCHES + name: array for name, array in self._batches.state().items()}
+
+    def restore(self, state: Arrays) -> None:
+        kept = {name: torch.from_numpy(array) for name, array in part_of(state, NETWORK).items()}
+        self._network.load_state_dict(kept)
+        self._batches.restore(part_of(state, BATCHES))
+
+    def _eager_step(self) -> None:
+        images, labels = self._mini_batch()
+        losses = losses_of(self._network(images), labels)
+        self._descend(losses)
+        self._loss.copy_(losses.detach())
+
+    def _descend(self, losses: Tensor) -> None:
+        """Take a step of gradient descent: every run at its own learning rate."""
+        learning = [(name, own) for name, own in self._network.named_parameters() if own.requires_grad]
+        # The runs share nothing, so the gradient of the sum is that of each.
+        gradients = torch.autograd.grad(losses.sum(), [own for _, own in learning])
+        with torch.no_grad():
+            for (name, own), gradient in zip(learning, gradients, strict=True):
+                share = self._settings.parameter_rate if ".transform." in name else 1.0
+                own.sub_(self._rates * share * gradient)
+
+    def _look(self, images: Tensor, labels: Tensor) -> list[Seen]:
+        """Train on a mini-batch and return what happened in each run."""
+        layers = self._network.observed(images.clone().requires_grad_())  # so that every z has a gradient
+        losses = losses_of(layers[-1][1], labels)
+        deltas = torch.autograd.grad(losses.sum(), [z for z, _ in layers], retain_graph=True)
+        self._descend(losses)
+        rates = to_numpy(self._rates)
+        zs, outputs = ([to_numpy(values) for values in kind] for kind in zip(*layers, strict=True))
+        return [
+            Seen(
+                z=[z[run] for z in zs],
+                output=[output[run] for output in outputs],
+                delta=[to_numpy(delta[run]) * rates[run] for delta in deltas],
+                loss=loss,
+                weights=self._weights_of(run),
+            )
+            for run, loss in enumerate(losses.tolist())
+        ]
+
+    def _mini_batch(self) -> tuple[Tensor, Tensor]:
+        """Return the images (runs, batch, pixels) and labels (runs, batch) of the indices that are set."""
+        return self._pixels[self._indices].to(self._precision) / 255, self._labels[self._indices]
+
+    def _shared(self, images: Images) -> tuple[Tensor, Tensor]:
+        """Return images (runs, batch, pixels) and labels (runs, batch), the same for all runs."""
+        pixels, labels = on_device(images, self._loss.device)
+        runs = len(self._loss)
+        return (pixels.to(self._precision) / 255).expand(runs, -1, -1), labels.expand(runs, -1)
+
+    def _next_batches(self, steps: int) -> Tensor:
+        """Return the next mini-batches, (steps, runs, batch) indices, on the device."""
+        indices = torch.from_numpy(self._batches.next_batches(steps)).transpose(1, 2).to(torch.int64).contiguous()
+        return indices.pin_memory().to(self._loss.device, non_blocking=True) if self._loss.is_cuda else indices
+
+    @torch.no_grad()
+    def _infer(self, images: Images) -> tuple[Tensor, Tensor]:
+        """Return the logits (runs, images, classes) in inference mode, and the labels (runs, images)."""
+        pixels, labels = self._shared(images)
+        self._network.eval()
+        logits: Tensor = self._network(pixels)
+        self._network.train()
+        return logits, labels
+
+    def _accuracy(self, images: Images) -> NDArray[np.float64]:
+        logits, labels = self._infer(images)
+        return to_numpy((logits.argmax(dim=2) == labels).double().mean(dim=1))
+
+    def _arrays(self) -> dict[str, NDArray[np.floating]]:
+        return {name: to_numpy(tensor) for name, tensor in self._network.state_dict().items()}
+
+    def _weights_of(self, run: int) -> list[NDArray[np.floating]]:
+        return [to_numpy(layer.weight[run]).copy() for layer in self._network.layers]
+
+    def _parameters_of(self, run: int) -> list[dict[str, NDArray[np.floating]]]:
+        """Return what each layer's transform has learned, by name."""
+        return [
+            {name: to_numpy(own[run]).ravel() for name, own in layer.transform.named_parameters()}
+            for layer in self._network.layers
+        ]
+
+
+class TorchEngine:
+    """The engine of GPUs, and of networks that the compiled one does not know: see `bnpipe.training.engines.Engine`."""
+
+    libraries: tuple[str, ...] = ("numpy", "torch")
+
+    def __init__(self, device: torch.device = CPU) -> None:
+        self._device = device
+        if device.type == "cpu":
+            torch.set_num_threads(1)  # a sum that is split over threads gives other bits
+        self.description = describe_device(device)
+
+    def most_runs(self, settings: TrainingSettings, wanted: int) -> int:
+        if self._device.type == "cpu":
+            return 1  # sums are rounded in an order that depends on the place in a stack
+        room = int(0.8 * free_memory(self._device))
+        parts = min(wanted, -(-wanted * memory_of_a_run(settings) // room))
+        return -(-wanted // parts)
+
+    def start(self, runs: Runs, images: Images) -> TorchStack:
+        return TorchStack(runs, images, self._device)
+
+
+def observed_from(weights: Sequence[Array], settings: TrainingSettings, images: Array, delta: Array) -> Seen:
+    """Take images forward through a network, and delta back: see `bnpipe.training.engines.observe_from`."""
+    torch.set_num_threads(1)  # see `TorchEngine`
+    *stacked, inputs, slopes = (torch.from_numpy(array).unsqueeze(0) for array in (*weights, images, delta))
+    layers = StackedNetwork(stacked, settings).observed(inputs.requires_grad_())  # so that every z has a gradient
+    zs, outputs = zip(*layers, strict=True)
+    deltas = torch.autograd.grad(outputs[-1], zs, slopes)
+    z, output, found = ([to_numpy(values[0]) for values in kind] for kind in (zs, outputs, deltas))
+    return Seen(z, output, found, np.nan, list(weights))
+
+
+def memory_of_a_run(settings: TrainingSettings) -> int:
+    """Estimate the bytes that one more run in a stack takes during training and evaluation."""
+    sizes = settings.layer_sizes
+    weights = 3 * sum(fan_in * fan_out for fan_in, fan_out in pairwise(sizes))  # and gradients, and a graph's copy
+    activations = 6 * settings.batch_size * sum(sizes)  # inputs, products, what autograd keeps, gradients
+    evaluation = 4 * EVALUATION_ROWS * max(sizes[1:])
+    bytes_of_a_number = 8 if settings.precision == "float64" else 4
+    return bytes_of_a_number * (weights + activations + evaluation)
+
+
+def on_device(images: Images, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return pixels (images, pixels), uint8, and labels (images,), int64, on a device."""
+    return torch.from_numpy(images.pixels).to(device), torch.from_numpy(images.labels).to(device)
+
+
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
+    """Return the numbers of a tensor, on whatever device."""
+    array: NDArray[Any] = tensor.detach().cpu().numpy()
+    return array

@@ -1,0 +1,83 @@
+"""Fully connected networks as PyTorch modules, a stack of them at a time.
+
+Weights are (runs, fan_in, fan_out) and activations (runs, batch, units), so that one batched matrix product serves
+every run of the stack.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bnpipe.core.settings import Activation, Runs, TrainingSettings
+from bnpipe.modules.norms import TRANSFORMS, WITHOUT_STATISTICS, Bias
+from bnpipe.networks.seeds import initial_weights
+
+PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
+NONLINEARITIES: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+}
+
+
+class Layer(nn.Module):
+    """A product, its transform (bias or normalization) and a nonlinearity, in the order of the settings."""
+
+    def __init__(self, weight: Tensor, settings: TrainingSettings, is_last: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight, requires_grad=settings.trained == "all")
+        make = Bias if is_last and not settings.normalize_logits else TRANSFORMS[settings.arm]
+        self.transform = make(self.weight, settings)
+        self._after = settings.position == "after" and settings.arm not in WITHOUT_STATISTICS
+        self._nonlinearity = nn.Identity() if is_last else NONLINEARITIES[settings.activation]
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z, the product, and what the layer passes on, both (runs, batch, units)."""
+        z = inputs @ self.weight
+        output: Tensor = self.transform(self._nonlinearity(z)) if self._after else self._nonlinearity(self.transform(z))
+        return z, output
+
+
+class StackedNetwork(nn.Module):
+    """Networks of one shape, one for each run."""
+
+    layers: Sequence[Layer]
+
+    def __init__(self, weights: Sequence[Tensor], settings: TrainingSettings) -> None:
+        """Take the weights (runs, fan_in, fan_out) of every layer, first layer first."""
+        super().__init__()
+        last = len(weights) - 1
+        self.layers = nn.ModuleList(Layer(weight, settings, n == last) for n, weight in enumerate(weights))  # type: ignore[assignment]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits (runs, batch, classes) of images (runs, batch, pixels)."""
+        return self.observed(images)[-1][1]
+
+    def observed(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return z and output of every layer, see `Layer`."""
+        found = [(images, images)]
+        for layer in self.layers:
+            found.append(layer(found[-1][1]))
+        return found[1:]
+
+
+def losses_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the softmax cross-entropy of every run, mean over the batch: (runs,).
+
+    logits: (runs, batch, classes); labels: (runs, batch).
+    """
+    return functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none").mean(dim=1)
+
+
+def draw_stack(runs: Runs, streams: Sequence[np.random.RandomState], device: torch.device) -> StackedNetwork:
+    """Draw the weights of each run from its stream, and stack the networks."""
+    drawn = [
+        initial_weights(stream, runs.settings.layer_sizes, std)
+        for stream, std in zip(streams, runs.init_stds, strict=True)
+    ]
+    precision = PRECISIONS[runs.settings.precision]
+    stacked = [torch.stack([torch.from_numpy(run) for run in layer]) for layer in zip(*drawn, strict=True)]
+    return StackedNetwork([layer.to(device, precision) for layer in stacked], runs.settings)

@@ -1,0 +1,127 @@
+"""The normalizations as PyTorch modules, which come between a layer's product and its nonlinearity.
+
+Activations are (runs, batch, units), parameters (runs, 1, units). A new arm is a module with a ``forward`` and an entry
+in `TRANSFORMS`: it is built from the layer's weights (runs, fan_in, units) and the settings. What it learns is a
+Parameter, what it averages a buffer; gradients come from autograd, and `training` tells training from inference.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bnpipe.core.settings import Arm, TrainingSettings
+
+
+def one_for_each_unit(weight: Tensor, value: float) -> Tensor:
+    """Return (runs, 1, units) of one value, for weights (runs, fan_in, units)."""
+    return weight.new_full((len(weight), 1, weight.shape[2]), value)
+
+
+class Bias(nn.Module):
+    """z + b, where b starts at 0: what a network without normalization has."""
+
+    def __init__(self, weight: Tensor, settings: TrainingSettings) -> None:  # noqa: ARG002 - all transforms take both
+        super().__init__()
+        self.beta = nn.Parameter(one_for_each_unit(weight, 0))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z + self.beta
+
+
+class Scaled(nn.Module):
+    """gamma * x_hat + beta, of which subclasses say what x_hat is."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(one_for_each_unit(weight, 1))
+        self.beta = nn.Parameter(one_for_each_unit(weight, 0))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.gamma * self.normalize(z) + self.beta
+
+    def normalize(self, z: Tensor) -> Tensor:
+        """Return x_hat, of the shape of z."""
+        raise NotImplementedError
+
+
+class BatchNorm(Scaled):
+    """Batch normalization (Ioffe & Szegedy 2015, algorithm 1), with one mean and variance for each unit and run.
+
+    Training: x_hat = (z - mean) / sqrt(variance + epsilon), where variance = sum((z - mean)^2) / m over the m images of
+    the batch (the biased one). Inference: moving averages replace mean and variance. They start at 0 and 1 and move by
+    moving += weight * (batch - moving); TensorFlow writes weight = 1 - momentum, PyTorch weight = momentum.
+    ``settings.moving_variance`` says which variance is averaged: the biased one (TensorFlow 1) or m / (m - 1) times it
+    (PyTorch).
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, weight: Tensor, settings: TrainingSettings) -> None:
+        super().__init__(weight)
+        self.register_buffer("mean", one_for_each_unit(weight, 0))
+        self.register_buffer("variance", one_for_each_unit(weight, 1))
+        self.newest = settings.moving_average_weight
+        self._correction = int(settings.moving_variance == "unbiased")
+        self._epsilon = settings.epsilon
+
+    def normalize(self, z: Tensor) -> Tensor:
+        mean, variance = self.mean, self.variance
+        if self.training:
+            variance, mean = torch.var_mean(z, dim=1, keepdim=True, correction=0)
+            m = z.shape[1]
+            with torch.no_grad():
+                self.mean.lerp_(mean, self.newest)
+                self.variance.lerp_(variance * (m / (m - self._correction)), self.newest)
+        return (z - mean) * torch.rsqrt(variance + self._epsilon)
+
+
+class FeatureNorm(Scaled):
+    """Normalization of each image over its own units: the same in training and inference, whatever the batch.
+
+    Mean and variance are taken over each of ``groups`` groups of neighbouring units. One group is layer normalization
+    (Ba, Kiros & Hinton 2016), several are group normalization (Wu & He 2018). If ``centred`` is false, mean is 0 and
+    variance is the mean square: RMS normalization (Zhang & Sennrich 2019), here with a beta, since the other arms have
+    a shift too.
+    """
+
+    def __init__(self, weight: Tensor, settings: TrainingSettings, groups: int = 1, centred: bool = True) -> None:
+        super().__init__(weight)
+        self._groups = groups
+        self._centred = centred
+        self._epsilon = settings.epsilon
+
+    def normalize(self, z: Tensor) -> Tensor:
+        runs, batch, units = z.shape
+        grouped = z.reshape(runs, batch, self._groups, units // self._groups)
+        if self._centred:
+            grouped = grouped - grouped.mean(dim=3, keepdim=True)
+        variance = grouped.square().mean(dim=3, keepdim=True)
+        return (grouped * torch.rsqrt(variance + self._epsilon)).flatten(2)
+
+
+class WeightNorm(Scaled):
+    """Weight normalization (Salimans & Kingma 2016): x_hat = z / ||w||, where w are the weights of a unit.
+
+    Like batch normalization it takes the scale of the weights out of the network, but without any statistics.
+    """
+
+    def __init__(self, weight: Tensor, settings: TrainingSettings) -> None:  # noqa: ARG002
+        super().__init__(weight)
+        self._weights = (weight,)  # in a tuple: they are the layer's parameter, not this module's
+
+    def normalize(self, z: Tensor) -> Tensor:
+        norms: Tensor = torch.linalg.vector_norm(self._weights[0], dim=1, keepdim=True)
+        return z / norms
+
+
+TRANSFORMS: dict[Arm, Callable[[Tensor, TrainingSettings], nn.Module]] = {
+    "vanilla": Bias,
+    "batchnorm": BatchNorm,
+    "layernorm": FeatureNorm,
+    "groupnorm": lambda weight, settings: FeatureNorm(weight, settings, groups=settings.groups),
+    "rmsnorm": lambda weight, settings: FeatureNorm(weight, settings, centred=False),
+    "weightnorm": WeightNorm,
+}
+WITHOUT_STATISTICS: tuple[Arm, ...] = ("vanilla", "weightnorm")  # these arms have no order to choose

@@ -1,0 +1,45 @@
+"""Compile all that jobs on a CPU need, and keep it on disk: ``python -m bnpipe.training.warm``.
+
+Without it the first job does so, and jobs beside it do the same work.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from bnpipe.core.settings import CLASSES, PIXELS, Runs, TrainingSettings
+from bnpipe.data.packed import Dataset, Images
+from bnpipe.networks.network import NUMBERS, draw_network
+from bnpipe.training.train import train_runs
+
+SETTINGS = TrainingSettings(
+    arm="batchnorm",
+    activation="tanh",
+    learning_rate=0.01,
+    init_std=0.1,
+    steps=2,
+    hidden_sizes=(4,),
+    batch_size=4,
+    evaluation_interval=1,
+    epsilon=1e-3,
+    moving_average_weight=0.01,
+    moving_variance="biased",
+    diagnostics=True,
+)
+
+
+def compile_all() -> None:
+    """Use all that is compiled once in either precision, on tiny networks and images."""
+    images = Images(np.zeros((CLASSES, PIXELS), np.uint8), np.arange(CLASSES))
+    for precision in NUMBERS:
+        settings = replace(SETTINGS, precision=precision)
+        train_runs(Runs.of_seeds(settings, [0]), Dataset(images, images, images, sha256=""))
+        network = draw_network(settings, np.random.RandomState(0))
+        shown = images.shown(network.number)
+        network.step_from(shown, network.forward(shown))
+        network.infer(shown)
+        network.survey(images.pixels, np.arange(CLASSES, dtype=np.int32).reshape(2, -1))
+
+
+if __name__ == "__main__":
+    compile_all()

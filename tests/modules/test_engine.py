@@ -1,0 +1,464 @@
+"""The contract of `bnpipe.training.engines`, kept by both engines for every arm; and what is PyTorch's own."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import threadpoolctl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bnpipe.analysis.tables import LAYER_COLUMNS, PROBE_ACCURACIES
+from bnpipe.core.errors import InputError
+from bnpipe.core.records import Curves
+from bnpipe.core.settings import Activation, Arm, Runs, TrainingSettings
+from bnpipe.data.packed import Dataset, Images
+from bnpipe.modules import engine as module
+from bnpipe.modules.devices import open_gpu
+from bnpipe.modules.engine import TorchEngine, TorchStack, observed_from
+from bnpipe.modules.norms import TRANSFORMS
+from bnpipe.networks.network import KINDS, Seen
+from bnpipe.training.diagnostics import Diagnosis
+from bnpipe.training.engines import COMPILED, Engine, Single, Stack, engine_on_cpu, observe_from
+from bnpipe.training.train import train_runs
+from bnpipe.training.trainer import network_arithmetic, one_thread
+from tests.conftest import make_runs, make_settings
+
+ARMS = sorted(TRANSFORMS)
+ENGINES: dict[str, Callable[[], Engine]] = {"compiled": lambda: COMPILED, "torch": TorchEngine}
+SMALL: dict[str, Any] = {
+    "hidden_sizes": (10, 14),
+    "groups": 2,  # groups of two units leave nothing but the order of two numbers, which rounding may change
+    "precision": "float64",
+    "learning_rate": 0.1,
+    "parameter_rate": 0.5,
+    "steps": 25,
+    "evaluation_interval": 12,
+    "diagnostics": True,
+    "evaluate_training": True,
+}
+CPU = torch.device("cpu")
+every_arm = pytest.mark.parametrize("arm", ARMS)
+both_engines = pytest.mark.parametrize("make_engine", ENGINES.values(), ids=ENGINES)
+on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
+
+
+def small(seeds: list[int], **changes: Any) -> Runs:
+    return make_runs(seeds, **{**SMALL, **changes})
+
+
+def some_stacks(runs: Runs, images: Images) -> list[tuple[Stack, int]]:
+    """Start the runs in PyTorch, and compiled if it is one run; return the stacks with their sizes."""
+    compiled: list[tuple[Stack, int]] = [(COMPILED.start(runs, images), 1)] if len(runs) == 1 else []
+    return [*compiled, (TorchStack(runs, images, CPU), len(runs))]
+
+
+# Both engines.
+
+
+@both_engines
+def test_an_engine_on_a_cpu_trains_one_network_after_the_other(make_engine: Callable[[], Engine]) -> None:
+    engine = make_engine()
+    assert engine.most_runs(make_settings(), 100) == 1
+    assert engine.description.startswith("cpu")
+    assert "numpy" in engine.libraries
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@every_arm
+def test_shapes_of_what_a_stack_returns(dataset: Dataset, arm: Arm, count: int) -> None:
+    runs = small([42, 43, 44][:count], arm=arm, precision="float32")
+    for stack, size in some_stacks(runs, dataset.train):
+        losses = stack.advance(3)
+        assert (losses.shape, losses.dtype) == ((3, size), np.dtype(np.float32))
+        assert stack.advance(0).shape == (0, size)
+        assert stack.finite().tolist() == [True] * size
+        for measured in stack.evaluate(dataset.validation):
+            assert (measured.shape, measured.dtype) == ((size,), np.dtype(np.float64))
+        found = stack.diagnose(dataset.train, dataset.validation)
+        assert set(found) == {*LAYER_COLUMNS[5:], *PROBE_ACCURACIES}
+        for name, values in found.items():
+            assert values.shape == ((size,) if name in PROBE_ACCURACIES else (size, 3)), name
+            assert values.dtype == np.float32
+        seen = stack.observed_step()
+        assert len(seen) == size
+        for of_run in seen:
+            for kind in (of_run.z, of_run.output, of_run.delta):
+                assert [(values.shape, values.dtype) for values in kind] == [
+                    ((60, units), np.dtype(np.float32)) for units in (10, 14, 10)
+                ]
+            assert [weight.shape for weight in of_run.weights] == [(784, 10), (10, 14), (14, 10)]
+            assert np.isfinite(of_run.loss)
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"activation": "tanh"},
+    {"activation": "relu", "normalize_logits": False, "moving_variance": "unbiased", "moving_average_weight": 0.1},
+    {"activation": "sigmoid", "position": "after", "trained": "transforms", "binarize": True, "init_std": "xavier"},
+]
+
+
+@pytest.mark.parametrize("changes", OPTIONS, ids=[options["activation"] for options in OPTIONS])
+@every_arm
+def test_the_engines_agree(dataset: Dataset, arm: Arm, changes: dict[str, Any]) -> None:
+    runs = small([42], arm=arm, **changes)
+    compiled, torchs = (train_runs(runs, dataset, engine=make_engine()) for make_engine in ENGINES.values())
+    compare(compiled, torchs, rtol=1e-6)
+    assert np.ptp(compiled.training_loss) > 1e-3  # it learned, or there was nothing to compare
+
+
+def compare(one: Curves, other: Curves, rtol: float) -> None:
+    """Compare all that was measured on the same runs, nan included."""
+    for name in ("accuracy", "loss", "training_loss", "test_accuracy", "test_loss", "finite_weights"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, err_msg=name)
+    for name in ("training_set_accuracy", "training_set_loss"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, err_msg=name)
+    assert one.diagnostics.keys() == other.diagnostics.keys()
+    for name, values in one.diagnostics.items():
+        np.testing.assert_allclose(values, other.diagnostics[name], rtol=rtol, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@every_arm
+def test_the_engines_see_the_same_in_a_step(dataset: Dataset, arm: Arm, activation: Activation) -> None:
+    seen: list[Seen] = []
+    for make_engine in ENGINES.values():
+        stack = make_engine().start(small([42], arm=arm, activation=activation), dataset.train)
+        stack.advance(2)
+        seen += stack.observed_step()
+    one, other = seen
+    assert one.loss == pytest.approx(other.loss, rel=1e-9)
+    for name in ("z", "output", "delta", "weights"):
+        for values, expected in zip(getattr(one, name), getattr(other, name), strict=True):
+            np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
+@every_arm
+def test_the_engines_see_the_same_from_a_given_gradient(arm: Arm, position: str) -> None:
+    rng = np.random.default_rng(1)
+    weights = [rng.normal(size=size) for size in ((6, 8), (8, 10), (10, 4))]
+    images, delta = rng.normal(size=(9, 6)), rng.normal(size=(9, 4))
+    settings = make_settings(**{**SMALL, "arm": arm, "position": position, "trained": "transforms"})
+    one, other = (observe(weights, settings, images, delta) for observe in (observe_from, observed_from))
+    assert one.delta[-1].shape == (9, 4)
+    for name in ("z", "output", "delta", "weights"):
+        for values, expected in zip(getattr(one, name), getattr(other, name), strict=True):
+            np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_the_statistics_of_the_probe_are_those_of_its_own_size(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The unbiased variance of 120 images is 120 / 119 of the biased one, though batches have 4. The accuracy is too
+    # coarse to show it, so look at what the copy of the compiled network computes with, and at PyTorch's.
+    settings = make_settings(**SMALL, batch_size=4, moving_variance="unbiased", epsilon=0.5)
+    stack = Single(Runs.of_seeds(settings, [42]), dataset.train)
+    diagnosis = Diagnosis(settings, dataset.train, dataset.validation)
+    diagnosis.of(stack._training.network)
+    probe = dataset.train.first(120).shown(np.float64)
+    z = probe @ stack._training.network.weights[0]
+    np.testing.assert_allclose(diagnosis._copy.learned[0].variance, z.var(axis=0, ddof=1), rtol=1e-12)
+
+    torchs = TorchStack(Runs.of_seeds(settings, [42]), dataset.train, CPU)
+    used: list[Tensor] = []
+
+    def accuracy(_: Images) -> NDArray[np.float64]:
+        used.append(torchs._network.state_dict()["layers.0.transform.variance"].clone())
+        return np.zeros(1)
+
+    monkeypatch.setattr(torchs, "_accuracy", accuracy)
+    torchs.diagnose(dataset.train, dataset.validation)
+    moving, population = used
+    assert (moving == 1).all()
+    np.testing.assert_allclose(population.flatten(), z.var(axis=0, ddof=1), rtol=1e-12)
+
+
+@both_engines
+@every_arm
+def test_looking_changes_nothing(dataset: Dataset, arm: Arm, make_engine: Callable[[], Engine]) -> None:
+    stack = make_engine().start(small([42], arm=arm), dataset.train)
+    stack.advance(5)
+    before = copy_of(stack)
+    first = stack.diagnose(dataset.train, dataset.validation), stack.evaluate(dataset.test)
+    second = stack.diagnose(dataset.train, dataset.validation), stack.evaluate(dataset.test)
+    for name, array in stack.state().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+    for name, values in first[0].items():
+        np.testing.assert_array_equal(values, second[0][name], err_msg=name)
+    np.testing.assert_array_equal(first[1], second[1])
+
+
+def copy_of(stack: Stack) -> dict[str, NDArray[Any]]:
+    return {name: array.copy() for name, array in stack.state().items()}
+
+
+@both_engines
+@every_arm
+def test_training_resumes_from_a_state_to_the_same_bits(
+    dataset: Dataset, arm: Arm, make_engine: Callable[[], Engine]
+) -> None:
+    engine, runs = make_engine(), small([42], arm=arm, precision="float32")
+    stack, other = engine.start(runs, dataset.train), engine.start(runs.change(init_std=1.0), dataset.train)
+    stack.advance(20)
+    state = copy_of(stack)
+    other.advance(3)
+    other.restore(state)
+    for _ in range(2):
+        np.testing.assert_array_equal(other.advance(7), stack.advance(7))  # over the end of an epoch
+        np.testing.assert_array_equal(other.observed_step()[0].z[-1], stack.observed_step()[0].z[-1])
+        np.testing.assert_array_equal(other.evaluate(dataset.test), stack.evaluate(dataset.test))
+    changed = set()
+    for name, array in stack.state().items():
+        np.testing.assert_array_equal(other.state()[name], array, err_msg=name)
+        changed |= {name} if not np.array_equal(array, state[name]) else set()
+    if arm == "batchnorm":  # nothing is kept that training leaves alone, but what a generator may leave
+        assert changed >= set(state) - {"batches.has_gauss", "batches.gauss"}
+
+
+@both_engines
+def test_losses_are_those_of_the_steps_however_they_are_counted(
+    dataset: Dataset, make_engine: Callable[[], Engine]
+) -> None:
+    at_once, in_parts = (make_engine().start(small([42]), dataset.train) for _ in range(2))
+    losses = at_once.advance(130)
+    parts = [in_parts.advance(steps) for steps in (1, 59, 0, 69)]
+    seen = in_parts.observed_step()[0].loss
+    np.testing.assert_array_equal(np.concatenate(parts), losses[:129])
+    assert seen == pytest.approx(losses[129, 0], rel=1e-12)
+
+
+@both_engines
+@every_arm
+def test_weights_stay_where_only_the_transforms_learn(
+    dataset: Dataset, arm: Arm, make_engine: Callable[[], Engine]
+) -> None:
+    stack = make_engine().start(small([42], arm=arm, trained="transforms"), dataset.train)
+    (first,) = stack.observed_step()
+    before = copy_of(stack)
+    stack.advance(3)
+    (later,) = stack.observed_step()
+    for one, other in zip(first.weights, later.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for name, array in stack.state().items():
+        if name.startswith("network."):
+            kept = "weight" in name or (arm != "batchnorm" and ("mean" in name or "variance" in name))
+            kept |= arm == "vanilla" and "gamma" in name
+            assert np.array_equal(array, before[name]) == kept, name
+
+
+@both_engines
+@every_arm
+def test_parameters_descend_at_their_own_rate(dataset: Dataset, arm: Arm, make_engine: Callable[[], Engine]) -> None:
+    # From the same start, on the same batch, the first update is in proportion to the rates.
+    moved = []
+    for rate in (1.0, 0.25):
+        stack = make_engine().start(small([42], arm=arm, parameter_rate=rate), dataset.train)
+        before = copy_of(stack)
+        stack.advance(1)
+        moved.append({name: array - before[name] for name, array in stack.state().items() if "network." in name})
+    for name, update in moved[0].items():
+        factor = 0.25 if "gamma" in name or "beta" in name else 1
+        np.testing.assert_allclose(moved[1][name], factor * update, rtol=1e-9, atol=1e-15, err_msg=name)
+        assert name.endswith(("gamma", "mean", "variance")) or np.abs(update).max() > 1e-6
+
+
+@both_engines
+def test_a_batch_that_does_not_fit_is_one_line(dataset: Dataset, make_engine: Callable[[], Engine]) -> None:
+    with pytest.raises(InputError, match=r"^batch_size: expected 1 to 50 \(.*\), got 60$") as raised:
+        make_engine().start(small([42], batch_size=60, training_images=50), dataset.train)
+    assert "\n" not in str(raised.value)
+
+
+@both_engines
+def test_a_run_that_overflows_goes_on_and_is_told(dataset: Dataset, make_engine: Callable[[], Engine]) -> None:
+    overflowing = {"arm": "vanilla", "activation": "relu", "init_std": 1.0, "learning_rate": 1e9}
+    runs = small([42], **overflowing, precision="float32", hidden_sizes=(30,) * 9)
+    with network_arithmetic():
+        stack = make_engine().start(runs, dataset.train)
+        losses = stack.advance(10)
+        assert np.isfinite(losses[0, 0])
+        assert np.isnan(losses[5:]).all()
+        assert stack.finite().tolist() == [False]
+        accuracy, loss = stack.evaluate(dataset.validation)
+        found = stack.diagnose(dataset.train, dataset.validation)
+    assert accuracy[0] == (dataset.validation.labels == 0).mean()  # argmax of not-a-number is class 0
+    assert np.isnan(loss[0])
+    assert np.isnan(found["z_rms"][0, -1])
+
+
+@both_engines
+def test_images_are_those_of_the_settings(dataset: Dataset, make_engine: Callable[[], Engine]) -> None:
+    # Training on 60 images in batches of 60 sees each of them in each step, whatever their order.
+    runs = small([42], arm="vanilla", training_images=60, binarize=True)
+    stack = make_engine().start(runs, dataset.train)
+    (seen,) = stack.observed_step()
+    black_and_white = dataset.train.first(60).binarized()
+    _, loss = make_engine().start(runs, dataset.train).evaluate(black_and_white)
+    assert seen.loss == pytest.approx(loss[0], rel=1e-9)
+
+
+# Stacks of several runs, in PyTorch.
+
+
+@every_arm
+def test_a_run_alone_is_what_it_is_beside_others(dataset: Dataset, arm: Arm) -> None:
+    runs = small([42, 43, 44], arm=arm, init_std=[0.1, "he", 0.2], learning_rate=[0.1, 0.01, 0.2])
+    together = TorchStack(runs, dataset.train, CPU)
+    alone = [TorchStack(runs.take([place]), dataset.train, CPU) for place in range(3)]
+    losses = together.advance(20)
+    assert not np.allclose(losses[:, 0], losses[:, 1])
+    evaluated = together.evaluate(dataset.validation)
+    found = together.diagnose(dataset.train, dataset.validation)
+    for run, stack in enumerate(alone):
+        np.testing.assert_allclose(stack.advance(20)[:, 0], losses[:, run], rtol=1e-9)
+        for values, expected in zip(stack.evaluate(dataset.validation), evaluated, strict=True):
+            assert values[0] == pytest.approx(expected[run], rel=1e-9)
+        for name, values in stack.diagnose(dataset.train, dataset.validation).items():
+            np.testing.assert_allclose(values[0], found[name][run], rtol=1e-6, atol=1e-9, err_msg=name)
+    for run, (seen, stack) in enumerate(zip(together.observed_step(), alone, strict=True)):
+        (by_itself,) = stack.observed_step()
+        for name in ("z", "output", "delta", "weights"):
+            for one, other in zip(getattr(seen, name), getattr(by_itself, name), strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12, err_msg=f"{name} of run {run}")
+
+
+@every_arm
+def test_every_run_descends_at_its_own_learning_rate(dataset: Dataset, arm: Arm) -> None:
+    # From the same weights, on the same batch, the first update is in proportion to the learning rate.
+    stack = TorchStack(small([42, 42], arm=arm, learning_rate=[0.1, 0.3]), dataset.train, CPU)
+    before = copy_of(stack)
+    stack.advance(1)
+    for name, array in stack.state().items():
+        if name.startswith("network.") and not name.endswith(("mean", "variance")):
+            slow, fast = array - before[name]
+            np.testing.assert_allclose(fast, 3 * slow, rtol=1e-9, atol=1e-15, err_msg=name)
+            assert name.endswith("gamma") or np.abs(slow).max() > 1e-6
+
+
+def test_each_run_is_told_by_itself_whether_it_is_finite(dataset: Dataset) -> None:
+    stack = TorchStack(small([42, 43, 44]), dataset.train, CPU)
+    with torch.no_grad():
+        stack._network.layers[1].weight[1, 2, 3] = torch.inf
+    assert stack.finite().tolist() == [True, False, True]
+    stack._network.state_dict()["layers.0.transform.variance"][2] = torch.nan
+    assert stack.finite().tolist() == [True, False, False]
+
+
+# An arm of one's own.
+
+
+class Own(nn.Module):
+    """Layer normalization in other words: parameters with other names, and no word about gradients."""
+
+    def __init__(self, weight: Tensor, settings: TrainingSettings) -> None:
+        super().__init__()
+        runs, _, units = weight.shape
+        self.weight = nn.Parameter(weight.new_ones(runs, 1, units))
+        self.bias = nn.Parameter(weight.new_zeros(runs, 1, units))
+        self._epsilon = settings.epsilon
+
+    def forward(self, z: Tensor) -> Tensor:
+        return nn.functional.layer_norm(z, z.shape[-1:], eps=self._epsilon) * self.weight + self.bias
+
+
+@pytest.mark.parametrize("position", ["before", "after"])
+def test_a_module_with_a_forward_is_all_that_an_arm_needs(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, position: str
+) -> None:
+    monkeypatch.setitem(TRANSFORMS, "own", Own)  # type: ignore[misc]
+    runs = small([42, 43], arm="own", position=position)
+    assert "own" not in KINDS
+    engine = engine_on_cpu(runs.settings)
+    assert isinstance(engine, TorchEngine)
+    curves = train_runs(runs, dataset, engine=engine)
+    expected = train_runs(runs.change(arm="layernorm"), dataset, engine=COMPILED)
+    own_names = {f"{name}_{kind}" for name in ("gamma", "beta") for kind in ("mean", "std")}
+    for name in own_names:  # parameters that are not called gamma and beta are not looked into
+        assert np.isnan(curves.diagnostics[name]).all()
+    others = {name: values for name, values in expected.diagnostics.items() if name not in own_names}
+    found = {name: values for name, values in curves.diagnostics.items() if name not in own_names}
+    compare(replace(curves, diagnostics=found), replace(expected, diagnostics=others), rtol=1e-6)
+
+
+# What is PyTorch's own.
+
+
+def test_pytorch_on_a_cpu_keeps_to_one_thread() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    TorchEngine()
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+
+
+def test_one_thread_and_back() -> None:
+    before, torch_before = threadpoolctl.threadpool_info(), torch.get_num_threads()
+    with one_thread():
+        assert {library["num_threads"] for library in threadpoolctl.threadpool_info()} == {1}
+    assert threadpoolctl.threadpool_info() == before
+    assert torch.get_num_threads() == torch_before
+
+
+def test_networks_compute_on_one_thread_and_in_silence() -> None:
+    before = np.geterr()
+    with network_arithmetic():
+        assert {library["num_threads"] for library in threadpoolctl.threadpool_info()} == {1}
+        assert np.isnan(np.float32(3e38) * np.float32(10) * np.float32(0))  # a warning would be an error here
+        assert {**np.geterr(), "over": "ignore", "invalid": "ignore", "divide": "ignore"} == np.geterr()
+    assert np.geterr() == before
+
+
+@pytest.mark.parametrize(("free", "expected"), [(2**40, 100), (100 * 4_000_000, 50), (4_000_000, 1), (400, 1)])
+def test_a_stack_is_split_evenly_where_a_gpu_has_no_room(
+    free: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "describe_device", lambda _: "cuda (pretended)")
+    monkeypatch.setattr(module, "free_memory", lambda _: free)
+    monkeypatch.setattr(module, "memory_of_a_run", lambda _: 4_000_000)
+    engine = TorchEngine(torch.device("cuda"))
+    assert engine.description == "cuda (pretended)"
+    assert engine.most_runs(make_settings(), 100) == expected
+
+
+def test_a_run_in_double_precision_takes_twice_the_memory() -> None:
+    settings = make_settings()
+    memory = module.memory_of_a_run(settings)
+    weights = 784 * 100 + 8 * 100 * 100 + 100 * 10
+    assert 4 * weights < memory < 100 * 4 * weights
+    assert module.memory_of_a_run(replace(settings, precision="float64")) == 2 * memory
+
+
+@on_a_gpu
+@pytest.mark.parametrize("arm", ["vanilla", "batchnorm"])
+def test_a_gpu_agrees_with_the_cpu(dataset: Dataset, arm: Arm) -> None:
+    # tanh with small weights is not chaotic: rounding stays rounding. Stated for 601 steps of ten layers.
+    runs = make_runs([42, 43, 44], arm=arm, steps=601)
+    on_cpu = train_runs(runs, dataset)
+    on_gpu = train_runs(runs, dataset, engine=TorchEngine(open_gpu(tf32=False)))
+    np.testing.assert_allclose(on_gpu.training_loss, on_cpu.training_loss, rtol=1e-3)
+    np.testing.assert_allclose(on_gpu.loss, on_cpu.loss, rtol=1e-3)
+    np.testing.assert_allclose(on_gpu.accuracy, on_cpu.accuracy, atol=2.5 / 700)  # two images of 700
+    assert on_gpu.finite_weights.all()
+
+
+@on_a_gpu
+@pytest.mark.parametrize("changes", OPTIONS, ids=[options["activation"] for options in OPTIONS])
+@every_arm
+def test_in_double_precision_a_gpu_agrees_in_everything(dataset: Dataset, arm: Arm, changes: dict[str, Any]) -> None:
+    runs = small([42, 43], arm=arm, **changes)
+    compare(train_runs(runs, dataset), train_runs(runs, dataset, engine=TorchEngine(open_gpu(tf32=False))), rtol=1e-6)
+
+
+@on_a_gpu
+@every_arm
+def test_on_a_gpu_training_resumes_where_it_was(dataset: Dataset, arm: Arm) -> None:
+    engine, runs = TorchEngine(open_gpu(tf32=False)), small([42, 43], arm=arm)
+    stack, other = engine.start(runs, dataset.train), engine.start(runs.change(init_std=1.0), dataset.train)
+    stack.advance(20)
+    other.advance(3)
+    other.restore(copy_of(stack))
+    np.testing.assert_allclose(other.advance(10), stack.advance(10), rtol=1e-9)
