@@ -34,11 +34,12 @@ class _Trained:
         return self.swept.get(key) or ((*self.section, key) if is_own else (key,))
 
 
-def check(configuration: Configuration, given: Given, images: tuple[int, int] | None) -> None:
+def check(configuration: Configuration, given: Given, images: tuple[int, int] | None) -> dict[str, str]:
     """Raise InputError with a line for every two values that do not go together.
 
     images: how many the data set's training file holds, and how many of them are for validation; None if it is not
-    known.
+    known. A configuration written for MNIST runs on the digits that replace it, which may be too few for a study:
+    returns by name, for such studies outside the default target, the line that refuses them once they are asked for.
     """
     mistakes = [*_taken_names(configuration), *_equal_cells(configuration)]
     if images and images[1] >= images[0]:
@@ -49,12 +50,21 @@ def check(configuration: Configuration, given: Given, images: tuple[int, int] | 
         mistakes += _asked_by_experiments(trained)
         if images and images[1] < images[0]:
             mistakes += _sizes(trained, configuration, images[0] - images[1])
-    lines = [
-        f"{locate(path, given.values, given.files)}: {'.'.join(map(str, path))}: {line}"
-        for path, line in dict.fromkeys(mistakes)  # many conditions may share one
-    ]
+    refused, lines = {}, []
+    for path, line in dict.fromkeys(mistakes):  # many conditions may share one
+        located = f"{locate(path, given.values, given.files)}: {'.'.join(map(str, path))}: {line}"
+        if configuration.dataset == "digits" and _is_for_later(configuration, path):
+            refused[str(path[1])] = located
+        else:
+            lines.append(located)
     if lines:
         raise InputError("\n".join(lines))
+    return refused
+
+
+def _is_for_later(configuration: Configuration, path: KeyPath) -> bool:
+    """Return whether a mistake is in the number of images of a study that the default target does not make."""
+    return path[0] == "studies" and "training_images" in path and not configuration.studies[str(path[1])].default
 
 
 def _all_trained(configuration: Configuration) -> Iterator[_Trained]:
@@ -81,10 +91,7 @@ def _sizes(trained: _Trained, configuration: Configuration, training: int) -> Mi
         yield trained.place("batch_size"), line
     if wanted is None:
         return
-    # A configuration written for MNIST runs on the digits that replace it, but for studies that need more images.
-    study = configuration.studies.get(trained.group.removeprefix("studies."))
-    asked_for_alone = configuration.dataset == "digits" and study is not None and not study.default
-    if wanted > training and not asked_for_alone:
+    if wanted > training:
         line = f"expected at most {training} (the number of training images), got {wanted}; null takes all"
         yield trained.place("training_images"), line
     if wanted < batch <= training:

@@ -1,6 +1,7 @@
 """What a job is told, by the wildcards of its outputs."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from bnpipe.core.errors import InputError
@@ -27,9 +28,10 @@ class Wildcards(Protocol):
 class Parameters:
     """The parameters of jobs. Every method raises InputError if wildcards name what the configuration does not have."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Take the plan that the jobs are of."""
+    def __init__(self, plan: Plan, refused: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Take the plan that the jobs are of. refused: studies that cannot be made, and why."""
         self._plan = plan
+        self._refused = refused
         self._configuration = plan.configuration
 
     # A training job, of a condition or of a study.
@@ -89,6 +91,8 @@ class Parameters:
 
     def study(self, wildcards: Wildcards) -> Study:
         """Return the study."""
+        if wildcards["study"] in self._refused:
+            raise InputError(self._refused[wildcards["study"]])
         return _known("study", wildcards["study"], self._configuration.studies)
 
     def study_records(self, wildcards: Wildcards) -> list[str]:

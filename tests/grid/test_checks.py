@@ -151,3 +151,19 @@ def test_mistakes_are_named_with_file_and_line(tmp_path: Path) -> None:
         check(parse_configuration(file.values, [file]), Given(file.values, [file]), IMAGES)
     places = [line.split(": ")[:2] for line in str(error.value).split("\n")]
     assert places == [[f"{path}:11", "studies.paper"], [f"{path}:9", "conditions.tanh.training_images"]]
+
+
+def test_the_digits_may_be_too_few_for_a_study_that_nobody_asks_for() -> None:
+    def refused(**changes: object) -> dict[str, str]:
+        values = {
+            "dataset": "digits",
+            "batch_size": 10,
+            "conditions": {"tanh": CONDITION},
+            "studies": {"s": {**study({"training_images": [None, 80, 81]}), **changes}},
+        }
+        return check(parse_configuration(values), Given(values), IMAGES)
+
+    line = f"configuration: studies.s.sweep.training_images.2: {AT_MOST_80}, got 81; null takes all"
+    assert refused() == {"s": line}
+    with pytest.raises(InputError, match=r"got 81; null takes all$"):
+        refused(default=True)

@@ -1,5 +1,6 @@
 """The configuration as users give it: by files and on the command line of a real Snakemake."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from tests.idx_files import write_small_folder
-from tests.workplace import CONFIGURATION, Workplace
+from tests.workplace import CONFIGURATION, REPOSITORY, Workplace
 
 SAID_BEFORE = ("Using workflow specific profile", "Config file config.yaml is ")  # Snakemake's own remarks
 
@@ -190,3 +191,19 @@ def test_a_module_takes_text_as_its_keys_ask_for(tmp_path: Path) -> None:
 def test_arms_may_lack_the_pair_that_experiments_take(workplace: Workplace) -> None:
     said = jobs(workplace, "--config", "arms=[layernorm]", "--", "studies")
     assert "results/digits/studies/covariate_shift/tanh-batchnorm.csv" in said
+
+
+def test_the_committed_configuration_is_planned_on_the_digits_but_for_a_study_that_needs_more(
+    workplace: Workplace,
+) -> None:
+    shutil.copy(REPOSITORY / "config.yaml", workplace.folder)
+    said = jobs(workplace, "--config", "dataset=digits")
+    assert "results/digits/report.html" in said
+    assert "results/digits/figures/studies/depth.svg" in jobs(
+        workplace, "--config", "dataset=digits", "--", "study_depth"
+    )
+    done = workplace.snakemake("--dry-run", "--config", "dataset=digits", "--", "studies")
+    assert done.returncode != 0
+    (line,) = [line for line in (done.stdout + done.stderr).splitlines() if "expected" in line]
+    assert "studies.regularization.sweep.training_images." in line
+    assert line.endswith("expected at most 1197 (the number of training images), got 2000; null takes all")

@@ -31,7 +31,7 @@ try:
         source = resolve(configuration.dataset)
     with given.place_of("mirrors"):
         check_mirrors(configuration.mirrors)
-    check(configuration, given, split_sizes(source, configuration.validation_images))
+    refused = check(configuration, given, split_sizes(source, configuration.validation_images))
 except InputError as error:
     sys.exit(error.for_terminal())
 
@@ -43,7 +43,7 @@ try:
 except InputError as error:
     sys.exit(error.for_terminal())
 layout = plan.layout
-jobs = Parameters(plan)
+jobs = Parameters(plan, refused)
 ROOT = folder_of_rules(workflow).parents[1]
 PAGES = ROOT / "workflow/report"  # templates
 lineage = lineage_of(workflow, source.name, ROOT)
