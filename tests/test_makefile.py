@@ -146,7 +146,7 @@ def test_everything_runs_whatever_is_around(project: Project, tmp_path: Path) ->
 
 
 def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Project) -> None:
-    condition = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 300_001}
+    condition = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 3_000_001}
     project.configure(conditions={"long": condition}, studies={}, paper=None, hidden_sizes=[20])
     results = project.folder / "results/digits/runs/long"
     log = project.folder / "logs/digits/train/long/vanilla/seeds-42-42.log"

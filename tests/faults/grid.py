@@ -19,12 +19,12 @@ CONFIGURATION: dict[str, object] = {
     "seeds": 2,
     "arms": ["batchnorm"],
     "conditions": {
-        name: {"activation": name, "learning_rate": 0.01, "init_std": 0.1, "steps": 3001} for name in CONDITIONS
+        name: {"activation": name, "learning_rate": 0.01, "init_std": 0.1, "steps": 12_001} for name in CONDITIONS
     },
     "studies": {},
     "paper": None,
     "hidden_sizes": [20, 20, 20],
-    "evaluation_interval": 100,
+    "evaluation_interval": 300,
     "checkpoint_seconds": 1,
 }
 LEFT_BEHIND = re.compile(r"\.(partial|lock|checkpoint|unusable)$|^\.tmp")

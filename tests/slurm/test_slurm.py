@@ -34,11 +34,11 @@ TRAINING_LIMIT = 300
 CONFIGURATION: dict[str, object] = {
     "conditions": {
         "relu": {"activation": "relu", "learning_rate": 0.01, "init_std": 0.1, "steps": 501},
-        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 6001},
+        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 20_001},
     },
     "studies": {},
     "hidden_sizes": [20, 20, 20],
-    "evaluation_interval": 500,
+    "evaluation_interval": 1000,
     "chunk_size": 3,
 }
 FAILS_ONCE = """import os
