@@ -45,7 +45,7 @@ class TrainingSettings:
     position: Position = "before"  # of a normalization: before the nonlinearity or after it
     trained: Trained = "all"  # or only what the transforms learn: gamma and beta, or b
     parameter_rate: float = 1.0  # learning rate of what the transforms learn, as a multiple of that of the weights
-    training_images: int | None = None  # so many from the front of the training images; None: all
+    training_images: int | None = None  # how many of the training images to use, from the front; None: all
     binarize: bool = False  # pixels: 1 where they are at least half of white, else 0
     precision: Precision = "float32"  # of all arithmetic
     evaluate_training: bool = False  # whether training images are evaluated too, as many as validation images

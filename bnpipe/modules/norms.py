@@ -5,6 +5,7 @@ in `TRANSFORMS`: it is built from the layer's weights (runs, fan_in, units) and 
 Parameter, what it averages a buffer; gradients come from autograd, and `training` tells training from inference.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -29,7 +30,7 @@ class Bias(nn.Module):
         return z + self.beta
 
 
-class Scaled(nn.Module):
+class Scaled(nn.Module, ABC):
     """gamma * x_hat + beta, of which subclasses say what x_hat is."""
 
     def __init__(self, weight: Tensor) -> None:
@@ -40,9 +41,9 @@ class Scaled(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         return self.gamma * self.normalize(z) + self.beta
 
+    @abstractmethod
     def normalize(self, z: Tensor) -> Tensor:
         """Return x_hat, of the shape of z."""
-        raise NotImplementedError
 
 
 class BatchNorm(Scaled):

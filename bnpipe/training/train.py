@@ -34,7 +34,7 @@ def train_runs(
 ) -> Curves:
     """Train one network for each run and return their curves.
 
-    engine: what trains, so many networks side by side as suits it: one stack after the other.
+    engine: what trains. It says how many networks make a stack; stacks are trained one after the other.
     ``on_evaluation(step, accuracy)`` is called after each evaluation with the accuracies (runs,) of the stack, and the
     step that the runs have reached on average over all stacks. checkpoints: where the state of the training is kept; if
     there is a state already, training resumes from it. A diverged run keeps training; its accuracy is whatever argmax
@@ -48,7 +48,7 @@ def train_runs(
             training_run = TrainingRun(runs[stack], dataset, engine)
             _train(training_run, on_all(on_evaluation, runs, stack), checkpoints, stack)
             parts.append(training_run.curves())
-            if checkpoints:  # a resumed job must not train finished stacks again either
+            if checkpoints and stack.stop < len(runs):  # a resumed job must not train finished stacks again either
                 checkpoints.finish(stack, training_run.state())
         return join(parts)
 
