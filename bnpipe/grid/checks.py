@@ -53,7 +53,7 @@ def check(configuration: Configuration, given: Given, images: tuple[int, int] | 
     refused, lines = {}, []
     for path, line in dict.fromkeys(mistakes):  # many conditions may share one
         located = f"{locate(path, given.values, given.files)}: {'.'.join(map(str, path))}: {line}"
-        if configuration.dataset == "digits" and _is_for_later(configuration, path):
+        if configuration.dataset == "digits" and _asks_for_more_images(configuration, path, line):
             refused[str(path[1])] = located
         else:
             lines.append(located)
@@ -62,9 +62,10 @@ def check(configuration: Configuration, given: Given, images: tuple[int, int] | 
     return refused
 
 
-def _is_for_later(configuration: Configuration, path: KeyPath) -> bool:
-    """Return whether a mistake is in the number of images of a study that the default target does not make."""
-    return path[0] == "studies" and "training_images" in path and not configuration.studies[str(path[1])].default
+def _asks_for_more_images(configuration: Configuration, path: KeyPath, line: str) -> bool:
+    """Return whether a mistake is a study outside the default target that asks for more images than there are."""
+    is_more = "training_images" in path and line.startswith("expected at most")
+    return is_more and path[0] == "studies" and not configuration.studies[str(path[1])].default
 
 
 def _all_trained(configuration: Configuration) -> Iterator[_Trained]:
@@ -87,16 +88,18 @@ def _sizes(trained: _Trained, configuration: Configuration, training: int) -> Mi
     """Compare the mini-batch with the images to train on; training: how many there are."""
     wanted, batch = trained.condition.training_images, trained.condition.batch_size or configuration.batch_size
     if batch > training:
-        line = f"expected at most {training} (the number of training images), got {batch}"
-        yield trained.place("batch_size"), line
+        yield trained.place("batch_size"), f"{_at_most(training)}, got {batch}"
     if wanted is None:
         return
     if wanted > training:
-        line = f"expected at most {training} (the number of training images), got {wanted}; null takes all"
-        yield trained.place("training_images"), line
+        yield trained.place("training_images"), f"{_at_most(training)}, got {wanted}; null takes all"
     if wanted < batch <= training:
         line = f"expected at least {batch} (batch_size, since a mini-batch takes no image twice), got {wanted}"
         yield trained.place("training_images"), line
+
+
+def _at_most(training: int) -> str:
+    return f"expected at most {training} (the number of training images)"
 
 
 def _widths(trained: _Trained, configuration: Configuration) -> Mistakes:
