@@ -50,6 +50,7 @@ class TrainingSettings:
     precision: Precision = "float32"  # of all arithmetic
     evaluate_training: bool = False  # whether training images are evaluated too, as many as validation images
     diagnostics: bool = False  # whether layers are looked into at every evaluation
+    stop_at_accuracy: float | None = None  # a run stops after the first evaluation with this accuracy; None: never
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:

@@ -99,6 +99,11 @@ class Condition(_Section):
     evaluate_training: Switch = Field(
         default=False, description="Whether to evaluate training images too, as many as there are validation images."
     )
+    stop_at_accuracy: Share | None = Field(
+        default=None,
+        description="Stop a run after the first evaluation with at least this validation accuracy; null: never.",
+        json_schema_extra={"unit": "share of images"},
+    )
 
 
 class Normalization(_Section):
