@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bnpipe.analysis.tables import THRESHOLD
+from bnpipe.core.settings import THRESHOLD
 
 PAIR_COLUMNS = ["pair", "value", "diverged"]
 PAIR = ("vanilla", "batchnorm")

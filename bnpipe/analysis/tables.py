@@ -24,8 +24,8 @@ from bnpipe.analysis.stats import estimate_mean
 from bnpipe.core.csv_files import RUN_KEYS, write_table
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import TRAINING_SET, Record, read_record
+from bnpipe.core.settings import THRESHOLD
 
-THRESHOLD = 0.9  # validation accuracy at which `steps_to_90` is taken
 LOSS_WINDOW = 60  # number of last mini-batches whose training loss is averaged
 
 PROBE_ACCURACIES = ["moving_accuracy", "population_accuracy"]

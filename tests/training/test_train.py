@@ -282,7 +282,7 @@ def test_a_run_stops_after_the_evaluation_that_passes_and_its_neighbours_go_on(
     dataset: Dataset, engine: Engine
 ) -> None:
     runs = make_runs([42, 43, 44], steps=70, hidden_sizes=(20,), evaluation_interval=10, diagnostics=True)
-    runs = runs.change(learning_rate=[0.3, 0.01, 0.1], evaluate_training=True)
+    runs = runs.change(learning_rate=[1.0, 0.01, 0.3], evaluate_training=True)
     whole = train_runs(runs, dataset, engine=engine)
     passed = whole.accuracy >= 0.8
     assert [row.any() for row in passed] == [True, False, True]  # else the level tests nothing
@@ -310,14 +310,14 @@ def test_a_run_stops_after_the_evaluation_that_passes_and_its_neighbours_go_on(
 
 def test_a_stopped_run_is_not_trained_further(dataset: Dataset) -> None:
     seen: list[int] = []
-    runs = make_runs([42], steps=5000, hidden_sizes=(20,), learning_rate=0.3, stop_at_accuracy=0.3)
+    runs = make_runs([42], steps=5000, hidden_sizes=(20,), learning_rate=0.3, stop_at_accuracy=0.9)
     train_runs(runs, dataset, lambda step, _: seen.append(step))
     assert seen == [0, 60]
 
 
 @pytest.mark.parametrize("engine", [COMPILED, TorchEngine()], ids=["compiled", "torch"])
 def test_runs_that_stop_are_resumed_to_the_same_bytes(dataset: Dataset, tmp_path: Path, engine: Engine) -> None:
-    runs = make_runs([42, 43], steps=61, hidden_sizes=(20,), evaluation_interval=10, learning_rate=[0.3, 0.1])
+    runs = make_runs([42, 44], steps=61, hidden_sizes=(20,), evaluation_interval=10, learning_rate=[1.0, 0.3])
     runs = runs.change(stop_at_accuracy=0.8)
     undisturbed = train_runs(runs, dataset, engine=engine)
     first, second = undisturbed.steps_taken.tolist()
