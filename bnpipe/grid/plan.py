@@ -10,7 +10,7 @@ from bnpipe.core.digests import code_digest
 from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Arm
 from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.config import Condition, Configuration
-from bnpipe.grid.entrants import entrants
+from bnpipe.grid.entrants import LARGE_STD, entrants
 from bnpipe.grid.expected import expected_records
 from bnpipe.grid.layout import Layout
 from bnpipe.grid.stacks import (
@@ -176,8 +176,11 @@ class Plan:
         }
 
     def tunings(self, grid: str) -> list[str]:
-        """Return the tables of the trials of all its networks; grid: tuning or preview."""
-        return [self.layout.study_table("best_rate", f"{grid}-{entrant}") for entrant in self.entrants]
+        """Return the tables of its networks' trials; grid: tuning, or preview, which leaves out large weights."""
+        drawn = [
+            name for name, settings in self.entrants.items() if grid == "tuning" or settings["init_std"] != LARGE_STD
+        ]
+        return [self.layout.study_table("best_rate", f"{grid}-{entrant}") for entrant in drawn]
 
     def tuned(self, table: str) -> list[str]:
         """Return the tables of all its networks at their best rates; table: curves or finals."""
