@@ -118,7 +118,7 @@ use rule job as step_time with:
         **calls(
             "experiments.step_time.make_step_time",
             settings=[settings for arms in plan.pair_settings.values() for settings in arms.values()],
-            seeds=plan.examined_seeds,
+            seed=plan.shown_seed,
         ),
         expected=plan.expected_data,
 
