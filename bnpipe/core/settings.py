@@ -42,6 +42,7 @@ class TrainingSettings:
     moving_variance: VarianceConvention  # divisor of the averaged batch variance: m (biased) or m - 1
     groups: int = 5  # of features, in group normalization
     normalize_logits: bool = True  # or only the hidden layers
+    normalize_hidden: bool = True  # or only the logits
     position: Position = "before"  # of a normalization: before the nonlinearity or after it
     trained: Trained = "all"  # or only what the transforms learn: gamma and beta, or b
     parameter_rate: float = 1.0  # learning rate of what the transforms learn, as a multiple of that of the weights

@@ -29,9 +29,9 @@ class Layer(nn.Module):
     def __init__(self, weight: Tensor, settings: TrainingSettings, is_last: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight, requires_grad=settings.trained == "all")
-        make = Bias if is_last and not settings.normalize_logits else TRANSFORMS[settings.arm]
-        self.transform = make(self.weight, settings)
-        self._after = settings.position == "after" and settings.arm not in WITHOUT_STATISTICS
+        is_normalized = settings.normalize_logits if is_last else settings.normalize_hidden
+        self.transform = (TRANSFORMS[settings.arm] if is_normalized else Bias)(self.weight, settings)
+        self._after = settings.position == "after" and is_normalized and settings.arm not in WITHOUT_STATISTICS
         self._nonlinearity = nn.Identity() if is_last else NONLINEARITIES[settings.activation]
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -227,11 +227,13 @@ class Network:
 def plan_of(settings: TrainingSettings) -> Plan:
     """Return what a network of these settings does between its products."""
     transform = options_of(settings)
+    bias = transform._replace(kind=BIAS)
+    hidden = transform if settings.normalize_hidden else bias
     return Plan(
-        hidden=transform,
-        logits=transform if settings.normalize_logits else transform._replace(kind=BIAS),
+        hidden=hidden,
+        logits=transform if settings.normalize_logits else bias,
         activation=CODES[settings.activation],
-        after=settings.position == "after" and transform.kind in WITH_STATISTICS,
+        after=settings.position == "after" and hidden.kind in WITH_STATISTICS,
         weights_learn=settings.trained == "all",
     )
 

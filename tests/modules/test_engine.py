@@ -98,10 +98,12 @@ OPTIONS: list[dict[str, Any]] = [
     {"activation": "tanh"},
     {"activation": "relu", "normalize_logits": False, "moving_variance": "unbiased", "moving_average_weight": 0.1},
     {"activation": "sigmoid", "position": "after", "trained": "transforms", "binarize": True, "init_std": "xavier"},
+    {"activation": "tanh", "position": "after", "normalize_hidden": False},
 ]
+OPTION_NAMES = ["tanh", "relu", "sigmoid", "logits-only"]
 
 
-@pytest.mark.parametrize("changes", OPTIONS, ids=[options["activation"] for options in OPTIONS])
+@pytest.mark.parametrize("changes", OPTIONS, ids=OPTION_NAMES)
 @every_arm
 def test_the_engines_agree(dataset: Dataset, arm: Arm, changes: dict[str, Any]) -> None:
     runs = small([42], arm=arm, **changes)
@@ -446,7 +448,7 @@ def test_a_gpu_agrees_with_the_cpu(dataset: Dataset, arm: Arm) -> None:
 
 
 @on_a_gpu
-@pytest.mark.parametrize("changes", OPTIONS, ids=[options["activation"] for options in OPTIONS])
+@pytest.mark.parametrize("changes", OPTIONS, ids=OPTION_NAMES)
 @every_arm
 def test_in_double_precision_a_gpu_agrees_in_everything(dataset: Dataset, arm: Arm, changes: dict[str, Any]) -> None:
     runs = small([42, 43], arm=arm, **changes)

@@ -59,7 +59,13 @@ def test_both_engines_know_the_same_nonlinearities_and_precisions() -> None:
 
 @pytest.mark.parametrize("arm", sorted(TRANSFORMS))
 @pytest.mark.parametrize("activation", sorted(NONLINEARITIES))
-@pytest.mark.parametrize("changes", [{}, {"normalize_logits": False}, {"position": "after"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({}, {"normalize_logits": False}, {"position": "after"}),
+        *({"normalize_hidden": False}, {"normalize_hidden": False, "position": "after"}),
+    ],
+)
 def test_every_run_of_a_stack_computes_as_a_compiled_network(
     arm: Arm, activation: Activation, changes: dict[str, Any]
 ) -> None:
@@ -102,6 +108,11 @@ def test_logits_that_are_not_normalized_have_a_bias() -> None:
     stack = make_stack(small(normalize_logits=False))
     assert [type(layer.transform) for layer in stack.layers] == [BatchNorm, BatchNorm, Bias]
     assert [type(layer.transform) for layer in make_stack(small()).layers] == [BatchNorm] * 3
+
+
+def test_hidden_layers_that_are_not_normalized_have_a_bias() -> None:
+    stack = make_stack(small(normalize_hidden=False))
+    assert [type(layer.transform) for layer in stack.layers] == [Bias, Bias, BatchNorm]
 
 
 def test_weights_learn_if_the_settings_say_so() -> None:

@@ -45,6 +45,20 @@ def test_follows_the_contract_like_a_plain_implementation(
     assert curves.steps.tolist() == [0, 60, 120]
 
 
+@pytest.mark.parametrize("hidden", [True, False])
+@pytest.mark.parametrize("engine", [COMPILED, TorchEngine()], ids=["compiled", "torch"])
+def test_hidden_layers_or_logits_alone_are_normalized_like_a_plain_implementation(
+    dataset: Dataset, hidden: bool, engine: Engine
+) -> None:
+    runs = make_runs([42], steps=121, hidden_sizes=(50, 50), normalize_hidden=hidden, normalize_logits=not hidden)
+    curves = train_runs(runs, dataset, engine=engine)
+    arm, logits_arm = ("batchnorm", "vanilla") if hidden else ("vanilla", "batchnorm")
+    images = plain(dataset.train), plain(dataset.validation)
+    accuracy, loss = reference.train(42, "tanh", arm, 0.01, 0.1, 121, [50, 50], *images, logits_arm=logits_arm)
+    np.testing.assert_allclose(curves.training_loss[0], loss, rtol=1e-4)
+    np.testing.assert_allclose(curves.accuracy[0], accuracy, atol=2.5 / 700)  # two images of 700
+
+
 @needs_real_mnist
 @pytest.mark.parametrize("arm", ARMS)
 def test_follows_the_contract_on_the_real_mnist(tmp_path: Path, arm: Arm) -> None:
@@ -199,6 +213,7 @@ RESUMED: list[dict[str, object]] = [
     {"arm": "batchnorm", "diagnostics": True, "evaluate_training": True},
     {"arm": "groupnorm", "normalize_logits": False, "position": "after"},
     {"arm": "weightnorm", "precision": "float64"},
+    {"arm": "batchnorm", "normalize_hidden": False},
     {
         "arm": "batchnorm",
         "moving_variance": "unbiased",
