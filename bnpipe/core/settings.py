@@ -4,7 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-Arm = Literal["vanilla", "batchnorm", "layernorm", "groupnorm", "rmsnorm", "weightnorm"]
+BuiltInArm = Literal[
+    "vanilla",
+    "batchnorm",
+    "layernorm",
+    "groupnorm",
+    "rmsnorm",
+    "weightnorm",
+    "firstbatch",  # vanilla, from weights that normalize the first mini-batch
+    "noisybatchnorm",  # batch normalization, and then a random scale and shift
+]
+Arm = Literal[BuiltInArm]  # and arms of your own: docs/how-to.md
 Activation = Literal["tanh", "relu", "sigmoid"]
 InitScheme = Literal["xavier", "he"]
 VarianceConvention = Literal["biased", "unbiased"]

@@ -43,6 +43,7 @@ KINDS: dict[Arm, int] = {  # of the arms that are compiled
     "groupnorm": FEATURE_NORM,
     "rmsnorm": FEATURE_NORM,
     "weightnorm": WEIGHT_NORM,
+    "firstbatch": BIAS,  # and first weights of its own: `bnpipe.networks.first_batch`
 }
 CODES: dict[Activation, int] = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
 WITH_STATISTICS = (BATCH_NORM, FEATURE_NORM)  # which may come before or after a nonlinearity
@@ -253,7 +254,10 @@ def options_of(settings: TrainingSettings) -> Options:
 
 
 def draw_network(settings: TrainingSettings, stream: np.random.RandomState) -> Network:
-    """Draw the weights of a network from its stream."""
+    """Draw the weights of a network from its stream.
+
+    The arm firstbatch does not start from these: see `bnpipe.networks.first_batch.normalize_first_batch`.
+    """
     return Network(initial_weights(stream, settings.layer_sizes, settings.init_std), settings)
 
 
