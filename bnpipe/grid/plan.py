@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from bnpipe.core.digests import code_digest
-from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Activation, Arm
+from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Activation, Arm, InitScheme
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.expected import expected_records
 from bnpipe.grid.layout import Layout
@@ -147,6 +147,20 @@ class Plan:
         """
         pairs = {settings["vanilla"]["activation"]: settings for settings in self.pair_settings.values()}
         return {activation: pairs[activation] for activation in TUNED if activation in pairs}
+
+    @property
+    def initial_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Settings of the networks that are measured before training, by condition and arm.
+
+        Beside those of the examined conditions they are vanilla networks with Xavier's and He's initialization under
+        the first condition of each nonlinearity: "tanh xavier", a name that no condition can have.
+        """
+        schemes = {
+            f"{name} {scheme}": {"vanilla": {**settings["vanilla"], "init_std": scheme}}
+            for name, settings in self.pair_settings.items()
+            for scheme in get_args(InitScheme)
+        }
+        return {**self.examined_settings, **schemes}
 
     @property
     def paper_seeds(self) -> tuple[int, ...]:

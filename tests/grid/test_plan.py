@@ -66,6 +66,15 @@ def test_tables_of_claims_follow_what_is_configured() -> None:
     ]
 
 
+def test_networks_before_training_include_vanilla_ones_with_other_initializations() -> None:
+    settings = plan(arms=["batchnorm"]).initial_settings
+    assert list(settings) == ["zebra", "ant", "zebra xavier", "zebra he", "ant xavier", "ant he"]
+    assert list(settings["ant"]) == ["batchnorm"]
+    assert list(settings["ant he"]) == ["vanilla"]
+    own = {name: settings["ant he"]["vanilla"][name] for name in ("arm", "activation", "init_std", "learning_rate")}
+    assert own == {"arm": "vanilla", "activation": "relu", "init_std": "he", "learning_rate": 2}
+
+
 def test_explanations_take_the_first_condition_of_each_nonlinearity_that_is_tuned() -> None:
     conditions = {
         "ant": {**CONDITION, "activation": "relu", "init_std": 2},

@@ -18,7 +18,7 @@ use rule job as activations with:
         ),
 
 
-# Measure the networks of all conditions on their first mini-batch, before the first step.
+# Measure the networks of all conditions, and vanilla ones with other initializations, before the first step.
 use rule job as initialization with:
     input:
         packed=layout.packed,
@@ -30,7 +30,7 @@ use rule job as initialization with:
     params:
         **calls(
             "experiments.initialization.make_network_tables",
-            settings=plan.examined_settings,
+            settings=plan.initial_settings,
             seeds=plan.examined_seeds,
         ),
         expected=plan.expected_data,
