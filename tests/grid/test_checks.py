@@ -101,7 +101,8 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
         ({"conditions": {"Studies": CONDITION}}, "conditions.Studies: expected another name than studies, got Studies"),
         (
             {"studies": {"tables": STUDY}},
-            "studies.tables: expected another name than covariate_shift, figure, paper, tables, got tables; rename it",
+            "studies.tables: expected another name than best_rate, figure, gradient_shift, input_shift, paper, "
+            "smoothness, tables, got tables; rename it",
         ),
         (
             {"studies": {"s": study({"batch_size": [None, 10], "init_std": [1]})}},
