@@ -36,7 +36,15 @@ EXPERIMENT_TABLES = [
     "claims",
     "evidence",
 ]
-CLAIM_TABLES = ["accuracy", "runs", "initialization", "inference"]  # from which claims are decided
+CLAIM_TABLES = ["accuracy", "runs", "layers", "initialization", "inference"]  # from which claims are decided
+CLAIM_STUDIES = {  # and the studies that are asked too: table, and whose it is
+    "learning_rate_and_init": ("runs", ["learning_rate_and_init"]),
+    "precision": ("runs", ["precision"]),
+    "regularization": ("generalization", ["regularization"]),
+    "steadiness": ("accuracy", ["steadiness", "steadiness_bad_weights"]),
+    "transfers": ("accuracy", ["transfers"]),
+    "usable_rates": ("runs", ["usable_rates"]),
+}
 STUDY_TABLES = ["accuracy", "runs", "summary"]
 INITIALIZATIONS = ["small", "xavier", "unit"]  # of the tutorial's networks of noise
 EXPLANATIONS = ["gradient_shift", "input_shift", "smoothness"]  # measured along training at each arm's best rate
@@ -229,17 +237,18 @@ class Plan:
     @property
     def claim_tables(self) -> dict[str, list[str]]:
         """The tables from which claims are decided by default, by the names of `bnpipe.analysis.measures`."""
-        return {name: [self.layout.table(name)] for name in CLAIM_TABLES}
+        tables = {name: [self.layout.table(name)] for name in CLAIM_TABLES}
+        if "precision" in self.default_studies:
+            tables["precision"] = [self.layout.study_table("precision", "runs")]
+        return tables
 
     @property
     def all_claim_tables(self) -> dict[str, list[str]]:
         """The same with those of the studies."""
-        table = self.layout.study_table
         tables = {
             **self.claim_tables,
             **(self.explanation_tables if self.best_rate else {}),
-            "scale_equivalence": [table("scale_equivalence", "scale_equivalence")],
-            "step_time": [table("step_time", "step_time")],
+            "step_time": [self.layout.study_table("step_time", "step_time")],
         }
         if self.best_rate:
             tables |= {
@@ -247,10 +256,10 @@ class Plan:
                 "best_rate": self.tuned("curves"),
                 "finals": self.tuned("finals"),
             }
-        if "learning_rate_and_init" in self.studies:
-            tables["learning_rate_and_init"] = [table("learning_rate_and_init", "runs")]
-        if "regularization" in self.studies:
-            tables["regularization"] = [table("regularization", "generalization")]
+        for name, (table, studies) in CLAIM_STUDIES.items():
+            there = [study for study in studies if study in self.studies]
+            if there:
+                tables[name] = [self.layout.study_table(study, table) for study in there]
         return tables
 
     @property
@@ -271,7 +280,7 @@ class Plan:
     def study_results(self) -> list[str]:
         """All tables of the target `studies` but those of the claims."""
         tables = [table for tables in self.all_claim_tables.values() for table in tables]
-        tables += self.study_tables(self.studies)
+        tables += [*self.study_tables(self.studies), self.layout.study_table("scale_equivalence", "scale_equivalence")]
         if self.configuration.paper:
             tables += [table for tables in self.paper_tables.values() for table in tables]
         return tables
