@@ -1,137 +1,189 @@
-"""Verdicts on claims: an interval, a test, and a rule that was fixed before the runs.
+"""Verdicts on claims: count the seeds on either side of the smallest effect that matters, by a rule fixed beforehand.
 
-A claim is tested on n pairs of runs. Each pair gives a difference, oriented so that a positive one favours the claim.
-``sesoi`` is the smallest effect size of interest: the smallest mean difference that would matter.
-A claim that there is no difference takes the same form: its values are minus the size of the difference, and its
-sesoi is minus the largest size that would not matter, a negative margin.
+Each seed gives one value d, oriented so that larger favours the claim. ``sesoi`` is the smallest effect of interest.
+The evidence is an e-value: it tests whether most seeds exceed sesoi, that is whether P(d > sesoi) > 1/2. If they do
+not, its expectation is at most 1, whatever the distribution of d and however often somebody looks and adds seeds
+(Ramdas et al. 2023, arXiv:2210.01948). Holm's step-down over a fixed family of claims then keeps the chance of one or
+more wrong verdicts at 5% or less for each side, under any dependence between the claims. `benchmarks.error_rates`
+simulates this.
 """
 
+import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest, bootstrap, permutation_test
+from scipy.special import betaln
 
-Verdict = Literal["supported", "refuted", "inconclusive"]
+Verdict = Literal["supported", "reversed", "too small to matter", "undecided"]
 
-MIN_PAIRS = 10  # with fewer there is no verdict
-LEVEL = 0.05  # of the corrected test
-MAJORITY = 0.5  # share of pairs that a claim must hold for if outcomes are counted
-DECIMALS = 12  # effects are of the order of 1, so smaller differences come from rounding
-RESAMPLES = 100_000  # of the bootstrap: an end then varies by 0.3% of the interval's width from generator to generator
-SIGN_FLIPS = 2**16  # all of them up to n = 16, this many random ones beyond
+LEVEL = 0.05  # largest chance of a wrong verdict in the whole family, for each side
+COVERAGE = 0.95  # smallest coverage of the interval of a median, if there are seeds enough
+TIE = 1e-8  # values this close to sesoi equal it: tables hold nine digits, and values are differences of such numbers
+CENSORED = ("", "above", "below", "both")  # the true value is: as given, this or more, this or less, not known
 
 
 class Decision(NamedTuple):
-    """What the pairs say about a claim: all that a verdict needs apart from the other claims."""
+    """What the seeds say about a claim: all that a verdict needs apart from the other claims."""
 
-    n: int  # pairs with a known value
-    effect: float  # mean difference, or share of pairs that the claim holds for
-    low: float  # ends of the 95% interval of the effect; nan if n is too small for one
+    n: int  # attempted seeds
+    above: int  # seeds that certainly exceed sesoi
+    below: int  # seeds that are certainly below sesoi
+    median: float  # of the known values, nan if there are none
+    low: float  # ends of the interval of the median, see `decide`
     high: float
-    p: float  # two-sided, of the null hypothesis of `decide` or `decide_share`
-    sesoi: float  # smallest effect that would matter, in units of the effect
-    binary: bool  # whether the effect is a share
+    worst: float  # lowest known value, nan if there are none
+    e_above: float  # evidence that most seeds exceed sesoi
+    e_below: float  # evidence that most seeds are below sesoi
 
 
-def decide(
-    values: ArrayLike, sesoi: float, rng: np.random.Generator, diverged: ArrayLike = False, confidence: float = 0.95
-) -> Decision:
-    """Weigh the differences (n,) of pairs against the smallest effect of interest; nan if a difference is not known.
+def decide(values: ArrayLike, sesoi: float, censored: ArrayLike = "") -> Decision:
+    """Weigh the values (n,) of a claim, one for each attempted seed, against the smallest effect of interest.
 
-    The effect is the mean with its BCa interval. p is that of the sign-flip test against a mean of 0 or, if sesoi is a
-    negative margin, against the margin: values that are minus the size of a difference are never above 0.
+    values: oriented so that larger favours the claim; nan if unknown; may be infinite. censored: (n,) or one for all,
+    see `bounds_of`. A seed counts as above or below sesoi only if its true value is certain to be: ties, unknown values
+    and values that are censored on both sides remain in n and count for neither side.
 
-    diverged: bool (n,), whether a run of the pair did. Diverged and converged pairs are never averaged together, and
-    BCa is undefined if all differences are equal or one is infinite. In these cases the outcome is binary, whether a
-    pair's difference exceeds sesoi, and `decide_share` takes over.
+    `median` and `worst` are those of the known values; a censored value enters as its bound. `low` and `high` are the
+    order statistics of `median_ranks` over all n seeds: `low` takes each seed at the lower end of what is known of it,
+    `high` at the upper end (an unknown value at minus and plus infinity). So the interval keeps its coverage whatever
+    the missing values are, and an end is infinite if they could reach that far. All are nan if n is 0.
+
+    Raises ValueError if `censored` has other words than CENSORED.
     """
-    sample, of_diverged = np.broadcast_arrays(np.round(np.asarray(values, np.float64), DECIMALS), diverged)
-    known = ~np.isnan(sample)
-    sample, of_diverged = sample[known], of_diverged[known]
-    n = len(sample)
-    if n < 2:
-        return Decision(n, float(sample.mean()) if n else np.nan, np.nan, np.nan, 1.0, sesoi, binary=False)
-    mixed = of_diverged.any() and not of_diverged.all()
-    if mixed or not np.isfinite(sample).all() or np.ptp(sample) == 0:
-        return decide_share(sample > sesoi, confidence)
-    low, high = bca_interval(sample, rng, confidence)
-    p = sign_flip_p(sample - min(sesoi, 0), rng)
-    return Decision(n, float(sample.mean()), low, high, p, sesoi, binary=False)
+    lower, upper = bounds_of(values, censored)
+    n = lower.size
+    above, below = int((lower > sesoi + TIE).sum()), int((upper < sesoi - TIE).sum())
+    low = high = np.nan
+    if n:
+        i, j, _ = median_ranks(n)
+        low, high = float(np.sort(lower)[i - 1]), float(np.sort(upper)[j - 1])
+    known = np.where(np.isneginf(lower), upper, lower)[(lower > -np.inf) | (upper < np.inf)]
+    with np.errstate(invalid="ignore"):  # the mean of minus and plus infinity is nan
+        median = float(np.median(known)) if known.size else np.nan
+    worst = float(known.min()) if known.size else np.nan
+    return Decision(n, above, below, median, low, high, worst, e_value(n, above), e_value(n, below))
 
 
-def decide_share(outcomes: ArrayLike, confidence: float = 0.95) -> Decision:
-    """Weigh outcomes, bool (n,), whether the claim holds for a pair: it should hold for more than half of them.
+def bounds_of(values: ArrayLike, censored: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lower and the upper end of what is known of the true values, both of the shape of `values`.
 
-    The effect is the share of pairs that it holds for, with its Clopper-Pearson interval. p is that of the exact test
-    against a share of one half: the sign-flip test of outcomes +1 and -1.
+    values: any shape, nan if unknown. censored: the same shape or one for all; "" if the value itself is known,
+    "above" if the true value is at least this large, "below" if it is at most this large, "both" if nothing is known.
+    Raises ValueError on other words.
     """
-    holds = np.asarray(outcomes, np.bool_)
-    n, successes = holds.size, int(holds.sum())
-    if n == 0:
-        return Decision(0, np.nan, np.nan, np.nan, 1.0, MAJORITY, binary=True)
-    low, high = clopper_pearson(successes, n, confidence)
-    p = float(binomtest(successes, n, MAJORITY).pvalue)
-    return Decision(n, successes / n, low, high, p, MAJORITY, binary=True)
+    sample, words = np.broadcast_arrays(np.asarray(values, np.float64), np.asarray(censored, np.str_))
+    if not np.isin(words, CENSORED).all():
+        raise ValueError(f"censored: expected one of {CENSORED}, got {sorted(set(words.ravel()) - set(CENSORED))}")
+    unknown = np.isnan(sample) | (words == "both")
+    lower = np.where(unknown | (words == "below"), -np.inf, sample)
+    upper = np.where(unknown | (words == "above"), np.inf, sample)
+    return lower, upper
 
 
-def verdict(decision: Decision, p_holm: float) -> Verdict:
-    """Apply the rule. p_holm: the decision's p, corrected over all claims that are tested together.
+def log_e_value(n: int, k: int) -> float:
+    """Return the natural logarithm of E(n, k), the evidence of k agreeing seeds of n that most seeds agree.
 
-    Supported: the interval lies entirely above sesoi, and p_holm is below 0.05. Refuted: the interval lies entirely
-    below sesoi. Otherwise, and always if n is below 10, inconclusive.
+    E is the likelihood ratio of the share p of seeds that agree against p = 1/2, averaged over two halves: p = 1, and
+    p uniform on [1/2, 1]:
+
+        E(n, k) = 1/2 * 2^n * [k = n]  +  1/2 * 2^(n+1) * B(k+1, n-k+1) * (1 - I_{1/2}(k+1, n-k+1))
+
+    B is the beta function, and 1 / B(k+1, n-k+1) = (n+1) * C(n, k) with the binomial coefficient C. I is the
+    regularized incomplete beta function, and 1 - I_{1/2}(k+1, n-k+1) is the chance of at most k heads in n+1 throws of
+    a coin, the sum of C(n+1, i) / 2^(n+1) over i = 0 ... k. The sum is taken in logarithms because I itself is rounded
+    to 0 or 1 beyond a thousand seeds. Raises ValueError unless 0 <= k <= n.
     """
-    if decision.n < MIN_PAIRS:
-        return "inconclusive"
-    if decision.low > decision.sesoi and p_holm < LEVEL:
+    if not 0 <= k <= n:
+        raise ValueError(f"expected 0 <= k <= n, got k = {k}, n = {n}")
+    heads = np.arange(k + 1)
+    uniform = float(np.logaddexp.reduce(_log_choose(n + 1, heads))) + float(betaln(k + 1, n - k + 1))
+    point = n * math.log(2) if k == n else -math.inf
+    return float(np.logaddexp(point, uniform)) - math.log(2)
+
+
+def e_value(n: int, k: int) -> float:
+    """Return E(n, k) of `log_e_value`; infinity if it exceeds the largest float."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(log_e_value(n, k)))
+
+
+def _log_choose(n: int, k: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the logarithms of the binomial coefficients C(n, k), of the shape of k."""
+    return np.asarray(-betaln(k + 1, n - k + 1) - math.log(n + 1))
+
+
+def threshold(rank: int, family_size: int, level: float = LEVEL) -> float:
+    """Return what the e-value of a rank must reach: (m - rank + 1) / level, for rank 1 (largest) to m = family_size."""
+    return (family_size - rank + 1) / level
+
+
+def step_down(e_values: ArrayLike, family_size: int, level: float = LEVEL) -> list[bool]:
+    """Say which of the e-values (at most family_size of them) pass Holm's step-down (Holm 1979), in their order.
+
+    The j-th largest passes if it and all larger ones reach `threshold(j, ...)`. The size of the family is fixed: claims
+    without data count too, as if their e-value were 0. Raises ValueError if there are more e-values than claims.
+    """
+    e = np.asarray(e_values, np.float64)
+    if e.size > family_size:
+        raise ValueError(f"expected at most {family_size} e-values, the size of the family, got {e.size}")
+    passed = [False] * e.size
+    for rank, index in enumerate(np.argsort(-e, kind="stable"), start=1):
+        if not e[index] >= threshold(rank, family_size, level):
+            break
+        passed[index] = True
+    return passed
+
+
+def verdicts(decisions: Sequence[Decision], reversed_e_values: Sequence[float], family_size: int) -> list[Verdict]:
+    """Apply the rule to the claims of a family that have data, and return their verdicts in the same order.
+
+    Supported: `e_above` passes `step_down`. Refuted: `e_below` passes it. A refuted claim is reversed if its e-value in
+    reversed_e_values (see `reversed_e_value`) passes too, and otherwise too small to matter. Raises ValueError if there
+    are more decisions than claims in the family, or not as many e-values as decisions.
+    """
+    supported = step_down([decision.e_above for decision in decisions], family_size)
+    refuted = step_down([decision.e_below for decision in decisions], family_size)
+    opposite = step_down(reversed_e_values, family_size)
+    return [_verdict(*passed) for passed in zip(supported, refuted, opposite, strict=True)]
+
+
+def _verdict(supported: bool, refuted: bool, opposite: bool) -> Verdict:
+    if supported:
         return "supported"
-    return "refuted" if decision.high < decision.sesoi else "inconclusive"
+    if refuted:
+        return "reversed" if opposite else "too small to matter"
+    return "undecided"
 
 
-def bca_interval(
-    values: ArrayLike, rng: np.random.Generator, confidence: float = 0.95, resamples: int = RESAMPLES
-) -> tuple[float, float]:
-    """Return the bias-corrected and accelerated bootstrap interval of the mean of values (n,) (Efron 1987).
+def reversed_e_value(values: ArrayLike, sesoi: float, censored: ArrayLike = "") -> float:
+    """Return the evidence that most seeds are below -sesoi: the effect matters, in the other direction.
 
-    n is 2 or more, and not all values are equal. The interval is too narrow if n is small: for n = 10 the 95% interval
-    covers the mean of a normal distribution 90% of the time, for n = 30 93% (`benchmarks.coverage`).
+    Arguments and errors are those of `decide`. If sesoi is not positive there is no other direction (the claim is that
+    there is no difference, and its values are minus the size of one): the result is then 0.
     """
-    sample = np.asarray(values, np.float64)
-    result = bootstrap((sample,), np.mean, n_resamples=resamples, confidence_level=confidence, method="BCa", rng=rng)
-    low, high = result.confidence_interval
-    return float(low), float(high)
+    return decide(values, -sesoi, censored).e_below if sesoi > 0 else 0.0
 
 
-def sign_flip_p(values: ArrayLike, rng: np.random.Generator) -> float:
-    """Return p of the two-sided sign-flip test (Fisher 1935) of values (n,), n of 2 or more, for a mean of 0.
+def seeds_needed(n: int, k: int, needed: float) -> int:
+    """Return how many further seeds, all of them agreeing, bring E(n, k) to `needed`; 0 if it is there already."""
+    further = 0
+    while e_value(n + further, k + further) < needed:
+        further += 1
+    return further
 
-    p is the share of all 2^n ways of assigning signs to the values in which the mean is at least as far from 0. Beyond
-    n = 16 it is estimated from random ways, plus the observed one.
+
+def median_ranks(n: int) -> tuple[int, int, float]:
+    """Return ranks i <= j, counted from 1, and the coverage of the interval from the i-th to the j-th of n values.
+
+    It is the narrowest interval with j = n + 1 - i that covers the median of any distribution with a chance of at least
+    95% (Conover 1999, section 3.2): 1 - 2 * P(X < i), X binomial with n throws of a coin. With fewer than six values
+    none does; then it is the whole range, with the coverage that it has. Raises ValueError if n is below 1.
     """
-    sample = np.asarray(values, np.float64)
-    unit = float(np.abs(sample).sum()) / 2**30 or 1
-
-    def whole_sum(flipped: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-        sums: NDArray[np.float64] = flipped.sum(axis=axis)
-        return np.rint(sums / unit)  # scipy alone misses ties that rounding has separated
-
-    result = permutation_test((sample,), whole_sum, permutation_type="samples", n_resamples=SIGN_FLIPS, rng=rng)
-    return float(result.pvalue)
-
-
-def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval of a share of successes (Clopper & Pearson 1934), n of 1 or more."""
-    interval = binomtest(successes, n).proportion_ci(confidence, method="exact")
-    return float(interval.low), float(interval.high)
-
-
-def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Adjust p values (m,) for being tested together (Holm 1979), (m,); scipy has no such function.
-
-    The k-th smallest becomes the largest of (m - i + 1) * p_i over i = 1 ... k, at most 1.
-    """
-    p = np.asarray(p_values, np.float64)
-    order = np.argsort(p)
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
-    return adjusted
+    if n < 1:
+        raise ValueError(f"n: expected at least 1, got {n}")
+    logs = _log_choose(n, np.arange((n + 1) // 2)) - n * math.log(2)
+    tails = np.exp(np.logaddexp.accumulate(logs))  # P(X < i) for i = 1, 2, ... up to the middle
+    i = max(1, int((1 - 2 * tails >= COVERAGE).sum()))
+    return i, n + 1 - i, float(1 - 2 * tails[i - 1])
