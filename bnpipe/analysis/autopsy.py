@@ -40,7 +40,8 @@ def _examine(curves: Curves, run: int, first_nonfinite_step: int) -> Finding:
         return Finding("overflow", step, layer + 1, OVERFLOW_PLACES[place])
     if not curves.diagnostics:
         return Finding("unknown")
-    dead, saturated = curves.diagnostics["dead"][run], curves.diagnostics["saturated"][run]
+    evaluated = curves.evaluated[run]
+    dead, saturated = (curves.diagnostics[name][run][evaluated] for name in ("dead", "saturated"))
     for state, bad in (("dead", dead == 1), ("saturated", saturated > SATURATED_SHARE)):  # (evaluations, layers)
         if bad[-1].any():
             return Finding(state, *_first(bad, curves.steps))

@@ -24,8 +24,8 @@ from bnpipe.analysis.stats import estimate_mean
 from bnpipe.core.csv_files import RUN_KEYS, write_table
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import TRAINING_SET, Record, read_record
+from bnpipe.core.settings import THRESHOLD
 
-THRESHOLD = 0.9  # validation accuracy at which `steps_to_90` is taken
 LOSS_WINDOW = 60  # number of last mini-batches whose training loss is averaged
 
 PROBE_ACCURACIES = ["moving_accuracy", "population_accuracy"]
@@ -93,7 +93,7 @@ ORIGIN_COLUMNS = ["record", "dataset", "dataset_sha256", "code_sha256", "device"
 
 
 def evaluations_of(record: Record) -> pd.DataFrame:
-    """Return every evaluation of the runs of a record; columns ACCURACY_COLUMNS, empty if not measured.
+    """Return every evaluation of the runs of a record up to its end; columns ACCURACY_COLUMNS, empty if not measured.
 
     `accuracy` and `loss` are taken on all validation images, `moving_accuracy` and `population_accuracy` on a few (see
     `bnpipe.training.diagnostics.diagnose`), `training_set_...` on training images.
@@ -103,7 +103,7 @@ def evaluations_of(record: Record) -> pd.DataFrame:
     measured: dict[str, NDArray[Any] | None] = {"accuracy": curves.accuracy, "loss": curves.loss}
     measured |= {name: curves.diagnostics.get(name) for name in PROBE_ACCURACIES}
     measured |= {name: getattr(curves, name) for name in TRAINING_SET}
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "condition": record.condition,
             "arm": record.arm,
@@ -112,6 +112,7 @@ def evaluations_of(record: Record) -> pd.DataFrame:
             **{name: np.nan if values is None else values.reshape(-1) for name, values in measured.items()},
         }
     )
+    return table[curves.evaluated.ravel()]
 
 
 def layers_of(record: Record) -> pd.DataFrame:
@@ -127,13 +128,13 @@ def layers_of(record: Record) -> pd.DataFrame:
     keys = {"condition": record.condition, "arm": record.arm, "seed": seed.ravel()}
     places = {"step": step.ravel(), "layer": layer.ravel()}
     seen = {name: values.ravel() for name, values in curves.diagnostics.items() if name in LAYER_COLUMNS}
-    return pd.DataFrame({**keys, **places, **seen})[LAYER_COLUMNS]
+    return pd.DataFrame({**keys, **places, **seen})[LAYER_COLUMNS][curves.evaluated.ravel().repeat(layers)]
 
 
 def runs_of(record: Record, name: str) -> pd.DataFrame:
     """Describe the runs of a record, one in each row; columns RUN_COLUMNS. name: that of the record's file.
 
-    `final_accuracy` and `best_accuracy` are validation accuracies; `test_accuracy` is taken after the last step.
+    `final_accuracy` and `best_accuracy` are validation accuracies; `test_accuracy` is taken after the run's last step.
     `area_under_curve` is the mean of the validation curve over steps (trapezoids). `steps_to_90` is the first
     evaluated step with an accuracy of at least 0.9, empty if there is none; `first_nonfinite_step` is the first step
     whose training loss is not finite, empty if all are. `final_training_loss` is the mean over the last 60
@@ -141,6 +142,9 @@ def runs_of(record: Record, name: str) -> pd.DataFrame:
     """
     curves = record.curves
     reached = curves.accuracy >= THRESHOLD
+    lengths = curves.evaluated.sum(axis=1)
+    ended = [accuracy[:length] for accuracy, length in zip(curves.accuracy, lengths, strict=True)]
+    losses = [loss[:taken] for loss, taken in zip(curves.training_loss, curves.steps_taken, strict=True)]
     nonfinite = curves.first_nonfinite_step
     findings = autopsies(curves)
     return pd.DataFrame(
@@ -148,13 +152,13 @@ def runs_of(record: Record, name: str) -> pd.DataFrame:
             "condition": record.condition,
             "arm": record.arm,
             "seed": curves.seeds,
-            "final_accuracy": curves.accuracy[:, -1],
-            "best_accuracy": curves.accuracy.max(axis=1),
+            "final_accuracy": [accuracy[-1] for accuracy in ended],
+            "best_accuracy": [accuracy.max() for accuracy in ended],
             "test_accuracy": curves.test_accuracy,
-            "area_under_curve": _mean_over_steps(curves.accuracy, curves.steps),
+            "area_under_curve": [_mean_over_steps(accuracy, curves.steps[: len(accuracy)]) for accuracy in ended],
             "steps_to_90": _whole_numbers(curves.steps[reached.argmax(axis=1)], known=np.asarray(reached.any(axis=1))),
             "first_nonfinite_step": _whole_numbers(nonfinite, known=nonfinite >= 0),
-            "final_training_loss": curves.training_loss[:, -LOSS_WINDOW:].mean(axis=1, dtype=np.float64),
+            "final_training_loss": [loss[-LOSS_WINDOW:].mean(dtype=np.float64) for loss in losses],
             "state": [finding.state for finding in findings],
             "first_bad_step": pd.array([finding.step for finding in findings], dtype="Int64"),
             "first_bad_layer": pd.array([finding.layer for finding in findings], dtype="Int64"),
@@ -290,11 +294,11 @@ def rows_to_average(diverged: pd.Series) -> pd.Series:
     return diverged if diverged.all() else ~diverged
 
 
-def _mean_over_steps(values: NDArray[np.float64], steps: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the mean over steps, (runs,), of curves (runs, evaluations) that are linear between evaluations."""
+def _mean_over_steps(values: NDArray[np.float64], steps: NDArray[np.int64]) -> float:
+    """Return the mean over steps of a curve (evaluations,) that is linear between evaluations."""
     if len(steps) == 1:
-        return values[:, 0]
-    return np.asarray(np.trapezoid(values, steps, axis=1) / (steps[-1] - steps[0]))
+        return float(values[0])
+    return float(np.trapezoid(values, steps) / (steps[-1] - steps[0]))
 
 
 def _whole_numbers(values: NDArray[np.int64], known: NDArray[np.bool_]) -> pd.Series:

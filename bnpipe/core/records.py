@@ -25,14 +25,14 @@ _DIAGNOSTIC = "diagnostics."  # begins the names of diagnostics in the file
 
 @dataclass(frozen=True)
 class Curves:
-    """What was measured on a stack of runs."""
+    """What was measured on a stack of runs. Arrays go on with nan after the step at which a run stopped early."""
 
     seeds: NDArray[np.int64]  # (runs,)
     steps: NDArray[np.int64]  # (evaluations,): the steps after whose update the networks were evaluated
     accuracy: NDArray[np.float64]  # (runs, evaluations), validation images, inference mode
     loss: NDArray[np.float64]  # (runs, evaluations), mean cross-entropy of the same
     training_loss: NDArray[np.float32]  # (runs, steps), of each mini-batch before its update, training mode
-    test_accuracy: NDArray[np.float64]  # (runs,), after the last step, inference mode
+    test_accuracy: NDArray[np.float64]  # (runs,), after the last step of each run, inference mode
     test_loss: NDArray[np.float64]  # (runs,)
     finite_weights: NDArray[np.uint8]  # (runs,), 1 where all parameters are finite after the last step
     training_set_accuracy: NDArray[np.float64] | None = None  # as `accuracy`, of training images; None: not taken
@@ -40,6 +40,18 @@ class Curves:
     # By name, (runs, evaluations) or (runs, evaluations, layers): see `bnpipe.training.diagnostics.diagnose`.
     diagnostics: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     failure: NDArray[np.int64] | None = None  # (runs, 3): see `bnpipe.training.failures.locate_failures`
+    stopped_after: NDArray[np.int64] | None = None  # (runs,), steps that each run took; None: all of them
+
+    @property
+    def steps_taken(self) -> NDArray[np.int64]:
+        """How many steps each run took, (runs,)."""
+        runs, steps = self.training_loss.shape
+        return np.full(runs, steps) if self.stopped_after is None else self.stopped_after
+
+    @property
+    def evaluated(self) -> NDArray[np.bool]:
+        """Whether a run was evaluated, (runs, evaluations); it was not after it stopped."""
+        return np.asarray(self.steps < self.steps_taken[:, np.newaxis])
 
     @property
     def first_nonfinite_step(self) -> NDArray[np.int64]:
@@ -47,8 +59,9 @@ class Curves:
 
         A run whose last update made the parameters non-finite has the last step here.
         """
-        bad = ~np.isfinite(self.training_loss)
-        bad[:, -1] |= self.finite_weights == 0
+        last = self.steps_taken - 1
+        bad = ~np.isfinite(self.training_loss) & (np.arange(self.training_loss.shape[1]) <= last[:, np.newaxis])
+        bad[np.arange(len(last)), last] |= self.finite_weights == 0
         return np.where(bad.any(axis=1), bad.argmax(axis=1), -1)
 
 

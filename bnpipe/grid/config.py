@@ -6,13 +6,14 @@ from functools import cached_property
 from itertools import product
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.settings import (
     CHECKPOINT_SECONDS,
     FIRST_SEED,
+    FRESH_SEED,
     Activation,
     Device,
     Position,
@@ -22,6 +23,7 @@ from bnpipe.core.settings import (
 )
 from bnpipe.core.smallest_effects import SMALLEST_EFFECTS
 from bnpipe.core.yaml_files import YamlFile, plain
+from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.fields import (
     MAX_SEED_COUNT,
     Arms,
@@ -30,6 +32,7 @@ from bnpipe.grid.fields import (
     InitStd,
     Name,
     PositiveNumber,
+    Section,
     Seeds,
     Share,
     Switch,
@@ -37,17 +40,14 @@ from bnpipe.grid.fields import (
     Weight,
     Whole,
     one_of,
+    seeds_of,
     unexpected,
     without_duplicates,
 )
 from bnpipe.grid.mistakes import explain, locate
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Condition(_Section):
+class Condition(Section):
     """One experiment: every arm is trained with these settings, once for each seed."""
 
     activation: Annotated[Activation, one_of(Activation)] = Field(
@@ -100,9 +100,14 @@ class Condition(_Section):
     evaluate_training: Switch = Field(
         default=False, description="Whether to evaluate training images too, as many as there are validation images."
     )
+    stop_at_accuracy: Share | None = Field(
+        default=None,
+        description="Stop a run after the first evaluation with at least this validation accuracy; null: never.",
+        json_schema_extra={"unit": "share of images"},
+    )
 
 
-class Normalization(_Section):
+class Normalization(Section):
     """Settings of batch normalization; the defaults are those of the tutorial (TensorFlow 1)."""
 
     epsilon: PositiveNumber = Field(default=1e-3, description="Added to a variance before its square root is taken.")
@@ -129,7 +134,7 @@ def _smallest(key: str) -> Any:
     )
 
 
-class SmallestEffects(_Section):
+class SmallestEffects(Section):
     """The smallest effects that would matter, chosen before the runs; other values make it a plan of your own."""
 
     steps_ratio: Factor = _smallest("steps_ratio")
@@ -148,7 +153,7 @@ class SmallestEffects(_Section):
     recovered_gain: Share = _smallest("recovered_gain")
 
 
-class Study(_Section):
+class Study(Section):
     """A grid of conditions around one, with its own figure; it is made when you ask for it."""
 
     about: Text = Field(description="The question of the study, in one sentence; it is shown above the figure.")
@@ -190,7 +195,7 @@ class Study(_Section):
         return tuple(Condition.model_validate({**given, **values}) for values in swept)
 
 
-class Paper(_Section):
+class Paper(Section):
     """The paper's own experiment (Ioffe & Szegedy 2015, section 4.1), which is one of the studies."""
 
     seeds: Annotated[int, Whole(1, MAX_SEED_COUNT)] | None = Field(
@@ -210,7 +215,7 @@ def _check_condition(values: Mapping[str, Any]) -> None:
         raise PydanticCustomError("sweep", "{reasons}", {"reasons": reasons}) from error
 
 
-class Configuration(_Section):
+class Configuration(Section):
     """Everything that a user of bnpipe decides."""
 
     dataset: Text = Field(
@@ -228,8 +233,9 @@ class Configuration(_Section):
         json_schema_extra={"unit": "images"},
     )
     seeds: Seeds = Field(
-        default=tuple(range(FIRST_SEED, FIRST_SEED + 10)),
-        description=f"A list of seeds, or how many to use, counted from {FIRST_SEED}.",
+        default=seeds_of(12),
+        description=f"How many fresh seeds to use, counted from {FRESH_SEED}, beside the tutorial's, {FIRST_SEED}; "
+        "or a list of seeds.",
     )
     arms: Arms = Field(
         default=("vanilla", "batchnorm"),
@@ -262,6 +268,9 @@ class Configuration(_Section):
     )
     studies: dict[Name, Study] = Field(
         default={}, description="Grids of conditions, by name.", json_schema_extra={"additionalProperties": False}
+    )
+    best_rate: BestRate | None = Field(
+        default=None, description="The comparison of every network at its own best learning rate; null: leave it out."
     )
     paper: Paper | None = Field(default=None, description="The paper's own experiment; null: leave it out.")
     chunk_size: Annotated[int, Whole(1, MAX_SEED_COUNT)] = Field(

@@ -8,7 +8,9 @@ from typing import Annotated, Any, get_args
 
 from annotated_types import Ge, GroupedMetadata, Le
 from pydantic import (
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     Strict,
     ValidationError,
@@ -18,11 +20,17 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bnpipe.core.settings import FIRST_SEED, Arm, InitScheme
+from bnpipe.core.settings import FIRST_SEED, FRESH_SEED, Arm, InitScheme
 from bnpipe.core.yaml_files import Unquoted, plain, surprise
 
 MAX_SEED = 2**32 - 1  # numpy.random.RandomState takes no larger one
 MAX_SEED_COUNT = 10_000
+
+
+class Section(BaseModel):
+    """A section of the configuration: it never changes, and refuses keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def unexpected(expected: str, advice: str = "") -> PydanticCustomError:
@@ -103,12 +111,22 @@ def _read_layers(value: Any) -> Any:
     return [int(layers[2])] * int(layers[1]) if layers else value
 
 
+def _read_seed_list(value: Any) -> Any:
+    """Read a list of seeds."""
+    return [_read_whole(seed) for seed in value] if isinstance(value, list | tuple) else value
+
+
 def _read_seeds(value: Any) -> Any:
-    """Turn a number of seeds into the seeds."""
+    """Turn a number of fresh seeds into the seeds: the tutorial's, and this many fresh ones."""
     if isinstance(value, list | tuple):
-        return [_read_whole(seed) for seed in value]
+        return _read_seed_list(value)
     count = _read_whole(value)
-    return range(FIRST_SEED, FIRST_SEED + count) if type(count) is int and 1 <= count <= MAX_SEED_COUNT else value
+    return seeds_of(count) if type(count) is int and 1 <= count <= MAX_SEED_COUNT else value
+
+
+def seeds_of(count: int) -> tuple[int, ...]:
+    """Return the tutorial's seed, which is shown, and a number of fresh ones, which are counted in verdicts."""
+    return FIRST_SEED, *range(FRESH_SEED, FRESH_SEED + count)
 
 
 Switch = Annotated[bool, Strict(), expected("true or false")]
@@ -146,26 +164,26 @@ Name = Annotated[
         "a name of letters, digits, '_' and '-' that starts with a letter, at most 64 (paths contain it)", _read_text
     ),
 ]
-Seeds = Annotated[
+_SEED_LIST = {
+    "type": "array",
+    "items": {"type": "integer", "minimum": 0, "maximum": MAX_SEED},
+    "minItems": 1,
+    "maxItems": MAX_SEED_COUNT,
+    "uniqueItems": True,
+}
+SeedList = Annotated[
     tuple[Annotated[int, Strict(), Ge(0), Le(MAX_SEED)], ...],
     Field(min_length=1, max_length=MAX_SEED_COUNT),
+    expected(f"a list of whole numbers from 0 to {MAX_SEED}", _read_seed_list),
+    WithJsonSchema(_SEED_LIST),
+]
+Seeds = Annotated[
+    tuple[Annotated[int, Strict(), Ge(0), Le(MAX_SEED)], ...],
+    Field(min_length=1, max_length=MAX_SEED_COUNT + 1),
     expected(
-        f"the number of seeds (1 to {MAX_SEED_COUNT}, counted from {FIRST_SEED}) "
+        f"the number of fresh seeds (1 to {MAX_SEED_COUNT}, counted from {FRESH_SEED}) "
         f"or a list of whole numbers from 0 to {MAX_SEED}",
         _read_seeds,
     ),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": MAX_SEED_COUNT},
-                {
-                    "type": "array",
-                    "items": {"type": "integer", "minimum": 0, "maximum": MAX_SEED},
-                    "minItems": 1,
-                    "maxItems": MAX_SEED_COUNT,
-                    "uniqueItems": True,
-                },
-            ]
-        }
-    ),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_SEED_COUNT}, _SEED_LIST]}),
 ]

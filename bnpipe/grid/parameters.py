@@ -5,10 +5,11 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from bnpipe.core.errors import InputError
+from bnpipe.grid.best_rate import TuningGrid
 from bnpipe.grid.config import Condition, Study
 from bnpipe.grid.descriptions import describe, describe_shared
 from bnpipe.grid.plan import Plan
-from bnpipe.grid.stacks import Kind, Stack
+from bnpipe.grid.stacks import Kind, Stack, first_of_each_activation
 
 MAX_NAMED = 20  # of the names that would have been right
 
@@ -86,6 +87,37 @@ class Parameters:
         """Return what one of the pair of networks is trained with under it."""
         arms = _known("condition", wildcards["condition"], self._plan.pair_settings)
         return _known("arm", wildcards["arm"], arms)
+
+    # A job of the fair comparison.
+
+    def entrant_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what one of its networks is tuned with, but for the learning rate."""
+        return _known("entrant", wildcards["entrant"], self._plan.entrants)
+
+    def entrant_steps(self, wildcards: Wildcards) -> int:
+        """Return how many steps one of its networks takes at its best rate: those of its condition."""
+        activation = self.entrant_settings(wildcards)["activation"]
+        first = first_of_each_activation(self._configuration)
+        return next(condition.steps for _, condition in first if condition.activation == activation)
+
+    def tuning_grid(self, wildcards: Wildcards) -> TuningGrid:
+        """Return what its trials are."""
+        if self._plan.best_rate is None:
+            raise InputError("best_rate: expected how networks are tuned, got nothing; add it to the configuration")
+        grids = {"tuning": self._plan.best_rate.tuning, "preview": self._plan.best_rate.preview}
+        return _known("grid", wildcards["grid"], grids)
+
+    def tuning_rates(self, wildcards: Wildcards) -> tuple[float, ...]:
+        """Return the learning rates of its trials."""
+        return self.tuning_grid(wildcards).learning_rates
+
+    def tuning_seeds(self, wildcards: Wildcards) -> tuple[int, ...]:
+        """Return the seeds of its trials."""
+        return self.tuning_grid(wildcards).seeds
+
+    def chunk_seeds(self, wildcards: Wildcards) -> tuple[int, ...]:
+        """Return the seeds of a chunk."""
+        return _known("chunk", wildcards["chunk"], self._plan.seed_chunks)
 
     # A job of one study.
 

@@ -8,14 +8,18 @@ from typing import Any
 
 from bnpipe.core.digests import code_digest
 from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Arm
+from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.config import Condition, Configuration
+from bnpipe.grid.entrants import entrants
 from bnpipe.grid.expected import expected_records
 from bnpipe.grid.layout import Layout
 from bnpipe.grid.stacks import (
     Kind,
     Stack,
+    chunk_name,
     condition_stacks,
     first_of_each_activation,
+    seed_chunks,
     study_stacks,
     training_settings,
 )
@@ -143,6 +147,46 @@ class Plan:
         paper = self.configuration.paper
         return self.configuration.seeds[: paper.seeds] if paper else ()
 
+    # The fair comparison.
+
+    @property
+    def best_rate(self) -> BestRate | None:
+        """How networks are tuned; None if the comparison is left out."""
+        return self.configuration.best_rate
+
+    @cached_property
+    def entrants(self) -> dict[str, dict[str, Any]]:
+        """What each of its networks is tuned with, but for the learning rate, by name."""
+        return entrants(self.configuration)
+
+    @cached_property
+    def seed_chunks(self) -> dict[str, tuple[int, ...]]:
+        """The seeds of the configuration in chunks, by the names of these."""
+        return {chunk_name(seeds): seeds for seeds in seed_chunks(self.configuration)}
+
+    @property
+    def best_rate_notes(self) -> dict[str, Any]:
+        """What its figure is told besides its tables."""
+        first = {condition.activation: condition for _, condition in first_of_each_activation(self.configuration)}
+        return {
+            "steps": self.best_rate.steps if self.best_rate else 1,
+            "rates": {activation: condition.learning_rate for activation, condition in first.items()},
+            "inits": {activation: condition.init_std for activation, condition in first.items()},
+            "note": self.title,
+        }
+
+    def tunings(self, grid: str) -> list[str]:
+        """Return the tables of the trials of all its networks; grid: tuning or preview."""
+        return [self.layout.study_table("best_rate", f"{grid}-{entrant}") for entrant in self.entrants]
+
+    def tuned(self, table: str) -> list[str]:
+        """Return the tables of all its networks at their best rates; table: curves or finals."""
+        return [
+            self.layout.study_table("best_rate", f"{table}-{entrant}-seeds-{chunk}")
+            for entrant in self.entrants
+            for chunk in self.seed_chunks
+        ]
+
     # Tables.
 
     @property
@@ -170,6 +214,12 @@ class Plan:
             "scale_equivalence": [table("scale_equivalence", "scale_equivalence")],
             "step_time": [table("step_time", "step_time")],
         }
+        if self.best_rate:
+            tables |= {
+                "tuning": self.tunings("tuning"),
+                "best_rate": self.tuned("curves"),
+                "finals": self.tuned("finals"),
+            }
         if "learning_rate_and_init" in self.studies:
             tables["learning_rate_and_init"] = [table("learning_rate_and_init", "runs")]
         if "regularization" in self.studies:
@@ -206,6 +256,7 @@ class Plan:
         """The figures that the page shows."""
         noise = [f"{start}_{kind}" for start in INITIALIZATIONS for kind in ("layers", "histograms", "growth")]
         return [
+            *(["best_rate"] if self.best_rate else []),
             *("overview", "states", "claims", "mechanics", "inference", "initialization/growth"),
             *(f"initialization/{name}" for name in noise),
             *(f"{condition}/{kind}" for condition in self.examined for kind in self.condition_figures),
@@ -215,7 +266,8 @@ class Plan:
     @property
     def experiments(self) -> list[str]:
         """The experiments that the page of studies shows beside the configuration's studies."""
-        return ["covariate_shift", "paper"] if self.configuration.paper else ["covariate_shift"]
+        asked = {"best_rate": self.configuration.best_rate, "paper": self.configuration.paper}
+        return ["covariate_shift", *(name for name, section in asked.items() if section)]
 
     @property
     def study_figures(self) -> list[str]:

@@ -30,6 +30,8 @@ line.
 SECTIONS = {
     "Condition": "Conditions",
     "Study": "Studies",
+    "BestRate": "The fair comparison",
+    "TuningGrid": "Trials of learning rates",
     "Paper": "The paper's experiment",
     "Normalization": "Normalization",
     "SmallestEffects": "Smallest effects",

@@ -1,6 +1,7 @@
 """Train the runs of a job: in stacks, evaluated on the way."""
 
 import logging
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from bnpipe.training.trainer import (
     training_subset,
 )
 
-LOG = "log."  # prefix of what evaluations found, in the state of a training run
+LOG, END = "log.", "end."  # prefixes of what evaluations found and how runs ended, in the state of a training run
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ def train_runs(
     ``on_evaluation(step, accuracy)`` is called after each evaluation with the accuracies (runs,) of the stack, and the
     step that the runs have reached on average over all stacks. checkpoints: where the state of the training is kept; if
     there is a state already, training resumes from it. A diverged run keeps training; its accuracy is whatever argmax
-    returns. Raises InputError if a mini-batch needs more images than there are.
+    returns. A run that reaches ``stop_at_accuracy`` stops; what was measured ends there. Raises InputError if a
+    mini-batch needs more images than there are.
     """
     with network_arithmetic():
         size = engine.most_runs(runs.settings, len(runs))
@@ -64,24 +66,51 @@ class TrainingRun:
         self._evaluated_training = training_subset(settings, dataset.train).first(len(self._validation))
         self._training_loss: list[NDArray[np.floating]] = []  # of the mini-batches so far, each (some steps, runs)
         self._log: dict[str, list[NDArray[np.floating]]] = {}  # what every evaluation found, by name, each (runs, ...)
+        self._ends: dict[str, NDArray[Any]] = {  # of each run, (runs,), once it has stopped
+            "steps_taken": np.zeros(len(runs), np.int64),
+            "test_accuracy": np.zeros(len(runs)),
+            "test_loss": np.zeros(len(runs)),
+            "finite_weights": np.zeros(len(runs), np.uint8),
+        }
         self.steps_done = 0
 
     @property
     def is_finished(self) -> bool:
-        """Whether the last step is done."""
-        return self.steps_done == self._runs.settings.steps
+        """Whether all runs have stopped."""
+        return bool(self._ends["steps_taken"].all())
 
     def advance(self, on_evaluation: OnEvaluation) -> None:
         """Train up to the next evaluation and make it, but take at most STEPS_AT_ONCE steps."""
-        interval = self._runs.settings.evaluation_interval
-        evaluated = -(-self.steps_done // interval) * interval + 1
-        end = min(self.steps_done + STEPS_AT_ONCE, evaluated, self._runs.settings.steps)
+        settings = self._runs.settings
+        evaluated = -(-self.steps_done // settings.evaluation_interval) * settings.evaluation_interval + 1
+        end = min(self.steps_done + STEPS_AT_ONCE, evaluated, settings.steps)
         self._training_loss.append(self._stack.advance(end - self.steps_done))
         self.steps_done = end
         if end == evaluated:
             for name, value in self._evaluate().items():
                 self._log.setdefault(name, []).append(value)
-            on_evaluation(end - 1, self._log["accuracy"][-1])
+            accuracy = self._log["accuracy"][-1]
+            on_evaluation(end - 1, accuracy)
+            if settings.stop_at_accuracy is not None:
+                self._stop(accuracy >= settings.stop_at_accuracy)
+        if end == settings.steps:
+            self._stop(np.full(len(self._runs), True))
+
+    def _stop(self, runs: NDArray[np.bool]) -> None:
+        """Measure for the last time those of some runs that have not stopped yet; runs: whether each is meant.
+
+        A stack that is trained side by side goes on until all its runs have stopped, so each is measured in its time.
+        """
+        now = runs & (self._ends["steps_taken"] == 0)
+        if now.any():
+            accuracy, loss = self._stack.evaluate(self._test)
+            for name, values in (
+                ("test_accuracy", accuracy),
+                ("test_loss", loss),
+                ("finite_weights", self._stack.finite()),
+            ):
+                self._ends[name][now] = values[now]
+            self._ends["steps_taken"][now] = self.steps_done
 
     def _evaluate(self) -> Arrays:
         settings = self._runs.settings
@@ -95,32 +124,50 @@ class TrainingRun:
     def state(self) -> Arrays:
         """Return everything that decides the next steps, and what has been measured; not all arrays are copies."""
         measured = {LOG + name: np.stack(values) for name, values in self._log.items()}
-        return {**self._stack.state(), "training_loss": np.concatenate(self._training_loss), **measured}
+        ends = {END + name: values for name, values in self._ends.items()}
+        return {**self._stack.state(), "training_loss": np.concatenate(self._training_loss), **measured, **ends}
 
     def restore(self, state: Arrays) -> None:
         """Restore what `state` returned."""
         self._stack.restore(state)
         self._training_loss = [state["training_loss"]]
         self._log = {name: list(array) for name, array in part_of(state, LOG).items()}
+        self._ends = {name: array.copy() for name, array in part_of(state, END).items()}
         self.steps_done = len(state["training_loss"])
 
     def curves(self) -> Curves:
-        """Evaluate the networks on the test images and return all that was measured."""
-        test_accuracy, test_loss = self._stack.evaluate(self._test)
-        measured = {name: np.stack(values, axis=1) for name, values in self._log.items()}
+        """Return all that was measured, after all runs have stopped."""
+        settings, taken = self._runs.settings, self._ends["steps_taken"]
+        evaluations = -(-taken // settings.evaluation_interval)
+        measured = {
+            name: _ending(np.stack(values, axis=1), evaluations, len(settings.evaluated_steps))
+            for name, values in self._log.items()
+        }
         return Curves(
             seeds=np.array(self._runs.seeds, dtype=np.int64),
-            steps=np.array(self._runs.settings.evaluated_steps, dtype=np.int64),
-            training_loss=np.ascontiguousarray(np.concatenate(self._training_loss).T),
-            test_accuracy=test_accuracy,
-            test_loss=test_loss,
-            finite_weights=self._stack.finite().astype(np.uint8),
+            steps=np.array(settings.evaluated_steps, dtype=np.int64),
+            training_loss=_ending(np.concatenate(self._training_loss).T, taken, settings.steps),
+            test_accuracy=self._ends["test_accuracy"],
+            test_loss=self._ends["test_loss"],
+            finite_weights=self._ends["finite_weights"],
+            stopped_after=None if settings.stop_at_accuracy is None else taken,
             accuracy=measured.pop("accuracy"),
             loss=measured.pop("loss"),
             training_set_accuracy=measured.pop("training_set_accuracy", None),
             training_set_loss=measured.pop("training_set_loss", None),
             diagnostics=measured,
         )
+
+
+def _ending(values: NDArray[Any], lengths: NDArray[np.int64], length: int) -> NDArray[Any]:
+    """Bring what was measured along a training, (runs, times, ...), to a length of times.
+
+    lengths: (runs,), at how many times each run was still training; from then on there is nan.
+    """
+    ending = np.full((len(values), length, *values.shape[2:]), np.nan, values.dtype)
+    for run, own in enumerate(lengths):
+        ending[run, :own] = values[run, :own]
+    return ending
 
 
 def _train(

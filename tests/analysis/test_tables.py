@@ -84,6 +84,27 @@ def test_a_run_that_never_gets_there_and_one_that_diverges() -> None:
     assert np.isnan(row["final_training_loss"])
 
 
+def test_a_run_that_stopped_early_ends_there_in_every_table() -> None:
+    # Of three evaluations (steps 0, 60, 120) of 121 steps the second run had two; nan would be its values afterwards.
+    record = make_record(seeds=(42, 43), accuracy=(0.1, 0.95, 0.9), steps=121)
+    record.curves.accuracy[1, 2] = np.nan
+    record.curves.training_loss[1, 61:] = np.nan
+    record.curves.training_loss[1, :61] = np.r_[9.0, np.full(60, 0.25)]
+    ended = replace(record, curves=replace(record.curves, stopped_after=np.array([121, 61])))
+    assert evaluations_of(ended)[["seed", "step"]].to_numpy().tolist() == [
+        *([42, 0], [42, 60], [42, 120]),
+        *([43, 0], [43, 60]),
+    ]
+    assert len(layers_of(ended)) == 5 * 3
+    first, second = runs_of(ended, "a").to_dict("records")
+    assert (first["final_accuracy"], second["final_accuracy"]) == pytest.approx((0.9, 0.94))
+    assert second["area_under_curve"] == pytest.approx(0.515)  # between 0.09 and 0.94
+    assert second["best_accuracy"] == pytest.approx(0.94)
+    assert second["final_training_loss"] == 0.25
+    assert pd.isna(second["first_nonfinite_step"])
+    assert second["state"] == "healthy"
+
+
 def test_a_single_evaluation_has_its_accuracy_as_area() -> None:
     assert runs_of(make_record(accuracy=(0.25,)), "a")["area_under_curve"].tolist() == [0.25]
 

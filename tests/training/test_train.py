@@ -275,3 +275,62 @@ def test_finished_runs_of_a_job_are_not_trained_again(dataset: Dataset, tmp_path
     resumed = train_runs(runs, dataset, lambda step, _: seen.append(step), checkpoints=again)
     assert seen[3:] == [65]  # of the second alone
     assert_same_bytes(resumed, train_runs(runs, dataset))
+
+
+@pytest.mark.parametrize("engine", [COMPILED, TorchEngine()], ids=["compiled", "torch"])
+def test_a_run_stops_after_the_evaluation_that_passes_and_its_neighbours_go_on(
+    dataset: Dataset, engine: Engine
+) -> None:
+    runs = make_runs([42, 43, 44], steps=70, hidden_sizes=(20,), evaluation_interval=10, diagnostics=True)
+    runs = runs.change(learning_rate=[1.0, 0.01, 0.3], evaluate_training=True)
+    whole = train_runs(runs, dataset, engine=engine)
+    passed = whole.accuracy >= 0.8
+    assert [row.any() for row in passed] == [True, False, True]  # else the level tests nothing
+    taken = [10 * int(passed[0].argmax()) + 1, 70, 10 * int(passed[2].argmax()) + 1]
+    assert 1 < taken[0] < taken[2] < 70
+
+    stopped = train_runs(runs.change(stop_at_accuracy=0.8), dataset, engine=engine)
+    assert stopped.steps_taken.tolist() == taken
+    for run, steps in enumerate(taken):
+        ended = train_runs(runs.take([run]).change(steps=steps), dataset, engine=engine)
+        evaluations = len(ended.steps)
+        assert stopped.evaluated[run].sum() == evaluations
+        for name in ("test_accuracy", "test_loss"):
+            np.testing.assert_allclose(getattr(stopped, name)[run], getattr(ended, name)[0], rtol=1e-6, err_msg=name)
+        for name in ("accuracy", "loss", "training_set_loss"):
+            values = getattr(stopped, name)[run]
+            np.testing.assert_allclose(values[:evaluations], getattr(ended, name)[0], rtol=1e-6, err_msg=name)
+            assert np.isnan(values[evaluations:]).all()
+        np.testing.assert_allclose(stopped.training_loss[run, :steps], ended.training_loss[0], rtol=1e-5)
+        assert np.isnan(stopped.training_loss[run, steps:]).all()
+        assert np.isnan(stopped.diagnostics["z_rms"][run, evaluations:]).all()
+        assert np.isfinite(stopped.diagnostics["z_rms"][run, :evaluations]).all()
+    assert stopped.first_nonfinite_step.tolist() == [-1, -1, -1]  # what is not there did not diverge
+
+
+def test_a_stopped_run_is_not_trained_further(dataset: Dataset) -> None:
+    seen: list[int] = []
+    runs = make_runs([42], steps=5000, hidden_sizes=(20,), learning_rate=0.3, stop_at_accuracy=0.9)
+    train_runs(runs, dataset, lambda step, _: seen.append(step))
+    assert seen == [0, 60]
+
+
+@pytest.mark.parametrize("engine", [COMPILED, TorchEngine()], ids=["compiled", "torch"])
+def test_runs_that_stop_are_resumed_to_the_same_bytes(dataset: Dataset, tmp_path: Path, engine: Engine) -> None:
+    runs = make_runs([42, 44], steps=61, hidden_sizes=(20,), evaluation_interval=10, learning_rate=[1.0, 0.3])
+    runs = runs.change(stop_at_accuracy=0.8)
+    undisturbed = train_runs(runs, dataset, engine=engine)
+    first, second = undisturbed.steps_taken.tolist()
+    assert first < second < 61
+    for after in range(3, 6):
+        seen: list[int] = []
+
+        def stop(step: int, _: NDArray[np.floating], seen: list[int] = seen, after: int = after) -> None:
+            seen.append(step)
+            if len(seen) == after:
+                raise StoppedError
+
+        with pytest.raises(StoppedError):
+            train_runs(runs, dataset, stop, engine, Checkpoints(tmp_path / f"{after}", {}, 1e-9))
+        resumed = train_runs(runs, dataset, engine=engine, checkpoints=Checkpoints(tmp_path / f"{after}", {}, 1e-9))
+        assert_same_bytes(resumed, undisturbed)

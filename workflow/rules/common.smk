@@ -55,6 +55,8 @@ wildcard_constraints:
     arm="|".join(dict.fromkeys([*plan.arms, *PAIR])),  # experiments take the pair, whatever the arms are
     chunk="[0-9a-f-]+",
     study="[A-Za-z][A-Za-z0-9_-]*",
+    entrant="[a-z0-9-]+",
+    grid="tuning|preview",
     stack="[a-z]+-[0-9a-f]+",
 
 

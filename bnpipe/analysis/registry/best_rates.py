@@ -47,7 +47,7 @@ def best_rate_claims() -> tuple[Claim, ...]:
             condition="tanh, batchnorm, each init std at its own best learning rate",
             smallest_effect=None,
             words=WITHIN_5,
-            tables=("best_rate",),
+            tables=("finals",),
             values=accuracies.initialization_no_longer_matters,
         ),
         *(
