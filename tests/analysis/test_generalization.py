@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ BATCHNORM = curve([2.0, 0.2, 0.01], [2.0, 0.4, 0.3])
 
 def study(images: str = "2000", seed: int = 42) -> pd.DataFrame:
     runs = (("vanilla", VANILLA), ("batchnorm", BATCHNORM))
-    keys = {"seed": seed, "training_images": images, "normalize_logits": True}
+    keys: dict[str, Any] = {"seed": seed, "training_images": images, "normalize_logits": True}
     return pd.concat([run.assign(arm=arm, **keys) for arm, run in runs])
 
 

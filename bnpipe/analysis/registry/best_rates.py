@@ -7,8 +7,8 @@ from bnpipe.analysis.registry.claim import ACTIVATIONS, BEST, STEPS, UPDATES, Cl
 
 GROUP = "At each arm's own best learning rate"
 WITHIN_5 = Words("within 5 points", "", "more than 5 points apart")
-RANGE = Words("a range at least {} wider", "less than {} wider", "at least {} narrower")
-GAP = Words("a gap at least {} smaller", "less than {} smaller", "at least {} larger")
+RANGE = Words("a range at least {} wider", "a range less than {} wider", "a range at least {} narrower")
+GAP = Words("a gap at least {} smaller", "a gap less than {} smaller", "a gap at least {} larger")
 
 
 def best_rate_claims() -> tuple[Claim, ...]:
@@ -18,7 +18,7 @@ def best_rate_claims() -> tuple[Claim, ...]:
         *(
             claim(
                 key=f"fewer-steps-at-best-rates-{key}",
-                statement=f"With {activation}, batch normalization needs fewer steps{start}, each at its best rate",
+                statement=f"With {activation}, batch normalization needs fewer steps at best rates{start}",
                 measure=UPDATES.format(slower, faster),
                 condition=f"{activation}, {BEST}, init std 0.1{other}",
                 smallest_effect="steps_ratio",

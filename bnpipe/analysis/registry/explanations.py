@@ -6,8 +6,12 @@ from bnpipe.analysis.measures import landscape, layers, steps
 from bnpipe.analysis.registry.claim import ACTIVATIONS, BEST, STEPS, UPDATES, Claim, Words, tutorial_condition
 
 GROUP = "Explanations"
-SLOPE = Words("closer by a factor of at least {} a layer", "closer by less than {} a layer", "farther by at least {}")
-ANGLES = Words("a gap at least {} smaller", "less than {} smaller", "at least {} larger")
+SLOPE = Words(
+    "closer by a factor of at least {} a layer",
+    "closer by a factor of less than {} a layer",
+    "farther by a factor of at least {} a layer",
+)
+ANGLES = Words("a gap at least {} smaller", "a gap less than {} smaller", "a gap at least {} larger")
 CHANGE = Words("at least {} times less change", "less than {} times less change", "at least {} times more change")
 RECOVERED = Words("at least {} of the gain", "less than {} of the gain", "a loss of at least {} of the gain")
 

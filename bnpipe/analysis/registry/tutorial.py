@@ -13,7 +13,7 @@ STEADY = Words("at least {} times steadier", "less than {} times steadier", "at 
 DIES = Words("a layer dies first", "", "no layer dies first")
 LOST = Words("at least {} lost", "less than {} lost", "at least {} gained")
 WITHIN_1 = Words("within 1 point", "", "more than 1 point apart")
-SPREAD = Words("a spread at least {} smaller", "less than {} smaller", "at least {} larger")
+SPREAD = Words("a spread at least {} smaller", "a spread less than {} smaller", "a spread at least {} larger")
 
 
 def tutorial_claims() -> tuple[Claim, ...]:
@@ -102,7 +102,7 @@ def tutorial_claims() -> tuple[Claim, ...]:
         *(
             claim(
                 key=f"vanilla-relu-dies-{precision}",
-                statement=f"With relu and bad weights, vanilla stays flat because units die ({precision})",
+                statement=f"Vanilla relu stays flat because units die, in {precision}",
                 measure="whether the first thing that goes wrong is a dead layer, not a number that is not finite",
                 condition=f"{tutorial_condition('relu', init_std=1)}, vanilla, {precision}",
                 smallest_effect=None,
@@ -125,7 +125,7 @@ def tutorial_claims() -> tuple[Claim, ...]:
         *(
             claim(
                 key=f"moving-averages-do-{key}",
-                statement=f"Moving averages do as well as exact statistics, {when}",
+                statement=f"Moving averages do as well as exact statistics {when}",
                 measure=f"whether accuracy with moving averages is within 1 point of that with exact ones, {when}",
                 condition=f"{tutorial_condition('tanh')}, batchnorm",
                 smallest_effect=None,
