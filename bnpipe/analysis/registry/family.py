@@ -14,6 +14,7 @@ from bnpipe.analysis.verdicts import LEVEL
 FAMILY = (*tutorial_claims(), *best_rate_claims(), *explanation_claims())
 GROUPS = tuple(dict.fromkeys(claim.group for claim in FAMILY))
 CLAIMS = {claim.key: claim for claim in FAMILY}
+FIXED = "2026-11-25"  # when the registered plan was fixed
 REGISTERED = "da1a7b0026ce63d266da4c2d5770a2e17e75ab5eda8fe5d3f73100cbce991df1"
 
 
