@@ -1,11 +1,13 @@
 # Two commands do everything: `make` runs the experiments and shows where the report is, `make test` tests.
 # Variables: CORES=4  DATASET=fashion_mnist  MIRROR=folder-or-URL  SEEDS=20
+# GPU_PYTHON=python3 lets `make test-gpu` run without .venv, by a Python that has PyTorch and NumPy.
 
 SHELL := /bin/bash
 PYTHON_IS_NAMED := $(filter-out undefined,$(origin PYTHON))
 PYTHON ?= python3
 CORES ?= all
 KILLS ?= 10
+GPU_PYTHON ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed# holds the version of its Python and the folder that it was made in
 VERSION := import sys; print("Python %d.%d" % sys.version_info[:2])
@@ -17,7 +19,8 @@ override DATASET := $(value DATASET)
 override MIRROR := $(value MIRROR)
 override SEEDS := $(value SEEDS)
 override KILLS := $(value KILLS)
-export PYTHON CORES DATASET MIRROR SEEDS KILLS
+override GPU_PYTHON := $(value GPU_PYTHON)
+export PYTHON CORES DATASET MIRROR SEEDS KILLS GPU_PYTHON
 
 # Settings for other Pythons, other projects and personal plots end here. How pip reaches its index stays.
 unexport VIRTUAL_ENV MPLBACKEND MPLCONFIGDIR MATPLOTLIBRC
@@ -32,8 +35,8 @@ unexport XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
 endif
 
 .DEFAULT_GOAL := report
-.PHONY: report studies watch install fit browser test test-slurm test-faults lint format bench bench-workflow lock \
-	schema help
+.PHONY: report studies watch install fit browser test test-slurm test-faults test-gpu lint format bench \
+	bench-workflow lock schema help
 
 # Shell: set $$dataset to the data set to run on (a mirror is one of MNIST's files, so naming one asks for MNIST), $$name
 # to the name of its folders, and $$settings to what Snakemake is told. Snakemake reads values as YAML, of which JSON is
@@ -99,6 +102,9 @@ test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on 
 
 test-faults: $(INSTALLED) ## kill jobs and the command at random moments, fill the disk, and so on; about 7 minutes, root for disks
 	OMP_NUM_THREADS=1 BNPIPE_TEST_FAULTS=1 BNPIPE_TEST_KILLS="$$KILLS" timeout --foreground --signal INT --kill-after 60 1800 $(BIN)/python -m pytest --numprocesses auto --verbose --durations=0 tests/faults
+
+test-gpu: $(if $(GPU_PYTHON),,$(INSTALLED)) ## check and measure training on an NVIDIA GPU, less than 9 minutes; GPU_PYTHON=python3 needs no .venv
+	@"$${GPU_PYTHON:-$(BIN)/python}" -m benchmarks.gpu
 
 lint: $(INSTALLED) ## check format, style, types and the workflow
 	$(BIN)/ruff format --check .

@@ -1,1 +1,1 @@
-"""What measures speed and cost; `make bench` runs it. Never part of the tests."""
+"""What measures speed and cost; and `error_rates`, which simulates how often the rule for verdicts errs."""

@@ -126,7 +126,8 @@ def plan(what: str, conditions: int, runs_per_job: int, batches: int) -> dict[st
 
 def seconds_of_a_run(packed: Path, steps: int = 600) -> float:
     """Measure a run of the study, mean of both arms, on one thread."""
-    from benchmarks.training import ARMS, tutorial
+    from benchmarks.default_grid import ARMS
+    from benchmarks.training import tutorial
     from bnpipe.core.settings import Runs
     from bnpipe.data.packed import open_dataset
     from bnpipe.training.engines import engine_on_cpu

@@ -15,18 +15,15 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from benchmarks.default_grid import ARMS, settings_of
 from bnpipe.core.settings import Arm, Device, TrainingSettings
-from bnpipe.core.yaml_files import read_yaml
-from bnpipe.grid.config import parse_configuration
-from bnpipe.grid.stacks import training_settings
 
-ARMS: tuple[Arm, ...] = ("vanilla", "batchnorm")
 ROUNDS = 25
 STACKS = {"cpu": (1, 10), "cuda": (1, 4, 10, 32, 128, 512)}  # of bnpipe's networks in PyTorch
 COMPARED_STACK = {"cpu": 10, "cuda": 128}  # of the other contestants that stack
@@ -151,10 +148,7 @@ def work(connection: Connection, entry: Entry, packed: Path, job: int) -> None:
 
 def tutorial(arm: Arm) -> TrainingSettings:
     """Return the tutorial's first condition, as config.yaml has it, on all images in grey."""
-    path = Path(__file__).parents[1] / "config.yaml"
-    configuration = parse_configuration(read_yaml(path))
-    settings = training_settings(configuration, configuration.conditions["tanh"], arm)
-    return replace(settings, diagnostics=False, binarize=False, training_images=None)
+    return settings_of("tanh", arm)
 
 
 def peak_memory_mb(entry: Entry) -> float:

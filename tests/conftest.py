@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.made_up import make_dataset
 from bnpipe.analysis.tables import LAYER_COLUMNS, PROBE_ACCURACIES
 from bnpipe.core.records import Curves, Origin, Record
 from bnpipe.core.settings import Arm, Runs, TrainingSettings
-from bnpipe.data.packed import Dataset, Images
+from bnpipe.data.packed import Dataset
 from bnpipe.grid.plan import RUN_TABLES
 
 TANH = TrainingSettings(
@@ -37,18 +38,10 @@ def make_runs(seeds: Sequence[int], **changes: Any) -> Runs:
     return Runs.of_seeds(TANH, seeds).change(**changes)
 
 
-def _images(rng: np.random.Generator, count: int) -> Images:
-    labels = rng.integers(0, 10, count)
-    pixels = rng.integers(0, 60, (count, 784))
-    pixels[np.arange(count), labels * 70] += 190  # something to learn
-    return Images(pixels.astype(np.uint8), labels)
-
-
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
     """Return a small made-up data set; the training images do not divide into batches of 60."""
-    rng = np.random.default_rng(0)
-    return Dataset(train=_images(rng, 1000), validation=_images(rng, 700), test=_images(rng, 333), sha256="0" * 64)
+    return make_dataset(train=1000, validation=700, test=333)
 
 
 def run_tables(results: Path) -> dict[str, Path]:

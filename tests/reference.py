@@ -33,13 +33,22 @@ class TutorialBatchNorm(nn.Module):
         return (x - mean) / torch.sqrt(variance + 1e-3) * self.gamma + self.beta
 
 
-def build(stream: np.random.RandomState, sizes: list[int], init_std: float, activation: str, arm: str) -> nn.Sequential:
+def build(
+    stream: np.random.RandomState,
+    sizes: list[int],
+    init_std: float,
+    activation: str,
+    arm: str,
+    logits_arm: str | None = None,
+) -> nn.Sequential:
+    """Draw a network; logits_arm: the arm of its last layer, if it is another one."""
     layers: list[nn.Module] = []
-    for fan_in, fan_out in itertools.pairwise(sizes):
-        linear = nn.Linear(fan_in, fan_out, bias=arm == "vanilla")
+    arms = [arm] * (len(sizes) - 2) + [logits_arm or arm]
+    for (fan_in, fan_out), own in zip(itertools.pairwise(sizes), arms, strict=True):
+        linear = nn.Linear(fan_in, fan_out, bias=own == "vanilla")
         drawn = stream.normal(size=(fan_in, fan_out), scale=init_std).astype(np.float32)
         linear.weight.data = torch.from_numpy(drawn.T.copy())
-        if arm == "vanilla":
+        if own == "vanilla":
             nn.init.zeros_(linear.bias)
             layers += [linear]
         else:
@@ -81,10 +90,11 @@ def train(
     train_set: tuple[Tensor, Tensor],
     validation_set: tuple[Tensor, Tensor],
     interval: int = 60,
+    logits_arm: str | None = None,
 ) -> tuple[list[float], list[float]]:
     """Return the validation accuracies and the training losses of one network."""
     stream = np.random.RandomState(seed)
-    network = build(stream, [784, *hidden, 10], init_std, activation, arm)
+    network = build(stream, [784, *hidden, 10], init_std, activation, arm, logits_arm)
     optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate)
     drawn = batches(stream, len(train_set[1]), 60)
     accuracies, losses = [], []

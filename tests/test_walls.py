@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "watch": {"core", "grid", "data"},
     "choose": {"core", "grid", "data"},
     "inputs": {"core", "grid", "data"},
+    "compare": {"core"},
 }
 # Modules without a test file of the same name, and what tests them instead.
 TESTED_ELSEWHERE = {"data/download.py": "data/test_retrieve.py, by mirrors that answer in every bad way"}

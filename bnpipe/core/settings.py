@@ -4,7 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-Arm = Literal["vanilla", "batchnorm", "layernorm", "groupnorm", "rmsnorm", "weightnorm"]
+BuiltInArm = Literal[
+    "vanilla",
+    "batchnorm",
+    "layernorm",
+    "groupnorm",
+    "rmsnorm",
+    "weightnorm",
+    "firstbatch",  # vanilla, from weights that normalize the first mini-batch
+    "noisybatchnorm",  # batch normalization, and then a random scale and shift
+]
+Arm = Literal[BuiltInArm]  # and arms of your own: docs/how-to.md
 Activation = Literal["tanh", "relu", "sigmoid"]
 InitScheme = Literal["xavier", "he"]
 VarianceConvention = Literal["biased", "unbiased"]
@@ -46,6 +56,7 @@ class TrainingSettings:
     moving_variance: VarianceConvention  # divisor of the averaged batch variance: m (biased) or m - 1
     groups: int = 5  # of features, in group normalization
     normalize_logits: bool = True  # or only the hidden layers
+    normalize_hidden: bool = True  # or only the logits
     position: Position = "before"  # of a normalization: before the nonlinearity or after it
     trained: Trained = "all"  # or only what the transforms learn: gamma and beta, or b
     parameter_rate: float = 1.0  # learning rate of what the transforms learn, as a multiple of that of the weights

@@ -31,7 +31,13 @@ INITIAL_LAYER_COLUMNS = [
     "squared_gradient",
     *GROWTH_COLUMNS,
 ]
-NETWORK_COLUMNS = [*RUN_KEYS, "gradient_slope", "gradient_slope_theory", "orthogonality_gap"]
+NETWORK_COLUMNS = [
+    *RUN_KEYS,
+    "gradient_slope",
+    "gradient_slope_theory",
+    "orthogonality_gap",
+    "centred_orthogonality_gap",
+]
 
 
 def make_network_tables(
@@ -65,6 +71,8 @@ def measure_network(settings: TrainingSettings, seed: int, images: Images) -> tu
     images: all training images. Returns the layers, and one row for the network, with the columns
     INITIAL_LAYER_COLUMNS and NETWORK_COLUMNS without the keys. The slopes are taken over the hidden layers: the logits
     have no nonlinearity, and their gradient is that of the loss. Theory starts from the measured z of the first layer.
+    The orthogonality gaps are those of the last hidden layer's outputs, as they are and minus their mean over the
+    images: relu's outputs share a positive mean, which alone keeps them from being orthogonal.
     """
     runs = Runs.of_seeds(replace(settings, learning_rate=1.0), [seed])
     (seen,) = engine_on_cpu(settings).start(runs, images).observed_step()
@@ -72,11 +80,13 @@ def measure_network(settings: TrainingSettings, seed: int, images: Images) -> tu
     first = layers.iloc[0]
     gains = [fan_in * standard_deviation(settings.init_std, fan_in) ** 2 for fan_in in settings.hidden_sizes]
     layers = with_theory(layers, settings, gains, first["mean_square_z"], first["variance_z"])
+    last_hidden = seen.output[-2].astype(np.float64)
     between_hidden = layers[["backward_growth", "backward_theory"]].to_numpy()[: len(settings.hidden_sizes) - 1]
     row = {
         "gradient_slope": gradient_slope(between_hidden[:, 0]),
         "gradient_slope_theory": gradient_slope(between_hidden[:, 1]),
-        "orthogonality_gap": orthogonality_gap(seen.output[-2].astype(np.float64)),
+        "orthogonality_gap": orthogonality_gap(last_hidden),
+        "centred_orthogonality_gap": orthogonality_gap(last_hidden - last_hidden.mean(axis=0)),
     }
     return layers, pd.DataFrame([row])
 
@@ -99,7 +109,8 @@ def orthogonality_gap(outputs: NDArray[np.float64]) -> float:
     """Return ||H'H / ||H||_F^2 - I / n||_F: 0 if the representations of the n images are orthogonal and equally long.
 
     outputs: (n, units), the transpose of H, whose columns are the images (Daneshmand et al. 2021, arXiv
-    2106.03970). If all images look the same it is sqrt(1 - 1 / n).
+    2106.03970). If all images look the same it is sqrt(1 - 1 / n). If the outputs have mean 0 over the images it is at
+    least 1 / sqrt(n (n - 1)), since these cannot all be orthogonal. If all outputs are zero it is nan.
     """
     n = len(outputs)
     gram = outputs @ outputs.T / np.square(outputs).sum()

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bnpipe.core.settings import TrainingSettings
+from bnpipe.core.settings import Arm, TrainingSettings
 from bnpipe.experiments import mean_field
 from bnpipe.networks.network import Seen
 
@@ -57,10 +57,9 @@ def with_theory(
     The other arguments are those of `bnpipe.experiments.mean_field.growth`.
     """
     forward = backward = np.full(len(gains), np.nan)
-    if settings.arm in mean_field.ARMS_WITH_THEORY and settings.position == "before":
-        forward, backward = mean_field.growth(
-            settings.arm, settings.activation, gains, mean_square, variance, settings.epsilon
-        )
+    arm: Arm = settings.arm if settings.normalize_hidden else "vanilla"
+    if arm in mean_field.ARMS_WITH_THEORY and settings.position == "before":
+        forward, backward = mean_field.growth(arm, settings.activation, gains, mean_square, variance, settings.epsilon)
     return layers.assign(forward_theory=[np.nan, *forward], backward_theory=[*backward, np.nan])
 
 

@@ -85,7 +85,7 @@ def inputs_of_last_hidden(network: Network, settings: TrainingSettings, images: 
     these images. settings: the network's; normalization comes before the nonlinearity. The network is not changed.
     """
     # They are the logits of a network that ends there. The numbers of its layers are the front of each array.
-    below = Network(network.weights[:-1], replace(settings, normalize_logits=True))
+    below = Network(network.weights[:-1], replace(settings, normalize_logits=settings.normalize_hidden))
     below.restore({name: network.state()[name][: len(own)] for name, own in below.state().items()})
     return below.forward(images)
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from bnpipe.core.settings import Arm
 
-# Colours of the palette of Okabe & Ito. Line styles and markers tell the arms apart without colour.
+# Colours of the palettes of Okabe & Ito and of Paul Tol. Line styles and markers tell the arms apart without colour.
 COLOURS = {
     "vanilla": "#D55E00",
     "batchnorm": "#0072B2",
@@ -16,6 +16,8 @@ COLOURS = {
     "groupnorm": "#E69F00",
     "rmsnorm": "#CC79A7",
     "weightnorm": "#000000",
+    "firstbatch": "#882255",
+    "noisybatchnorm": "#56B4E9",
 }
 LINE_STYLES: dict[str, Any] = {
     "vanilla": (0, (4, 1.5)),
@@ -24,10 +26,21 @@ LINE_STYLES: dict[str, Any] = {
     "groupnorm": (0, (5, 1.5, 1, 1.5)),
     "rmsnorm": (0, (5, 1, 1, 1, 1, 1)),
     "weightnorm": (0, (9, 2)),
+    "firstbatch": (0, (3, 1)),
+    "noisybatchnorm": (0, (7, 1.5, 2, 1.5)),
 }
-MARKERS = {"vanilla": "s", "batchnorm": "o", "layernorm": "^", "groupnorm": "D", "rmsnorm": "v", "weightnorm": "P"}
+MARKERS = {
+    "vanilla": "s",
+    "batchnorm": "o",
+    "layernorm": "^",
+    "groupnorm": "D",
+    "rmsnorm": "v",
+    "weightnorm": "P",
+    "firstbatch": "X",
+    "noisybatchnorm": "<",
+}
 
 # Colour, line style and marker of arms that are not named above: normalizers that a user has added.
-SPARES = [("#882255", (0, (3, 1)), "X"), ("#777777", (0, (7, 1.5, 2, 1.5)), "<"), ("#56B4E9", (0, (1, 2)), ">")]
+SPARES = [("#777777", (0, (1, 2)), ">"), ("#332288", (0, (2, 2, 6, 2)), "d"), ("#117733", (0, (6, 4)), "p")]
 for _arm, _spare in zip([name for name in get_args(Arm) if name not in COLOURS], SPARES, strict=False):
     COLOURS[_arm], LINE_STYLES[_arm], MARKERS[_arm] = _spare

@@ -18,6 +18,7 @@ from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, distinct, save, sty
 
 NETWORK = ["entrant", "arm", "init_std", "seed"]
 MISSED = 1.3  # where trials that never passed are drawn, as a multiple of the steps that they had
+APART = 1.13  # how far those of two networks are apart, as a factor
 BESIDE = 1.09  # how far fresh seeds stand beside the trials at the same rate, as a factor
 
 
@@ -80,12 +81,14 @@ def draw_best_rate(
     grid = figure.subplots(1, len(activations), sharey=True, squeeze=False)[0]
     for axes, activation in zip(grid, activations, strict=True):
         of_activation = trials[trials["activation"] == activation]
-        for entrant in distinct(of_activation["entrant"]):
+        for place, entrant in enumerate(distinct(of_activation["entrant"])):
             own = of_activation[of_activation["entrant"] == entrant]
             arm, init = own["arm"].iloc[0], own["init_std"].iloc[0]
             is_usual = str(init) == f"{inits[activation]}"
             drawn = NetworkStyle(COLOURS[arm], LINE_STYLES[arm], MARKERS[arm]) if is_usual else OTHER_INIT[arm]
-            _draw_trials(axes, own, steps, drawn, arm if is_usual else f"{arm}, init std {init}")
+            _draw_trials(
+                axes, own, steps * MISSED * APART**place, drawn, arm if is_usual else f"{arm}, init std {init}"
+            )
             if fresh is not None:
                 seeds = fresh[fresh["entrant"] == entrant]
                 axes.plot(seeds["learning_rate"] * BESIDE, seeds["updates_to_90"], **_dots(drawn, alpha=0.8))
@@ -94,10 +97,9 @@ def draw_best_rate(
             f"{tick_text(rates[activation])}, the rate\nof the conditions",
             (rates[activation], 0.02),
             xycoords=("data", "axes fraction"),
-            xytext=(-3, 0),
+            xytext=(3, 0),
             textcoords="offset points",
             fontsize=SMALL,
-            ha="right",
         )
         axes.set_title(activation)
         _scale(axes)
@@ -106,12 +108,12 @@ def draw_best_rate(
     return figure
 
 
-def _draw_trials(axes: Axes, trials: pd.DataFrame, steps: int, drawn: NetworkStyle, label: str) -> None:
+def _draw_trials(axes: Axes, trials: pd.DataFrame, missed_at: float, drawn: NetworkStyle, label: str) -> None:
     """Draw the trials of a network, and the mean of each rate at which all of them passed."""
     passed = trials[trials["updates_to_90"].notna()]
     axes.plot(passed["learning_rate"], passed["updates_to_90"], **_dots(drawn, alpha=0.35))
     missed = trials[trials["updates_to_90"].isna()]
-    axes.plot(missed["learning_rate"], [steps * MISSED] * len(missed), "x", color=drawn.colour, markersize=4)
+    axes.plot(missed["learning_rate"], [missed_at] * len(missed), "x", color=drawn.colour, markersize=4)
     of_rate = np.log(trials.set_index("learning_rate")["updates_to_90"]).groupby(level=0)
     means = np.exp(of_rate.mean()).where(of_rate.apply(lambda logs: logs.notna().all()))
     axes.plot(means.index, means, color=drawn.colour, linestyle=drawn.line_style, label=label)

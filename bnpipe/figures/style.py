@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from scipy.optimize import isotonic_regression
 
-from bnpipe.analysis.stats import estimate_mean
+from bnpipe.analysis.stats import Estimate, estimate_mean
 from bnpipe.analysis.words import TIMES
 from bnpipe.core.files import atomic_write
 from bnpipe.figures.compact_svg import compact
@@ -135,10 +135,18 @@ def draw_seeds(axes: Axes, curves: pd.DataFrame, x: str, y: str, colour: str) ->
         axes.plot(curve[x], curve[y], color=colour, linewidth=0.5, alpha=0.3)
 
 
-def draw_mean(axes: Axes, curves: pd.DataFrame, x: str, y: str, colour: str, **line: Any) -> Line2D:
-    """Draw the mean of the column y at every x, within a band for its 95% interval; return the line."""
+def draw_mean(
+    axes: Axes, curves: pd.DataFrame, x: str, y: str, colour: str, geometric: bool = False, **line: Any
+) -> Line2D:
+    """Draw the mean of the column y at every x, within a band for its 95% interval; return the line.
+
+    geometric: take the mean of the logarithms, and its interval. All values must then be greater than 0.
+    """
     at_each = curves.groupby(x)[y]
-    estimates = np.array([estimate_mean(values) for _, values in at_each])
+    estimates = np.array([estimate_mean(np.log(values) if geometric else values) for _, values in at_each])
+    estimates = estimates.reshape(-1, len(Estimate._fields))  # if there are no curves, too
+    if geometric:
+        estimates = np.exp(estimates)
     places = np.array(list(at_each.groups))
     axes.fill_between(places, estimates[:, 2], estimates[:, 3], color=colour, alpha=0.25, linewidth=0)
     (drawn,) = axes.plot(places, estimates[:, 0], color=colour, **line)

@@ -13,7 +13,10 @@ from bnpipe.grid.mistakes import KeyPath, locate
 MIN_GROUP_FEATURES = 4  # of a group: two are always +1 and -1 once normalized, and pass no gradient on
 # Names that the workflow has given already: to the folder `figures/studies`, the figure `studies/paper.svg`, the rule
 # `study_tables`, and so on.
-TAKEN = {"conditions": ("studies",), "studies": ("best_rate", "covariate_shift", "figure", "paper", "tables")}
+TAKEN = {
+    "conditions": ("studies",),
+    "studies": ("best_rate", "figure", "gradient_shift", "input_shift", "paper", "smoothness", "tables"),
+}
 
 Mistakes = Iterator[tuple[KeyPath, str]]  # where each is, and what is expected and what is there instead
 
@@ -46,6 +49,7 @@ def check(configuration: Configuration, given: Given, images: tuple[int, int] | 
         line = f"expected at most {images[0] - 1} (the data set has {images[0]} training images), got {images[1]}"
         mistakes.append((("validation_images",), line))
     for trained in _all_trained(configuration):
+        mistakes += _nothing_normalized(trained)
         mistakes += _widths(trained, configuration)
         mistakes += _asked_by_experiments(trained)
         if images and images[1] < images[0]:
@@ -102,22 +106,35 @@ def _at_most(training: int) -> str:
     return f"expected at most {training} (the number of training images)"
 
 
+def _nothing_normalized(trained: _Trained) -> Mistakes:
+    """See whether an arm that normalizes is left with no layer to do it in."""
+    if trained.condition.normalize_hidden or trained.condition.normalize_logits:
+        return
+    normalizers = [arm for arm in trained.arms if arm != "vanilla"]
+    if normalizers:
+        yield (
+            trained.place("normalize_hidden"),
+            f"expected true, since normalize_logits is false and {normalizers[0]} would normalize no layer, got false",
+        )
+
+
 def _widths(trained: _Trained, configuration: Configuration) -> Mistakes:
     """See whether group normalization can divide every layer into groups of at least MIN_GROUP_FEATURES."""
     if "groupnorm" not in trained.arms:
         return
-    groups, widths = (
-        configuration.normalization.groups,
-        {*(trained.condition.hidden_sizes or configuration.hidden_sizes)},
-    )
+    groups = configuration.normalization.groups
+    widths: set[int] = set()
+    if trained.condition.normalize_hidden:
+        widths.update(trained.condition.hidden_sizes or configuration.hidden_sizes)
     if trained.condition.normalize_logits:
         widths.add(CLASSES)
+    advice = ", or set normalize_logits: false to leave the logits out" if trained.condition.normalize_hidden else ""
     if any(width % groups or width < MIN_GROUP_FEATURES * groups for width in widths):
         yield (
             ("normalization", "groups"),
             f"expected a number that divides every normalized layer of {trained.group} "
             f"({', '.join(map(str, sorted(widths)))} units) into groups of at least {MIN_GROUP_FEATURES}, "
-            f"got {groups}; change it, or set normalize_logits: false to leave the logits out",
+            f"got {groups}; change it{advice}",
         )
 
 

@@ -79,6 +79,9 @@ class Condition(Section):
     normalize_logits: Switch = Field(
         default=True, description="Whether the logits are normalized too, or only the hidden layers."
     )
+    normalize_hidden: Switch = Field(
+        default=True, description="Whether the hidden layers are normalized, or only the logits."
+    )
     position: Annotated[Position, one_of(Position)] = Field(
         default="before", description="Whether normalization comes before or after the nonlinearity."
     )

@@ -17,7 +17,8 @@ def entrants(configuration: Configuration) -> dict[str, dict[str, Any]]:
     """Return what each network is tuned with, but for its learning rate, as plain values, by name.
 
     Under the first condition of each nonlinearity these are the pair, vanilla with the initialization that is made for
-    the nonlinearity, and batchnorm from large weights. They stop once they have passed 90%.
+    the nonlinearity, and under a nonlinearity that saturates batchnorm from large weights. They stop once they have
+    passed 90%.
     """
     if configuration.best_rate is None:
         return {}
@@ -42,4 +43,5 @@ def _networks(first: Condition, steps: int) -> Iterator[tuple[str, Condition, Ar
         yield f"{first.activation}-{arm}", trial, arm
     fitting = FITTING_INIT[first.activation]
     yield f"{first.activation}-vanilla-{fitting}", trial.model_copy(update={"init_std": fitting}), "vanilla"
-    yield f"{first.activation}-batchnorm-1", trial.model_copy(update={"init_std": LARGE_STD}), "batchnorm"
+    if first.activation != "relu":
+        yield f"{first.activation}-batchnorm-1", trial.model_copy(update={"init_std": LARGE_STD}), "batchnorm"

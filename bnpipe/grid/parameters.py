@@ -83,9 +83,11 @@ class Parameters:
         """Return what stands above its figures: its settings, and the data set."""
         return f"{describe(self.condition(wildcards))}\n{self._plan.title}"
 
-    def pair_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what one of the pair of networks is trained with under it."""
-        arms = _known("condition", wildcards["condition"], self._plan.pair_settings)
+    # A job that looks for an explanation: the condition is named after its nonlinearity.
+
+    def explained_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return the settings of one of the pair of networks."""
+        arms = _known("condition", wildcards["condition"], self._plan.explained_settings)
         return _known("arm", wildcards["arm"], arms)
 
     # A job of the fair comparison.

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from bnpipe.core.digests import code_digest
-from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Arm
+from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Activation, Arm, InitScheme
 from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.config import Condition, Configuration
-from bnpipe.grid.entrants import entrants
+from bnpipe.grid.entrants import LARGE_STD, entrants
 from bnpipe.grid.expected import expected_records
 from bnpipe.grid.layout import Layout
 from bnpipe.grid.stacks import (
@@ -36,9 +36,19 @@ EXPERIMENT_TABLES = [
     "claims",
     "evidence",
 ]
-CLAIM_TABLES = ["accuracy", "runs", "initialization", "inference"]  # from which claims are decided
+CLAIM_TABLES = ["accuracy", "runs", "layers", "initialization", "inference"]  # from which claims are decided
+CLAIM_STUDIES = {  # and the studies that are asked too: table, and whose it is
+    "learning_rate_and_init": ("runs", ["learning_rate_and_init"]),
+    "precision": ("runs", ["precision"]),
+    "regularization": ("generalization", ["regularization"]),
+    "steadiness": ("accuracy", ["steadiness", "steadiness_bad_weights"]),
+    "transfers": ("accuracy", ["transfers"]),
+    "usable_rates": ("runs", ["usable_rates"]),
+}
 STUDY_TABLES = ["accuracy", "runs", "summary"]
 INITIALIZATIONS = ["small", "xavier", "unit"]  # of the tutorial's networks of noise
+EXPLANATIONS = ["gradient_shift", "input_shift", "smoothness"]  # measured along training at each arm's best rate
+TUNED: list[Activation] = ["tanh", "relu"]  # nonlinearities for which the best rates are looked for
 PAIR: list[Arm] = ["vanilla", "batchnorm"]  # compared by the experiments that are no grid of conditions
 MAX_EXAMINED = 20  # conditions that a figure of all of them has room for
 MAX_EXAMINED_SEEDS = 30  # that one job can take: an interval gains little from more
@@ -141,6 +151,29 @@ class Plan:
             for name, condition in first_of_each_activation(self.configuration)
         }
 
+    @cached_property
+    def explained_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Settings of the pair of networks that explanations are looked for in, by nonlinearity and arm.
+
+        They are those of the nonlinearity's first condition. Their learning rate is not used.
+        """
+        pairs = {settings["vanilla"]["activation"]: settings for settings in self.pair_settings.values()}
+        return {activation: pairs[activation] for activation in TUNED if activation in pairs}
+
+    @property
+    def initial_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Settings of the networks that are measured before training, by condition and arm.
+
+        Beside those of the examined conditions they are vanilla networks with Xavier's and He's initialization under
+        the first condition of each nonlinearity: "tanh xavier", a name that no condition can have.
+        """
+        schemes = {
+            f"{name} {scheme}": {"vanilla": {**settings["vanilla"], "init_std": scheme}}
+            for name, settings in self.pair_settings.items()
+            for scheme in get_args(InitScheme)
+        }
+        return {**self.examined_settings, **schemes}
+
     @property
     def paper_seeds(self) -> tuple[int, ...]:
         """The seeds of the paper's own experiment; none if it is left out."""
@@ -176,8 +209,11 @@ class Plan:
         }
 
     def tunings(self, grid: str) -> list[str]:
-        """Return the tables of the trials of all its networks; grid: tuning or preview."""
-        return [self.layout.study_table("best_rate", f"{grid}-{entrant}") for entrant in self.entrants]
+        """Return the tables of its networks' trials; grid: tuning, or preview, which leaves out large weights."""
+        drawn = [
+            name for name, settings in self.entrants.items() if grid == "tuning" or settings["init_std"] != LARGE_STD
+        ]
+        return [self.layout.study_table("best_rate", f"{grid}-{entrant}") for entrant in drawn]
 
     def tuned(self, table: str) -> list[str]:
         """Return the tables of all its networks at their best rates; table: curves or finals."""
@@ -201,18 +237,18 @@ class Plan:
     @property
     def claim_tables(self) -> dict[str, list[str]]:
         """The tables from which claims are decided by default, by the names of `bnpipe.analysis.measures`."""
-        return {name: [self.layout.table(name)] for name in CLAIM_TABLES}
+        tables = {name: [self.layout.table(name)] for name in CLAIM_TABLES}
+        if "precision" in self.default_studies:
+            tables["precision"] = [self.layout.study_table("precision", "runs")]
+        return tables
 
     @property
     def all_claim_tables(self) -> dict[str, list[str]]:
         """The same with those of the studies."""
-        table = self.layout.study_table
-        pairs = [f"{condition}-{arm}" for condition in self.pair_settings for arm in PAIR]
         tables = {
             **self.claim_tables,
-            "covariate_shift": [table("covariate_shift", pair) for pair in pairs],
-            "scale_equivalence": [table("scale_equivalence", "scale_equivalence")],
-            "step_time": [table("step_time", "step_time")],
+            **(self.explanation_tables if self.best_rate else {}),
+            "step_time": [self.layout.study_table("step_time", "step_time")],
         }
         if self.best_rate:
             tables |= {
@@ -220,11 +256,17 @@ class Plan:
                 "best_rate": self.tuned("curves"),
                 "finals": self.tuned("finals"),
             }
-        if "learning_rate_and_init" in self.studies:
-            tables["learning_rate_and_init"] = [table("learning_rate_and_init", "runs")]
-        if "regularization" in self.studies:
-            tables["regularization"] = [table("regularization", "generalization")]
+        for name, (table, studies) in CLAIM_STUDIES.items():
+            there = [study for study in studies if study in self.studies]
+            if there:
+                tables[name] = [self.layout.study_table(study, table) for study in there]
         return tables
+
+    @property
+    def explanation_tables(self) -> dict[str, list[str]]:
+        """The tables of the explanations, by the experiment's name, one for each nonlinearity and arm."""
+        pairs = [f"{activation}-{arm}" for activation in self.explained_settings for arm in PAIR]
+        return {name: [self.layout.study_table(name, pair) for pair in pairs] for name in EXPLANATIONS}
 
     @property
     def paper_tables(self) -> dict[str, list[str]]:
@@ -238,7 +280,7 @@ class Plan:
     def study_results(self) -> list[str]:
         """All tables of the target `studies` but those of the claims."""
         tables = [table for tables in self.all_claim_tables.values() for table in tables]
-        tables += self.study_tables(self.studies)
+        tables += [*self.study_tables(self.studies), self.layout.study_table("scale_equivalence", "scale_equivalence")]
         if self.configuration.paper:
             tables += [table for tables in self.paper_tables.values() for table in tables]
         return tables
@@ -266,8 +308,8 @@ class Plan:
     @property
     def experiments(self) -> list[str]:
         """The experiments that the page of studies shows beside the configuration's studies."""
-        asked = {"best_rate": self.configuration.best_rate, "paper": self.configuration.paper}
-        return ["covariate_shift", *(name for name, section in asked.items() if section)]
+        fair = ["best_rate", *(EXPLANATIONS if self.explained_settings else [])] if self.best_rate else []
+        return [*fair, *(["paper"] if self.configuration.paper else [])]
 
     @property
     def study_figures(self) -> list[str]:

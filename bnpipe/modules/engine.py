@@ -16,7 +16,8 @@ from bnpipe.modules.devices import captured, describe_device, free_memory
 from bnpipe.modules.network import PRECISIONS, StackedNetwork, draw_stack, losses_of
 from bnpipe.modules.norms import BatchNorm
 from bnpipe.networks.compiled import Array
-from bnpipe.networks.network import Seen
+from bnpipe.networks.first_batch import normalize_first_batch
+from bnpipe.networks.network import Network, Seen
 from bnpipe.networks.seeds import BatchOrder, streams_of
 from bnpipe.training.diagnostics import ACCURACY_IMAGES, PROBE_IMAGES, measure_layers
 from bnpipe.training.trainer import BATCHES, NETWORK, STEPS_AT_ONCE, part_of, training_subset
@@ -38,6 +39,8 @@ class TorchStack:
         chosen = training_subset(settings, images)
         self._pixels, self._labels = on_device(chosen, device)
         self._batches = BatchOrder(streams, len(chosen), settings.batch_size)
+        if settings.arm == "firstbatch":
+            self._normalize_first_batch(chosen)
         # A step reads and writes these two in place, so that a recorded one can be replayed.
         self._indices = torch.zeros(len(runs), settings.batch_size, dtype=torch.int64, device=device)
         self._loss = torch.zeros(len(runs), dtype=self._precision, device=device)
@@ -102,6 +105,16 @@ class TorchStack:
         kept = {name: torch.from_numpy(array) for name, array in part_of(state, NETWORK).items()}
         self._network.load_state_dict(kept)
         self._batches.restore(part_of(state, BATCHES))
+
+    @torch.no_grad()
+    def _normalize_first_batch(self, images: Images) -> None:
+        """Set the first weights and biases of every run as the compiled engine does, to the same bits."""
+        for run, batch in enumerate(self._batches.peek().T):
+            network = Network(self._weights_of(run), self._settings)
+            normalize_first_batch(network, self._settings, images.take(batch).shown(np.float64))
+            for layer, weight, learned in zip(self._network.layers, network.weights, network.learned, strict=True):
+                layer.weight[run] = torch.from_numpy(weight)
+                layer.get_parameter("transform.beta")[run] = torch.from_numpy(learned.beta)
 
     def _eager_step(self) -> None:
         images, labels = self._mini_batch()
@@ -183,7 +196,7 @@ class TorchStack:
 class TorchEngine:
     """The engine of GPUs, and of networks that the compiled one does not know: see `bnpipe.training.engines.Engine`."""
 
-    libraries: tuple[str, ...] = ("numpy", "torch")
+    libraries: tuple[str, ...] = ("numba", "numpy", "scipy", "torch")  # numba, scipy: of firstbatch's first weights
 
     def __init__(self, device: torch.device = CPU) -> None:
         self._device = device

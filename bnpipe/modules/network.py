@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bnpipe.core.settings import Activation, Runs, TrainingSettings
-from bnpipe.modules.norms import TRANSFORMS, WITHOUT_STATISTICS, Bias
+from bnpipe.core.settings import Activation, Arm, Runs, TrainingSettings
+from bnpipe.modules.norms import TRANSFORMS, WITHOUT_STATISTICS, NoisyBatchNorm
 from bnpipe.networks.seeds import initial_weights
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
@@ -23,15 +23,23 @@ NONLINEARITIES: dict[Activation, Callable[[Tensor], Tensor]] = {
 }
 
 
+def arm_of_layer(settings: TrainingSettings, is_last: bool) -> Arm:
+    """Return the arm whose transform a layer has."""
+    if not (settings.normalize_logits if is_last else settings.normalize_hidden):
+        return "vanilla"
+    is_noisy_logits = is_last and settings.arm == "noisybatchnorm"  # the noise is for the inputs of layers
+    return "batchnorm" if is_noisy_logits else settings.arm
+
+
 class Layer(nn.Module):
     """A product, its transform (bias or normalization) and a nonlinearity, in the order of the settings."""
 
     def __init__(self, weight: Tensor, settings: TrainingSettings, is_last: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight, requires_grad=settings.trained == "all")
-        make = Bias if is_last and not settings.normalize_logits else TRANSFORMS[settings.arm]
-        self.transform = make(self.weight, settings)
-        self._after = settings.position == "after" and settings.arm not in WITHOUT_STATISTICS
+        arm = arm_of_layer(settings, is_last)
+        self.transform = TRANSFORMS[arm](self.weight, settings)
+        self._after = settings.position == "after" and arm not in WITHOUT_STATISTICS
         self._nonlinearity = nn.Identity() if is_last else NONLINEARITIES[settings.activation]
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,11 +54,19 @@ class StackedNetwork(nn.Module):
 
     layers: Sequence[Layer]
 
-    def __init__(self, weights: Sequence[Tensor], settings: TrainingSettings) -> None:
-        """Take the weights (runs, fan_in, fan_out) of every layer, first layer first."""
+    def __init__(
+        self, weights: Sequence[Tensor], settings: TrainingSettings, seeds: Sequence[int] | None = None
+    ) -> None:
+        """Take the weights (runs, fan_in, fan_out) of every layer, first layer first.
+
+        seeds: of the runs, for an arm with noise; None: 0 for each.
+        """
         super().__init__()
         last = len(weights) - 1
         self.layers = nn.ModuleList(Layer(weight, settings, n == last) for n, weight in enumerate(weights))  # type: ignore[assignment]
+        for number, layer in enumerate(self.layers):
+            if isinstance(layer.transform, NoisyBatchNorm):
+                layer.transform.seed(seeds or [0] * len(layer.weight), number)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (runs, batch, classes) of images (runs, batch, pixels)."""
@@ -80,4 +96,4 @@ def draw_stack(runs: Runs, streams: Sequence[np.random.RandomState], device: tor
     ]
     precision = PRECISIONS[runs.settings.precision]
     stacked = [torch.stack([torch.from_numpy(run) for run in layer]) for layer in zip(*drawn, strict=True)]
-    return StackedNetwork([layer.to(device, precision) for layer in stacked], runs.settings)
+    return StackedNetwork([layer.to(device, precision) for layer in stacked], runs.settings, runs.seeds)

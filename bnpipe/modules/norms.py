@@ -6,12 +6,13 @@ Parameter, what it averages a buffer; gradients come from autograd, and `trainin
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from bnpipe.core.settings import Arm, TrainingSettings
+from bnpipe.modules.noise import normal, random_bits, two_uniforms
 
 
 def one_for_each_unit(weight: Tensor, value: float) -> Tensor:
@@ -78,6 +79,54 @@ class BatchNorm(Scaled):
         return (z - mean) * torch.rsqrt(variance + self._epsilon)
 
 
+class NoisyBatchNorm(BatchNorm):
+    """Batch normalization whose output y = gamma * x_hat + beta becomes s * y + m in training, with random s and m.
+
+    This is the "noisy" BatchNorm of Santurkar et al. 2018 (arXiv 1805.11604, section 2.2 and algorithm 1 of the
+    appendix): it makes the distribution of every layer's inputs move from step to step. At every step each unit draws
+
+        mu ~ U(-0.5, 0.5), sigma ~ U(1, 1.25),
+
+    and with them each image of the mini-batch draws in this unit
+
+        m ~ U(mu - 0.1, mu + 0.1), s ~ N(sigma, 0.1).
+
+    These are the paper's constants; that 0.1 is the standard deviation of s, and not its variance, is our reading.
+    Inference has no noise: there it is batch normalization. Every number is a function of seed, layer, step, unit and
+    place of the image in the mini-batch, see `bnpipe.modules.noise`.
+    """
+
+    key: Tensor  # (runs, 1, 1), int64: of the run and the layer
+    step: Tensor  # (runs, 1, 1), int64: how many mini-batches have been seen in training mode
+
+    def __init__(self, weight: Tensor, settings: TrainingSettings) -> None:
+        super().__init__(weight, settings)
+        for name in ("key", "step"):
+            self.register_buffer(name, weight.new_zeros((len(weight), 1, 1), dtype=torch.int64))
+
+    def seed(self, seeds: Sequence[int], layer: int) -> None:
+        """Set the seed of every run and the number of the layer."""
+        of_runs = self.key.new_tensor(seeds).view(-1, 1, 1)
+        self.key.copy_(random_bits(of_runs, torch.full_like(of_runs, layer)))
+
+    def forward(self, z: Tensor) -> Tensor:
+        output = super().forward(z)
+        if not self.training:
+            return output
+        scale, shift = self.draw(*z.shape[1:])
+        self.step.add_(1)
+        return scale.to(z.dtype) * output + shift.to(z.dtype)
+
+    def draw(self, images: int, units: int) -> tuple[Tensor, Tensor]:
+        """Return s and m of the next mini-batch, each (runs, images, units), float64."""
+        of_step = random_bits(self.key, self.step)
+        of_unit = random_bits(of_step, torch.arange(units, device=self.key.device))
+        of_image = random_bits(of_unit, torch.arange(images, device=self.key.device).view(-1, 1))
+        (for_sigma, for_mu), (for_s, for_m) = two_uniforms(of_unit), two_uniforms(of_image)
+        sigma, mu = 1 + 0.25 * for_sigma, for_mu - 0.5
+        return sigma + 0.1 * normal(for_s), mu + 0.2 * for_m - 0.1
+
+
 class FeatureNorm(Scaled):
     """Normalization of each image over its own units: the same in training and inference, whatever the batch.
 
@@ -124,5 +173,7 @@ TRANSFORMS: dict[Arm, Callable[[Tensor, TrainingSettings], nn.Module]] = {
     "groupnorm": lambda weight, settings: FeatureNorm(weight, settings, groups=settings.groups),
     "rmsnorm": lambda weight, settings: FeatureNorm(weight, settings, centred=False),
     "weightnorm": WeightNorm,
+    "firstbatch": Bias,
+    "noisybatchnorm": NoisyBatchNorm,
 }
-WITHOUT_STATISTICS: tuple[Arm, ...] = ("vanilla", "weightnorm")  # these arms have no order to choose
+WITHOUT_STATISTICS: tuple[Arm, ...] = ("vanilla", "weightnorm", "firstbatch")  # these arms have no order to choose

@@ -43,6 +43,7 @@ KINDS: dict[Arm, int] = {  # of the arms that are compiled
     "groupnorm": FEATURE_NORM,
     "rmsnorm": FEATURE_NORM,
     "weightnorm": WEIGHT_NORM,
+    "firstbatch": BIAS,  # and first weights of its own: `bnpipe.networks.first_batch`
 }
 CODES: dict[Activation, int] = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
 WITH_STATISTICS = (BATCH_NORM, FEATURE_NORM)  # which may come before or after a nonlinearity
@@ -227,11 +228,13 @@ class Network:
 def plan_of(settings: TrainingSettings) -> Plan:
     """Return what a network of these settings does between its products."""
     transform = options_of(settings)
+    bias = transform._replace(kind=BIAS)
+    hidden = transform if settings.normalize_hidden else bias
     return Plan(
-        hidden=transform,
-        logits=transform if settings.normalize_logits else transform._replace(kind=BIAS),
+        hidden=hidden,
+        logits=transform if settings.normalize_logits else bias,
         activation=CODES[settings.activation],
-        after=settings.position == "after" and transform.kind in WITH_STATISTICS,
+        after=settings.position == "after" and hidden.kind in WITH_STATISTICS,
         weights_learn=settings.trained == "all",
     )
 
@@ -251,7 +254,10 @@ def options_of(settings: TrainingSettings) -> Options:
 
 
 def draw_network(settings: TrainingSettings, stream: np.random.RandomState) -> Network:
-    """Draw the weights of a network from its stream."""
+    """Draw the weights of a network from its stream.
+
+    The arm firstbatch does not start from these: see `bnpipe.networks.first_batch.normalize_first_batch`.
+    """
     return Network(initial_weights(stream, settings.layer_sizes, settings.init_std), settings)
 
 

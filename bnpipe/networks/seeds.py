@@ -7,6 +7,7 @@ weights and see the same batches. The order of the draws is fixed, since changin
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -71,6 +72,10 @@ class BatchOrder:
             self._next += len(parts[-1])
             missing -= len(parts[-1])
         return np.concatenate(parts).reshape(count, self._batch_size, len(self._streams))
+
+    def peek(self) -> NDArray[np.int32]:
+        """Return the next mini-batch, (batch_size, runs), and leave it to be the next."""
+        return deepcopy(self).next_batches(1)[0]
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything that decides the next batches, by name: arrays (runs, ...), and "next", (1,)."""

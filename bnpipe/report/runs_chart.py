@@ -21,7 +21,7 @@ OUTCOMES = {
     "final_training_loss": "final training loss",
     "healthy": "ended healthy (1) or not (0)",
 }
-# Of Vega, by matplotlib's markers.
+# Of Vega, by matplotlib's markers: names, or outlines between -1 and 1.
 SYMBOLS = {
     "s": "square",
     "o": "circle",
@@ -32,6 +32,8 @@ SYMBOLS = {
     "v": "triangle-down",
     "<": "triangle-left",
     ">": "triangle-right",
+    "d": "M0,-1L0.6,0L0,1L-0.6,0Z",
+    "p": "M0,-1L0.95,-0.31L0.59,0.81L-0.59,0.81L-0.95,-0.31Z",
 }
 SHAPES = {arm: SYMBOLS[marker] for arm, marker in MARKERS.items()}
 

@@ -126,8 +126,9 @@ def observe_from(weights: Sequence[Array], settings: TrainingSettings, images: A
     """Take images forward through a network on a CPU, and delta from its outputs back; return what happened.
 
     weights: (fan_in, fan_out) of every layer, first layer first; they must not learn by the settings, so ``weights`` of
-    what is returned are these. images: (images, fan_in of the first layer); delta: (images, fan_out of the last). All
-    are in the precision of the settings.
+    what is returned are these. The arm firstbatch takes them as they are, too, and so computes what vanilla does.
+    images: (images, fan_in of the first layer); delta: (images, fan_out of the last). All are in the precision of the
+    settings.
     """
     if settings.arm in KINDS:
         return Network(weights, settings).step_from(images, delta)

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from bnpipe.core.records import Arrays
 from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Images
+from bnpipe.networks.first_batch import normalize_first_batch
 from bnpipe.networks.network import Seen, draw_network
 from bnpipe.networks.seeds import BatchOrder, streams_of
 
@@ -29,6 +30,9 @@ class Training:
         self.rate = settings.learning_rate
         self._images = training_subset(settings, images)
         self._batches = BatchOrder(streams, len(self._images), settings.batch_size)
+        if settings.arm == "firstbatch":
+            first = self._images.take(self._batches.peek()[:, 0])
+            normalize_first_batch(self.network, settings, first.shown(np.float64))
 
     def advance(self, steps: int) -> NDArray[Any]:
         """Train on the next mini-batches; return their losses (steps,), taken before each update."""

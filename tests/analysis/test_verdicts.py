@@ -205,7 +205,7 @@ def test_the_interval_allows_for_what_is_not_known() -> None:
     assert decide(values, 0, first_is_a_lower_bound)[4:6] == (1, 9)
     assert decide(values, 0, first_is_a_lower_bound)[3] == 4.5  # the bound enters the median as it is
     last_is_an_upper_bound = [""] * 9 + ["below"]
-    assert decide(values, 0, last_is_an_upper_bound)[4:6] == (0, 8)
+    assert decide(values, 0, last_is_an_upper_bound)[3:7] == (4.5, 0, 8, 0)
     nothing = decide(values, 0, "both")
     assert nothing[4:6] == (-INF, INF)
     assert np.isnan([nothing.median, nothing.worst]).all()

@@ -79,6 +79,8 @@ def test_a_network_is_measured_on_its_first_mini_batch(
     gradients = np.array([np.square(slope).sum(axis=1).mean() for slope in slopes])
     gram = last_hidden @ last_hidden.T
     gap = np.sqrt(np.square(gram / gram.trace() - np.eye(60) / 60).sum())
+    covariance = gram - gram.mean(axis=0) - gram.mean(axis=1, keepdims=True) + gram.mean()  # the Gram matrix, centred
+    centred_gap = np.sqrt(np.square(covariance / covariance.trace() - np.eye(60) / 60).sum())
 
     assert (arm == "batchnorm") == any(isinstance(module, TutorialBatchNorm) for module in reference)
     layers, network = measure_network(make_settings(arm=arm), 42, dataset.train)
@@ -87,6 +89,7 @@ def test_a_network_is_measured_on_its_first_mini_batch(
     slope = np.polyfit(range(9), np.log(gradients[:9]), 1)[0]
     assert network["gradient_slope"].item() == pytest.approx(-slope, rel=1e-3)
     assert network["orthogonality_gap"].item() == pytest.approx(gap, rel=1e-4)
+    assert network["centred_orthogonality_gap"].item() == pytest.approx(centred_gap, rel=1e-4)
 
 
 def test_gradient_slope_by_hand() -> None:
@@ -108,6 +111,9 @@ def test_orthogonality_gap_by_hand() -> None:
     assert orthogonality_gap(np.array([[3.0, 0.0, 0.0], [0.0, 0.0, 1.0]])) == pytest.approx(0.4 * np.sqrt(2))
     assert orthogonality_gap(5 * np.eye(4)) == pytest.approx(0, abs=1e-7)
     assert orthogonality_gap(np.ones((4, 3))) == pytest.approx(np.sqrt(3 / 4))
+    # The best that centred outputs can do: any two of three images are at 120 degrees.
+    centred = np.eye(3) - 1 / 3
+    assert orthogonality_gap(centred) == pytest.approx(1 / np.sqrt(6))
 
 
 @pytest.fixture
@@ -147,5 +153,7 @@ def test_what_overflows_or_has_no_theory_is_left_empty(packed: Path) -> None:
     without_theory = make_settings(arm="layernorm")
     _, networks = network_tables(packed, {"relu": [overflowing], "tanh": [without_theory]})
     table = pd.read_csv(networks)
-    assert table[["gradient_slope", "orthogonality_gap"]].isna().all(axis=1).tolist() == [True, True, False, False]
+    measured = table[["gradient_slope", "orthogonality_gap", "centred_orthogonality_gap"]].isna()
+    assert measured.all(axis=1).tolist() == [True, True, False, False]
+    assert measured.any(axis=1).tolist() == [True, True, False, False]
     assert table["gradient_slope_theory"].isna().tolist() == [False, False, True, True]

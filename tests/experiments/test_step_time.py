@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
@@ -8,25 +8,27 @@ import pytest
 from numpy.typing import NDArray
 
 from bnpipe.core.csv_files import read_table
-from bnpipe.core.settings import Runs
+from bnpipe.core.errors import InputError
+from bnpipe.core.settings import TrainingSettings
 from bnpipe.data.packed import Dataset, pack
 from bnpipe.experiments import step_time
-from bnpipe.experiments.step_time import STEP_TIME_COLUMNS, make_step_time, step_time_table
+from bnpipe.experiments.step_time import STEP_TIME_COLUMNS, make_step_time, step_seconds
 from bnpipe.training.trainer import Training, network_arithmetic
-from tests.conftest import make_runs, make_settings
+from tests.conftest import make_settings
 
 ARMS = ("vanilla", "batchnorm")
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make it short: three rounds of two steps."""
+    """Make it short: three rounds of two steps, in two processes."""
     monkeypatch.setattr(step_time, "ROUNDS", 3)
     monkeypatch.setattr(step_time, "STEPS", 2)
+    monkeypatch.setattr(step_time, "PROCESSES", 2)
 
 
-def groups(seeds: Sequence[int]) -> list[Runs]:
-    return [make_runs(seeds, arm=arm, hidden_sizes=(5,)) for arm in ARMS]
+def kinds(**changes: object) -> list[TrainingSettings]:
+    return [make_settings(arm=arm, hidden_sizes=(5,), **changes) for arm in ARMS]
 
 
 def clock_of(turns: list[float]) -> Iterator[float]:
@@ -36,16 +38,11 @@ def clock_of(turns: list[float]) -> Iterator[float]:
 
 
 @pytest.mark.usefixtures("few")
-def test_arms_take_turns_and_the_median_is_taken_by_step_and_network(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_arms_take_turns_and_the_median_is_taken_by_step(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     # Vanilla 6, 40, 8 seconds and batchnorm 20, 12, 16, in turns, after a warm-up that does not count.
     clock = clock_of([100, 100, 6, 20, 40, 12, 8, 16])
     monkeypatch.setattr(step_time, "perf_counter", lambda: next(clock))
-    table = step_time_table(groups([42, 43]), dataset.train)
-    expected = [["tanh", "vanilla", 8 / 4], ["tanh", "batchnorm", 16 / 4]]  # 2 steps of 2 networks
-    assert list(table.columns) == STEP_TIME_COLUMNS
-    assert table.to_numpy().tolist() == expected
+    assert step_seconds(kinds(), 42, dataset.train) == [8 / 2, 16 / 2]
     assert next(clock, None) is None
 
 
@@ -58,30 +55,35 @@ def test_what_is_timed_is_training(dataset: Dataset, monkeypatch: pytest.MonkeyP
         taken.append(advance(training, steps))
         return taken[-1]
 
-    stacks = [runs.change(binarize=True, training_images=70, learning_rate=[0.1, 0.2]) for runs in groups([42, 43])]
-    networks = [
-        Training(settings, seed, dataset.train)
-        for runs in stacks
-        for settings, seed in zip(runs.each, runs.seeds, strict=True)
-    ]
+    networks = kinds(binarize=True, training_images=70)
     with network_arithmetic():
-        expected = np.stack([network.advance(8) for network in networks])
+        expected = np.stack([Training(settings, 42, dataset.train).advance(8) for settings in networks])
     monkeypatch.setattr(Training, "advance", recorded)
-    table = step_time_table(stacks, dataset.train)
-    turns = np.stack(taken).reshape(4, 4, 2)  # a warm-up and three rounds, of two networks of two arms, of two steps
-    np.testing.assert_array_equal(turns.transpose(1, 0, 2).reshape(4, 8), expected)
-    assert len(np.unique(expected[:, -1])) == 4
-    assert (table["seconds"] > 0).all()
+    seconds = step_seconds(networks, 42, dataset.train)
+    turns = np.stack(taken).reshape(4, 2, 2)  # a warm-up and three rounds, of two networks, of two steps
+    np.testing.assert_array_equal(turns.transpose(1, 0, 2).reshape(2, 8), expected)
+    assert len(np.unique(expected[:, -1])) == 2
+    assert min(seconds) > 0
 
 
-@pytest.mark.usefixtures("few")
-def test_the_table_is_written(dataset: Dataset, tmp_path: Path) -> None:
+def test_every_process_measures_every_network(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_time, "PROCESSES", 2)
     images = dataset.train.pixels.reshape(-1, 28, 28), dataset.train.labels.astype(np.uint8)
     pack(images, images, 100, tmp_path / "packed.safetensors")
-    kinds = [("vanilla", "tanh"), ("batchnorm", "tanh"), ("vanilla", "relu")]
-    settings = [asdict(make_settings(arm=arm, activation=function, hidden_sizes=(5,))) for arm, function in kinds]
-    make_step_time(settings, [42], tmp_path / "packed.safetensors", tmp_path / "step_time.csv")
+    of = [("vanilla", "tanh"), ("batchnorm", "tanh"), ("vanilla", "relu")]
+    settings = [asdict(make_settings(arm=arm, activation=function, hidden_sizes=(5,))) for arm, function in of]
+    make_step_time(settings, 42, tmp_path / "packed.safetensors", tmp_path / "step_time.csv")
     table = read_table(tmp_path / "step_time.csv")
-    assert table["activation"].tolist() == ["tanh", "tanh", "relu"]
-    assert table["arm"].tolist() == ["vanilla", "batchnorm", "vanilla"]
+    assert list(table.columns) == STEP_TIME_COLUMNS
+    assert table["activation"].tolist() == ["tanh", "tanh", "relu"] * 2
+    assert table["arm"].tolist() == ["vanilla", "batchnorm", "vanilla"] * 2
+    assert table["process"].tolist() == [1, 1, 1, 2, 2, 2]
     assert (table["seconds"] > 0).all()
+    assert table["seconds"].nunique() == 6
+
+
+def test_a_packed_file_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="packed"):
+        make_step_time([asdict(make_settings())], 42, tmp_path / "packed.safetensors", tmp_path / "step_time.csv")

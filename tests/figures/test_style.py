@@ -3,9 +3,10 @@ from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 
-from bnpipe.figures.style import ONE_COLUMN, apart, canvas, label_ends, save, scale_steps, style, wrapped
+from bnpipe.figures.style import ONE_COLUMN, apart, canvas, draw_mean, label_ends, save, scale_steps, style, wrapped
 
 
 def test_a_style_that_was_set_before_ends_where_that_of_the_project_begins() -> None:
@@ -89,3 +90,16 @@ def test_an_svg_is_compact_and_of_the_size_in_which_it_is_printed(tmp_path: Path
     assert float(ElementTree.fromstring(svg).attrib["width"].removesuffix("pt")) == pytest.approx(90 / 25.4 * 72)
     assert "a heading" in svg  # as a comment beside its outlines
     assert "<metadata" not in svg
+
+
+def test_a_geometric_mean_and_its_interval_are_those_of_the_logarithms() -> None:
+    axes = canvas(ONE_COLUMN, 1).subplots()
+    curves = pd.DataFrame({"step": [0, 0, 60, 60], "value": [1.0, 100.0, 10.0, 10.0]})
+    line = draw_mean(axes, curves, "step", "value", "k", geometric=True)
+    assert [float(y) for y in np.asarray(line.get_ydata())] == pytest.approx([10, 10])
+    (band,) = axes.collections
+    ends = np.asarray(band.get_paths()[0].vertices)
+    # log10: 0 and 2 have the mean 1 and the standard deviation sqrt(2); t(1) is 12.706 at 97.5%.
+    assert ends[:, 1].max() == pytest.approx(10**13.706, rel=1e-2)
+    assert ends[:, 1].min() == pytest.approx(10**-11.706, rel=1e-2)
+    assert np.size(draw_mean(axes, curves[:0], "step", "value", "k").get_xdata()) == 0

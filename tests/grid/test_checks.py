@@ -85,10 +85,24 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
             f"{GROUPS}conditions.tanh (10, 20 units) into groups of at least 4, got 5; change it, or set "
             "normalize_logits: false to leave the logits out",
         ),
+        (
+            {"arms": ["groupnorm"], "hidden_sizes": [7], "conditions": {"a": condition(normalize_hidden=False)}},
+            f"{GROUPS}conditions.a (10 units) into groups of at least 4, got 5; change it",
+        ),
+        (
+            {"conditions": {"a": condition(normalize_hidden=False, normalize_logits=False)}},
+            "conditions.a.normalize_hidden: expected true, since normalize_logits is false and batchnorm would "
+            "normalize no layer, got false",
+        ),
+        (
+            {"studies": {"s": study({"normalize_hidden": [True, False]}, normalize_logits=False)}},
+            "studies.s.sweep.normalize_hidden.1: expected true, since normalize_logits is false",
+        ),
         ({"conditions": {"Studies": CONDITION}}, "conditions.Studies: expected another name than studies, got Studies"),
         (
             {"studies": {"tables": STUDY}},
-            "studies.tables: expected another name than covariate_shift, figure, paper, tables, got tables; rename it",
+            "studies.tables: expected another name than best_rate, figure, gradient_shift, input_shift, paper, "
+            "smoothness, tables, got tables; rename it",
         ),
         (
             {"studies": {"s": study({"batch_size": [None, 10], "init_std": [1]})}},
@@ -116,6 +130,11 @@ def test_values_that_do_not_go_together_are_one_line(changes: dict[str, Any], co
     assert line.startswith(f"configuration: {complaint}")
 
 
+def test_no_advice_is_given_that_would_leave_nothing_to_normalize() -> None:
+    (line,) = mistakes(arms=["groupnorm"], conditions={"a": condition(normalize_hidden=False)})
+    assert line.endswith("got 5; change it")
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -126,6 +145,8 @@ def test_values_that_do_not_go_together_are_one_line(changes: dict[str, Any], co
         {"evaluation_interval": 1000},  # the network is evaluated once, after step 0
         {"studies": {"s": {**study(normalize_logits=False), "arms": ["groupnorm"]}}, "hidden_sizes": [20, 30]},
         {"studies": {"regularization": study(evaluate_training=True)}},
+        {"studies": {"s": study({"normalize_hidden": [True, False]})}},
+        {"arms": ["vanilla"], "conditions": {"a": condition(normalize_hidden=False, normalize_logits=False)}},
         {"images": None, "batch_size": 100_000},  # a damaged file: the job that reads it says so
     ],
     ids=lambda part: str(part)[:60],

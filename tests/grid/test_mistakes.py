@@ -20,6 +20,7 @@ LIST = "expected a list"
 NOT_EMPTY = "expected at least one entry"
 NO_DUPLICATES = "expected a list without duplicates"
 TEXT = "expected text that is not empty"
+ARMS = "vanilla, batchnorm, layernorm, groupnorm, rmsnorm, weightnorm, firstbatch or noisybatchnorm"
 
 BAD_VALUES: list[tuple[str, object, str]] = [
     ("dataset", "", TEXT),
@@ -46,7 +47,7 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("arms", [], NOT_EMPTY),
     ("arms", "vanilla", LIST),
     ("arms", ["vanilla", "vanilla"], NO_DUPLICATES),
-    ("arms.1", "instancenorm", "expected vanilla, batchnorm, layernorm, groupnorm, rmsnorm or weightnorm"),
+    ("arms.1", "instancenorm", f"expected {ARMS}"),
     ("runs_per_job", 0, "expected a whole number from 1 to 1000000"),
     ("checkpoint_seconds", -1, "expected a whole number from 0 to 1000000"),
     ("conditions", {}, NOT_EMPTY),
@@ -199,8 +200,7 @@ def test_long_value_is_cut() -> None:
 
 def test_a_list_whose_only_entry_is_wrong_gives_one_line() -> None:
     (line,) = mistakes({**GOOD, "arms": ["vanila"]})
-    arms = "vanilla, batchnorm, layernorm, groupnorm, rmsnorm or weightnorm"
-    assert line == f"configuration: arms.0: expected {arms}, got 'vanila'"
+    assert line == f"configuration: arms.0: expected {ARMS}, got 'vanila'"
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,10 @@ def test_the_stack_of_a_condition_and_of_a_study_is_found_by_the_wildcards_of_it
         ),
         ("stack", {"study": "typo", "stack": "vanilla-0"}, "study: expected rates, got typo"),
         ("stack", {"study": "rates", "stack": "vanilla-0"}, "ask for a table or a figure instead"),
-        ("pair_settings", {"condition": "typo", "arm": "vanilla"}, NO_CONDITION),
+        ("explained_settings", {"condition": "typo", "arm": "vanilla"}, "condition: expected tanh or relu, got typo"),
         (
-            "pair_settings",
-            {"condition": "ant", "arm": "layernorm"},
+            "explained_settings",
+            {"condition": "relu", "arm": "layernorm"},
             "arm: expected vanilla or batchnorm",
         ),
         ("study_about", {"study": "typo"}, "study: expected rates, got typo"),
@@ -80,7 +80,7 @@ def test_notes_name_settings_and_data_set() -> None:
 
 
 def test_settings_of_the_pair_and_of_the_paper() -> None:
-    pair = parameters(arms=["layernorm", "batchnorm"]).pair_settings({"condition": "ant", "arm": "vanilla"})
+    pair = parameters(arms=["layernorm", "batchnorm"]).explained_settings({"condition": "relu", "arm": "vanilla"})
     assert (pair["arm"], pair["activation"], pair["steps"]) == ("vanilla", "relu", 70)
     paper = parameters(paper=PAPER).paper_settings({"arm": "batchnorm"})
     assert (paper["arm"], paper["activation"]) == ("batchnorm", "sigmoid")

@@ -54,16 +54,43 @@ def test_the_first_condition_is_looked_into_with_batch_normalization() -> None:
 def test_tables_of_claims_follow_what_is_configured() -> None:
     assert list(plan().all_claim_tables) == [
         *("accuracy", "runs", "initialization", "inference"),
-        *("covariate_shift", "scale_equivalence", "step_time"),
+        *("gradient_shift", "input_shift", "smoothness", "scale_equivalence", "step_time"),
     ]
     more = plan(studies={"regularization": STUDY, "learning_rate_and_init": STUDY}).all_claim_tables
     assert more["regularization"] == ["results/digits/studies/regularization/generalization.csv"]
     assert more["learning_rate_and_init"] == ["results/digits/studies/learning_rate_and_init/runs.csv"]
-    assert more["covariate_shift"] == [  # the first condition of each nonlinearity
-        f"results/digits/studies/covariate_shift/{condition}-{arm}.csv"
-        for condition in ("zebra", "ant")
+    assert more["smoothness"] == [
+        f"results/digits/studies/smoothness/{activation}-{arm}.csv"
+        for activation in ("tanh", "relu")
         for arm in ("vanilla", "batchnorm")
     ]
+
+
+def test_networks_before_training_include_vanilla_ones_with_other_initializations() -> None:
+    settings = plan(arms=["batchnorm"]).initial_settings
+    assert list(settings) == ["zebra", "ant", "zebra xavier", "zebra he", "ant xavier", "ant he"]
+    assert list(settings["ant"]) == ["batchnorm"]
+    assert list(settings["ant he"]) == ["vanilla"]
+    own = {name: settings["ant he"]["vanilla"][name] for name in ("arm", "activation", "init_std", "learning_rate")}
+    assert own == {"arm": "vanilla", "activation": "relu", "init_std": "he", "learning_rate": 2}
+
+
+def test_explanations_take_the_first_condition_of_each_nonlinearity_that_is_tuned() -> None:
+    conditions = {
+        "ant": {**CONDITION, "activation": "relu", "init_std": 2},
+        "bee": {**CONDITION, "activation": "relu"},
+        "cat": {**CONDITION, "activation": "sigmoid"},
+    }
+    made = plan(conditions=conditions, arms=["layernorm"])
+    assert list(made.explained_settings) == ["relu"]
+    assert list(made.explained_settings["relu"]) == ["vanilla", "batchnorm"]
+    assert made.explained_settings["relu"]["vanilla"]["init_std"] == 2
+    assert made.explanation_tables["input_shift"] == [
+        f"results/digits/studies/input_shift/relu-{arm}.csv" for arm in ("vanilla", "batchnorm")
+    ]
+    without = plan(conditions={"cat": conditions["cat"]})
+    assert "smoothness" not in without.all_claim_tables
+    assert without.experiments == []
 
 
 def test_without_diagnostics_no_condition_has_a_figure_of_them() -> None:
@@ -76,7 +103,10 @@ def test_the_papers_experiment_is_made_if_it_is_configured() -> None:
     assert plan().paper_seeds == ()
     paper = plan(paper={"seeds": 2, "condition": {**CONDITION, "activation": "sigmoid"}})
     assert paper.paper_seeds == (42, 43)
-    assert paper.study_figures == ["all_claims", "studies/covariate_shift", "studies/paper"]
+    assert paper.study_figures == [
+        "all_claims",
+        *(f"studies/{name}" for name in ("gradient_shift", "input_shift", "smoothness", "paper")),
+    ]
     assert "results/digits/studies/paper/percentiles-batchnorm.csv" in paper.study_results
 
 

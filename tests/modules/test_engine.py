@@ -41,7 +41,18 @@ SMALL: dict[str, Any] = {
     "evaluate_training": True,
 }
 CPU = torch.device("cpu")
+NOT_LEARNED = ("mean", "variance", "key", "step")  # names of what training changes, but not down the slope, or needs
 every_arm = pytest.mark.parametrize("arm", ARMS)
+every_compiled_arm = pytest.mark.parametrize("arm", sorted(KINDS))
+every_arm_of_both_engines = pytest.mark.parametrize(
+    ("make_engine", "arm"),
+    [
+        pytest.param(make_engine, arm, id=f"{name}-{arm}")
+        for name, make_engine in ENGINES.items()
+        for arm in ARMS
+        if name == "torch" or arm in KINDS
+    ],
+)
 both_engines = pytest.mark.parametrize("make_engine", ENGINES.values(), ids=ENGINES)
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that PyTorch can use")
 
@@ -51,9 +62,11 @@ def small(seeds: list[int], **changes: Any) -> Runs:
 
 
 def some_stacks(runs: Runs, images: Images) -> list[tuple[Stack, int]]:
-    """Start the runs in PyTorch, and compiled if it is one run; return the stacks with their sizes."""
-    compiled: list[tuple[Stack, int]] = [(COMPILED.start(runs, images), 1)] if len(runs) == 1 else []
-    return [*compiled, (TorchStack(runs, images, CPU), len(runs))]
+    """Start the runs in PyTorch, and compiled if it is one run of such an arm; return the stacks with their sizes."""
+    stacks: list[tuple[Stack, int]] = [(TorchStack(runs, images, CPU), len(runs))]
+    if len(runs) == 1 and runs.settings.arm in KINDS:
+        stacks.append((COMPILED.start(runs, images), 1))
+    return stacks
 
 
 # Both engines.
@@ -98,11 +111,13 @@ OPTIONS: list[dict[str, Any]] = [
     {"activation": "tanh"},
     {"activation": "relu", "normalize_logits": False, "moving_variance": "unbiased", "moving_average_weight": 0.1},
     {"activation": "sigmoid", "position": "after", "trained": "transforms", "binarize": True, "init_std": "xavier"},
+    {"activation": "tanh", "position": "after", "normalize_hidden": False},
 ]
+OPTION_NAMES = ["tanh", "relu", "sigmoid", "logits-only"]
 
 
-@pytest.mark.parametrize("changes", OPTIONS, ids=[options["activation"] for options in OPTIONS])
-@every_arm
+@pytest.mark.parametrize("changes", OPTIONS, ids=OPTION_NAMES)
+@every_compiled_arm
 def test_the_engines_agree(dataset: Dataset, arm: Arm, changes: dict[str, Any]) -> None:
     runs = small([42], arm=arm, **changes)
     compiled, torchs = (train_runs(runs, dataset, engine=make_engine()) for make_engine in ENGINES.values())
@@ -122,7 +137,7 @@ def compare(one: Curves, other: Curves, rtol: float) -> None:
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-@every_arm
+@every_compiled_arm
 def test_the_engines_see_the_same_in_a_step(dataset: Dataset, arm: Arm, activation: Activation) -> None:
     seen: list[Seen] = []
     for make_engine in ENGINES.values():
@@ -137,7 +152,7 @@ def test_the_engines_see_the_same_in_a_step(dataset: Dataset, arm: Arm, activati
 
 
 @pytest.mark.parametrize("position", ["before", "after"])
-@every_arm
+@every_compiled_arm
 def test_the_engines_see_the_same_from_a_given_gradient(arm: Arm, position: str) -> None:
     rng = np.random.default_rng(1)
     weights = [rng.normal(size=size) for size in ((6, 8), (8, 10), (10, 4))]
@@ -177,8 +192,7 @@ def test_the_statistics_of_the_probe_are_those_of_its_own_size(
     np.testing.assert_allclose(population.flatten(), z.var(axis=0, ddof=1), rtol=1e-12)
 
 
-@both_engines
-@every_arm
+@every_arm_of_both_engines
 def test_looking_changes_nothing(dataset: Dataset, arm: Arm, make_engine: Callable[[], Engine]) -> None:
     stack = make_engine().start(small([42], arm=arm), dataset.train)
     stack.advance(5)
@@ -196,8 +210,7 @@ def copy_of(stack: Stack) -> dict[str, NDArray[Any]]:
     return {name: array.copy() for name, array in stack.state().items()}
 
 
-@both_engines
-@every_arm
+@every_arm_of_both_engines
 def test_training_resumes_from_a_state_to_the_same_bits(
     dataset: Dataset, arm: Arm, make_engine: Callable[[], Engine]
 ) -> None:
@@ -231,8 +244,7 @@ def test_losses_are_those_of_the_steps_however_they_are_counted(
     assert seen == pytest.approx(losses[129, 0], rel=1e-12)
 
 
-@both_engines
-@every_arm
+@every_arm_of_both_engines
 def test_weights_stay_where_only_the_transforms_learn(
     dataset: Dataset, arm: Arm, make_engine: Callable[[], Engine]
 ) -> None:
@@ -245,13 +257,14 @@ def test_weights_stay_where_only_the_transforms_learn(
         np.testing.assert_array_equal(one, other)
     for name, array in stack.state().items():
         if name.startswith("network."):
-            kept = "weight" in name or (arm != "batchnorm" and ("mean" in name or "variance" in name))
-            kept |= arm == "vanilla" and "gamma" in name
+            keeps_averages = arm in ("batchnorm", "noisybatchnorm")
+            kept = name.endswith("key") or "weight" in name
+            kept |= not keeps_averages and ("mean" in name or "variance" in name)
+            kept |= arm in ("vanilla", "firstbatch") and "gamma" in name
             assert np.array_equal(array, before[name]) == kept, name
 
 
-@both_engines
-@every_arm
+@every_arm_of_both_engines
 def test_parameters_descend_at_their_own_rate(dataset: Dataset, arm: Arm, make_engine: Callable[[], Engine]) -> None:
     # From the same start, on the same batch, the first update is in proportion to the rates.
     moved = []
@@ -263,7 +276,7 @@ def test_parameters_descend_at_their_own_rate(dataset: Dataset, arm: Arm, make_e
     for name, update in moved[0].items():
         factor = 0.25 if "gamma" in name or "beta" in name else 1
         np.testing.assert_allclose(moved[1][name], factor * update, rtol=1e-9, atol=1e-15, err_msg=name)
-        assert name.endswith(("gamma", "mean", "variance")) or np.abs(update).max() > 1e-6
+        assert name.endswith(("gamma", *NOT_LEARNED)) or np.abs(update).max() > 1e-6
 
 
 @both_engines
@@ -333,7 +346,7 @@ def test_every_run_descends_at_its_own_learning_rate(dataset: Dataset, arm: Arm)
     before = copy_of(stack)
     stack.advance(1)
     for name, array in stack.state().items():
-        if name.startswith("network.") and not name.endswith(("mean", "variance")):
+        if name.startswith("network.") and not name.endswith(NOT_LEARNED):
             slow, fast = array - before[name]
             np.testing.assert_allclose(fast, 3 * slow, rtol=1e-9, atol=1e-15, err_msg=name)
             assert name.endswith("gamma") or np.abs(slow).max() > 1e-6
@@ -346,6 +359,31 @@ def test_each_run_is_told_by_itself_whether_it_is_finite(dataset: Dataset) -> No
     assert stack.finite().tolist() == [True, False, True]
     stack._network.state_dict()["layers.0.transform.variance"][2] = torch.nan
     assert stack.finite().tolist() == [True, False, False]
+
+
+# Arms that start or compute in a way of their own.
+
+
+def test_both_engines_normalize_the_first_batch_to_the_same_bits(dataset: Dataset) -> None:
+    runs = small([42, 43], arm="firstbatch", init_std=[0.1, "he"], precision="float32", normalize_hidden=True)
+    together = TorchStack(runs, dataset.train, CPU).state()
+    for run in range(2):
+        compiled = COMPILED.start(runs.take([run]), dataset.train).state()
+        weights = [together[f"network.layers.{layer}.weight"][run].ravel() for layer in range(3)]
+        biases = [together[f"network.layers.{layer}.transform.beta"][run].ravel() for layer in range(3)]
+        np.testing.assert_array_equal(np.concatenate(weights), compiled["network.weights"])
+        np.testing.assert_array_equal(np.concatenate(biases), compiled["network.beta"])
+        assert np.abs(np.concatenate(biases)).min() > 0
+
+
+def test_noise_comes_and_goes_with_training_mode(dataset: Dataset) -> None:
+    # Before its first step a noisy network infers as a batch-normalized one; then it takes another step.
+    noisy, plain = (TorchStack(small([42], arm=arm), dataset.train, CPU) for arm in ("noisybatchnorm", "batchnorm"))
+    np.testing.assert_array_equal(noisy.evaluate(dataset.validation), plain.evaluate(dataset.validation))
+    assert abs(noisy.advance(1) - plain.advance(1)) > 1e-3
+    learned = {name: torch.from_numpy(array) for name, array in noisy._arrays().items()}
+    plain._network.load_state_dict({name: learned[name] for name in plain._network.state_dict()})
+    np.testing.assert_array_equal(noisy.evaluate(dataset.validation), plain.evaluate(dataset.validation))
 
 
 # An arm of one's own.
@@ -446,11 +484,12 @@ def test_a_gpu_agrees_with_the_cpu(dataset: Dataset, arm: Arm) -> None:
 
 
 @on_a_gpu
-@pytest.mark.parametrize("changes", OPTIONS, ids=[options["activation"] for options in OPTIONS])
+@pytest.mark.parametrize("changes", OPTIONS, ids=OPTION_NAMES)
 @every_arm
 def test_in_double_precision_a_gpu_agrees_in_everything(dataset: Dataset, arm: Arm, changes: dict[str, Any]) -> None:
     runs = small([42, 43], arm=arm, **changes)
-    compare(train_runs(runs, dataset), train_runs(runs, dataset, engine=TorchEngine(open_gpu(tf32=False))), rtol=1e-6)
+    on_cpu = train_runs(runs, dataset, engine=engine_on_cpu(runs.settings))
+    compare(on_cpu, train_runs(runs, dataset, engine=TorchEngine(open_gpu(tf32=False))), rtol=1e-6)
 
 
 @on_a_gpu

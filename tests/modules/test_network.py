@@ -10,8 +10,8 @@ from torch import Tensor
 
 from bnpipe.core.settings import Activation, Arm, InitScheme, TrainingSettings
 from bnpipe.modules.network import NONLINEARITIES, PRECISIONS, StackedNetwork, draw_stack, losses_of
-from bnpipe.modules.norms import TRANSFORMS, BatchNorm, Bias
-from bnpipe.networks.network import CODES, NUMBERS, Network
+from bnpipe.modules.norms import TRANSFORMS, BatchNorm, Bias, NoisyBatchNorm
+from bnpipe.networks.network import CODES, KINDS, NUMBERS, Network
 from bnpipe.networks.seeds import initial_weights, streams_of
 from tests.conftest import make_runs, make_settings
 
@@ -57,9 +57,15 @@ def test_both_engines_know_the_same_nonlinearities_and_precisions() -> None:
     assert PRECISIONS.keys() == NUMBERS.keys()
 
 
-@pytest.mark.parametrize("arm", sorted(TRANSFORMS))
+@pytest.mark.parametrize("arm", sorted(KINDS))
 @pytest.mark.parametrize("activation", sorted(NONLINEARITIES))
-@pytest.mark.parametrize("changes", [{}, {"normalize_logits": False}, {"position": "after"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({}, {"normalize_logits": False}, {"position": "after"}),
+        *({"normalize_hidden": False}, {"normalize_hidden": False, "position": "after"}),
+    ],
+)
 def test_every_run_of_a_stack_computes_as_a_compiled_network(
     arm: Arm, activation: Activation, changes: dict[str, Any]
 ) -> None:
@@ -88,20 +94,36 @@ def test_every_layer_is_observed() -> None:
 def test_the_order_after_the_nonlinearity_is_only_for_what_has_statistics() -> None:
     images = draw(RUNS, BATCH, SIZES[0], seed=4)
     for arm in TRANSFORMS:
-        stack = make_stack(small(arm=arm, position="after", activation="relu"))
-        z, output = stack.observed(images)[0]
-        transform = stack.layers[0].transform
-        if arm in ("vanilla", "weightnorm"):
-            torch.testing.assert_close(output, transform(z).relu())
+        settings = small(arm=arm, position="after", activation="relu")
+        z, output = make_stack(settings).observed(images)[0]
+        before, after = (fresh.layers[0].transform for fresh in (make_stack(settings), make_stack(settings)))
+        if arm in ("vanilla", "weightnorm", "firstbatch"):
+            torch.testing.assert_close(output, before(z).relu())
         else:
-            torch.testing.assert_close(output, transform(z.relu()))
-            assert not torch.allclose(output, transform(z).relu())
+            torch.testing.assert_close(output, after(z.relu()))
+            assert not torch.allclose(output, before(z).relu())
 
 
 def test_logits_that_are_not_normalized_have_a_bias() -> None:
     stack = make_stack(small(normalize_logits=False))
     assert [type(layer.transform) for layer in stack.layers] == [BatchNorm, BatchNorm, Bias]
     assert [type(layer.transform) for layer in make_stack(small()).layers] == [BatchNorm] * 3
+
+
+def test_hidden_layers_that_are_not_normalized_have_a_bias() -> None:
+    stack = make_stack(small(normalize_hidden=False))
+    assert [type(layer.transform) for layer in stack.layers] == [Bias, Bias, BatchNorm]
+
+
+def test_noise_is_for_hidden_layers_of_every_run_and_layer_its_own() -> None:
+    stack = make_stack(small(arm="noisybatchnorm"))
+    assert [type(layer.transform) for layer in stack.layers] == [NoisyBatchNorm, NoisyBatchNorm, BatchNorm]
+    runs = make_runs([42, 43], arm="noisybatchnorm", hidden_sizes=(6, 5))
+    drawn = draw_stack(runs, streams_of(runs.seeds), CPU)
+    keys = [layer.get_buffer("transform.key")[run].item() for layer in drawn.layers[:2] for run in range(2)]
+    again = draw_stack(runs[1:], streams_of([43]), CPU)
+    assert len({*keys}) == 4
+    assert [layer.get_buffer("transform.key").item() for layer in again.layers[:2]] == keys[1::2]
 
 
 def test_weights_learn_if_the_settings_say_so() -> None:
@@ -127,7 +149,8 @@ def test_one_precision_throughout(arm: Arm, precision: str) -> None:
     stack = make_stack(small(arm=arm, precision=precision))
     layers = stack.observed(torch.rand(RUNS, BATCH, SIZES[0], dtype=PRECISIONS[precision]))
     tensors = [*stack.state_dict().values(), *(tensor for layer in layers for tensor in layer)]
-    assert {tensor.dtype for tensor in tensors} == {PRECISIONS[precision]}
+    counts = {torch.int64} if arm == "noisybatchnorm" else set()
+    assert {tensor.dtype for tensor in tensors} == {PRECISIONS[precision], *counts}
 
 
 def test_every_network_is_drawn_from_its_own_stream_with_its_own_initialization() -> None:

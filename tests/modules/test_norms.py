@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from bnpipe.core.settings import Arm
-from bnpipe.modules.norms import TRANSFORMS, WITHOUT_STATISTICS, BatchNorm, Bias, Scaled
+from bnpipe.modules.norms import TRANSFORMS, WITHOUT_STATISTICS, BatchNorm, Bias, NoisyBatchNorm, Scaled
 from bnpipe.networks.network import KINDS, plan_of
 from tests.conftest import make_settings
 
+BIASES: tuple[Arm, ...] = ("vanilla", "firstbatch")  # arms without a gamma
 EPSILON = 1e-3
 RUNS, BATCH, UNITS, FAN_IN = 3, 60, 8, 5
 
@@ -162,18 +163,24 @@ def test_a_bias_adds_and_its_gradient_is_the_sum_over_the_batch(z: Tensor) -> No
 def test_a_transform_starts_as_a_mere_normalization(arm: Arm) -> None:
     settings = make_settings(arm=arm, groups=4)
     module = TRANSFORMS[arm](torch.ones(RUNS, FAN_IN, UNITS, dtype=torch.float64), settings)
-    assert isinstance(module, Bias if arm == "vanilla" else Scaled)
+    assert isinstance(module, Bias if arm in BIASES else Scaled)
     for name, own in module.state_dict().items():
-        assert (own == {"gamma": 1, "beta": 0, "mean": 0, "variance": 1}[name]).all()
+        assert (own == {"gamma": 1, "beta": 0, "mean": 0, "variance": 1, "key": 0, "step": 0}[name]).all()
 
 
 @pytest.mark.parametrize("arm", sorted(TRANSFORMS))
 def test_a_transform_names_what_it_learns_and_the_averages_it_keeps(arm: Arm) -> None:
     module = make(arm)
-    assert [name for name, _ in module.named_parameters()] == (["beta"] if arm == "vanilla" else ["gamma", "beta"])
-    assert [name for name, _ in module.named_buffers()] == (["mean", "variance"] if arm == "batchnorm" else [])
-    assert {tensor.shape for tensor in module.state_dict().values()} == {(RUNS, 1, UNITS)}
-    assert {tensor.dtype for tensor in module.state_dict().values()} == {torch.float64}
+    assert [name for name, _ in module.named_parameters()] == (["beta"] if arm in BIASES else ["gamma", "beta"])
+    averages = ["mean", "variance"]
+    buffers = {"batchnorm": averages, "noisybatchnorm": [*averages, "key", "step"]}
+    assert [name for name, _ in module.named_buffers()] == buffers.get(arm, [])
+    for name, tensor in module.state_dict().items():
+        is_count = name in ("key", "step")
+        assert (tensor.shape, tensor.dtype) == (
+            (RUNS, 1, 1 if is_count else UNITS),
+            torch.int64 if is_count else torch.float64,
+        )
 
 
 @pytest.mark.parametrize("arm", sorted(TRANSFORMS))
@@ -183,3 +190,82 @@ def test_runs_have_nothing_to_do_with_each_other(z: Tensor, arm: Arm) -> None:
     alone.load_state_dict({name: own[1:2] for name, own in together.state_dict().items()})
     torch.testing.assert_close(together(z)[1], alone(z[1:2])[0])
     torch.testing.assert_close(together.eval()(z)[1], alone.eval()(z[1:2])[0])
+
+
+# Noisy batch normalization. Bounds on statistics of random numbers are five standard errors, or wider.
+
+
+def noisy(seeds: list[int], layer: int = 0, units: int = UNITS) -> NoisyBatchNorm:
+    module = NoisyBatchNorm(torch.ones(len(seeds), FAN_IN, units, dtype=torch.float64), make_settings())
+    module.seed(seeds, layer)
+    return module
+
+
+def test_the_noise_is_that_of_the_paper() -> None:
+    # Over units mu is uniform on (-0.5, 0.5) and sigma on (1, 1.25): standard deviations 1 and 0.25 over sqrt(12).
+    units, images = 2000, 500
+    scale, shift = noisy([42], units=units).draw(images, units)
+    assert scale.shape == shift.shape == (1, images, units)
+    sigma, mu = scale.mean(dim=1).flatten(), shift.mean(dim=1).flatten()
+    for values, middle, width in ((mu, 0.0, 1.0), (sigma, 1.125, 0.25)):
+        deviation = width / 12**0.5
+        assert values.mean().item() == pytest.approx(middle, abs=5 * deviation / units**0.5)
+        assert values.std().item() == pytest.approx(deviation, rel=0.05)
+        # Each is the mean of 500 images, within 0.1 / sqrt(500) of what its unit drew, at most five times this away.
+        assert (values - middle).abs().max().item() < width / 2 + 5 * 0.1 / images**0.5
+        assert (values - middle).abs().max().item() > width / 2 * 0.99
+    within_scale, within_shift = scale - scale.mean(dim=1, keepdim=True), shift - shift.mean(dim=1, keepdim=True)
+    # Over images s is normal with deviation 0.1, and m uniform on 0.2 around mu, with deviation 0.2 / sqrt(12).
+    for values, deviation in ((within_scale, 0.1), (within_shift, 0.2 / 12**0.5)):
+        assert values.std().item() == pytest.approx(deviation, rel=0.01)
+    assert within_shift.abs().max().item() < 0.1 + 0.02
+    kurtosis = (within_scale**4).mean() / (within_scale**2).mean() ** 2
+    assert kurtosis.item() == pytest.approx(3, abs=0.05)  # of a normal distribution; of a uniform one 1.8
+    numbers = torch.stack([within_scale.flatten(), within_shift.flatten()])
+    assert torch.corrcoef(numbers)[0, 1].abs().item() < 5 / (units * images) ** 0.5
+    assert torch.corrcoef(torch.stack([sigma, mu]))[0, 1].abs().item() < 5 / units**0.5
+
+
+def test_noise_differs_by_seed_layer_step_image_and_unit(z: Tensor) -> None:
+    plain, other_seed, other_layer, later = noisy([42]), noisy([43]), noisy([42], layer=1), noisy([42])
+    later(z[:1])
+    kinds = [module.draw(BATCH, UNITS) for module in (plain, other_seed, other_layer, later)]
+    numbers = torch.cat([values.flatten() for kind in kinds for values in kind])
+    assert len(numbers.unique()) == len(numbers) == 4 * 2 * BATCH * UNITS
+
+
+def test_noise_scales_and_shifts_the_normalized_output_in_training_alone(z: Tensor) -> None:
+    module, plain = noisy([1, 2, 3]), BatchNorm(torch.ones(RUNS, FAN_IN, UNITS, dtype=torch.float64), make_settings())
+    with torch.no_grad():
+        for learned in (module, plain):
+            learned.gamma += 0.5
+            learned.beta -= 0.25
+    for step in range(3):
+        assert (module.step == step).all()
+        scale, shift = module.draw(BATCH, UNITS)
+        torch.testing.assert_close(module(z), scale * plain(z) + shift, rtol=0, atol=1e-14)
+    assert torch.equal(module.eval()(z), plain.eval()(z))
+    assert (module.step == 3).all()
+    assert torch.equal(module.mean, plain.mean)
+    assert torch.equal(module.variance, plain.variance)
+
+
+def test_noise_is_the_same_alone_and_among_others_in_batches_of_any_size_and_from_a_state(z: Tensor) -> None:
+    together, alone, resumed = noisy([41, 42, 43]), noisy([42]), noisy([7])
+    for _ in range(2):
+        for one, other in zip(together.draw(BATCH, UNITS), alone.draw(BATCH, UNITS), strict=True):
+            assert torch.equal(one[1], other[0])
+        for one, other in zip(alone.draw(BATCH, UNITS), alone.draw(7, UNITS - 2), strict=True):
+            assert torch.equal(one[:, :7, : UNITS - 2], other)
+        together(z)
+        alone(z[1:2])
+    resumed.load_state_dict(alone.state_dict())
+    assert torch.equal(resumed(z[1:2]), alone(z[1:2]))
+
+
+def test_noise_of_either_precision_is_the_same_but_for_rounding(z: Tensor) -> None:
+    single = NoisyBatchNorm(torch.ones(RUNS, FAN_IN, UNITS), make_settings())
+    single.seed([1, 2, 3], 0)
+    output = single(z.float())
+    assert output.dtype == torch.float32
+    torch.testing.assert_close(output.double(), noisy([1, 2, 3])(z), rtol=1e-5, atol=1e-5)

@@ -17,6 +17,8 @@ from bnpipe.networks.seeds import initial_weights
 from tests.conftest import make_settings
 
 SIZES, BATCH, RATE = [6, 8, 4, 6], 8, 0.3
+BIASES = ("vanilla", "firstbatch")  # arms without a gamma
+WITHOUT_STATISTICS = (*BIASES, "weightnorm")  # arms for which the position is of no matter
 FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
@@ -54,7 +56,7 @@ NONE = (None, None)
 def normalized(arm: Arm, z: Tensor, weight: Tensor, settings: TrainingSettings, averages: Averages) -> Tensor:
     """Return what an arm makes of z (batch, units) before gamma and beta, as PyTorch has it."""
     match arm:
-        case "vanilla":
+        case "vanilla" | "firstbatch":
             return z
         case "batchnorm":
             return functional.batch_norm(z, *averages, training=averages[0] is None, eps=settings.epsilon)
@@ -77,11 +79,12 @@ def logits_of(
 ) -> Tensor:
     """Return the logits, by what PyTorch brings."""
     function = FUNCTIONS[settings.activation]
-    after = settings.position == "after" and settings.arm not in ("vanilla", "weightnorm")
+    is_normalized = [settings.normalize_hidden] * (len(weights) - 1) + [settings.normalize_logits]
+    after = settings.position == "after" and settings.normalize_hidden and settings.arm not in WITHOUT_STATISTICS
     hidden = images
     for layer, (weight, own, moving) in enumerate(zip(weights, parameters, averages, strict=True)):
         is_last = layer == len(weights) - 1
-        arm: Arm = "vanilla" if is_last and not settings.normalize_logits else settings.arm
+        arm: Arm = settings.arm if is_normalized[layer] else "vanilla"
         z = hidden @ weight
         if after and not is_last:
             z = function(z)
@@ -95,7 +98,15 @@ def logits_of(
 @pytest.mark.parametrize("activation", sorted(CODES))
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"normalize_logits": False}, {"position": "after"}, {"trained": "transforms"}, {"parameter_rate": 0.25}],
+    [
+        *(
+            {},
+            {"normalize_logits": False},
+            {"normalize_hidden": False},
+            {"normalize_hidden": False, "position": "after"},
+        ),
+        *({"position": "after"}, {"trained": "transforms"}, {"parameter_rate": 0.25}),
+    ],
 )
 def test_a_step_is_gradient_descent_as_autograd_has_it(
     arm: Arm, activation: Activation, changes: dict[str, Any]
@@ -146,7 +157,7 @@ def test_every_update_is_the_slope_of_the_loss_by_finite_differences(arm: Arm, p
     for name, rate in (("weights", RATE), ("gamma", 0.5 * RATE), ("beta", 0.5 * RATE)):
         update = network.state()[name] - before[name]
         expected = -rate * slopes[name]
-        if arm == "vanilla" and name == "gamma":
+        if arm in BIASES and name == "gamma":
             assert not update.any()
         else:
             assert np.abs(update).max() > 1e-3
@@ -181,7 +192,9 @@ def test_inference_changes_nothing_and_only_training_moves_averages(arm: Arm) ->
 
 @pytest.mark.parametrize("arm", sorted(KINDS))
 @pytest.mark.parametrize("activation", sorted(CODES))
-@pytest.mark.parametrize("changes", [{}, {"normalize_logits": False}, {"position": "after"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"normalize_logits": False}, {"normalize_hidden": False}, {"position": "after"}]
+)
 def test_inference_is_what_pytorch_makes_of_the_moving_averages(
     arm: Arm, activation: Activation, changes: dict[str, Any]
 ) -> None:
@@ -366,19 +379,23 @@ def test_views_of_the_layers_are_of_the_numbers_themselves() -> None:
 
 @pytest.mark.parametrize("arm", sorted(KINDS))
 def test_layers_name_what_they_learn_and_which_of_them_average(arm: Arm) -> None:
-    names = ["beta"] if arm == "vanilla" else ["gamma", "beta"]
+    names = ["beta"] if arm in BIASES else ["gamma", "beta"]
     network = make_network(small(arm=arm))
     assert [list(own) for own in network.parameters] == [names] * 3
     assert network.averages == ([0, 1, 2] if arm == "batchnorm" else [])
     without = make_network(small(arm=arm, normalize_logits=False))
     assert [list(own) for own in without.parameters] == [names, names, ["beta"]]
     assert without.averages == ([0, 1] if arm == "batchnorm" else [])
+    logits_only = make_network(small(arm=arm, normalize_hidden=False))
+    assert [list(own) for own in logits_only.parameters] == [["beta"], ["beta"], names]
+    assert logits_only.averages == ([2] if arm == "batchnorm" else [])
 
 
 def test_the_order_after_the_nonlinearity_is_only_for_what_has_statistics() -> None:
     for arm in KINDS:
-        assert plan_of(small(arm=arm, position="after")).after == (arm not in ("vanilla", "weightnorm"))
+        assert plan_of(small(arm=arm, position="after")).after == (arm not in WITHOUT_STATISTICS)
         assert not plan_of(small(arm=arm)).after
+        assert not plan_of(small(arm=arm, position="after", normalize_hidden=False)).after
 
 
 def test_a_network_is_drawn_from_its_stream() -> None:
@@ -427,7 +444,7 @@ def test_memory_is_aligned() -> None:
 
 
 def test_an_arm_that_is_not_compiled_is_not_among_the_kinds() -> None:
-    assert KINDS.keys() <= set(get_args(Arm))
+    assert {*get_args(Arm)} - {*KINDS} == {"noisybatchnorm"}
     assert set(CODES) == set(get_args(Activation))
     with pytest.raises(KeyError, match="another"):
         plan_of(make_settings(arm="another"))

@@ -59,6 +59,19 @@ def test_a_batch_does_not_change_after_later_shuffles() -> None:
     np.testing.assert_array_equal(batch, before)
 
 
+@pytest.mark.parametrize("taken", [0, 1, 2])  # the batch is the first, crosses the end of an order, follows one
+def test_who_looks_at_the_next_batch_changes_nothing(taken: int) -> None:
+    order, undisturbed = (BatchOrder(streams_of([1, 2]), images=10, batch_size=4) for _ in range(2))
+    for either in (order, undisturbed):
+        either.next_batches(taken) if taken else None
+    seen = order.peek()
+    assert seen.shape == (4, 2)
+    np.testing.assert_array_equal(order.peek(), seen)
+    following = undisturbed.next_batches(9)
+    np.testing.assert_array_equal(seen, following[0])
+    np.testing.assert_array_equal(order.next_batches(9), following)
+
+
 @pytest.mark.parametrize("batch_size", [0, 6])
 def test_a_batch_larger_than_the_data_is_refused(batch_size: int) -> None:
     expected = rf"^batch_size: expected 1 to 5 \(the number of training images\), got {batch_size}$"

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from bnpipe.data.prepare import prepare
 from bnpipe.modules.engine import TorchEngine
 from bnpipe.networks.network import CODES
 from bnpipe.training.checkpoints import Checkpoints
-from bnpipe.training.engines import COMPILED, Engine
+from bnpipe.training.engines import COMPILED, Engine, engine_on_cpu
 from bnpipe.training.train import train_runs
 from tests import reference
 from tests.conftest import make_runs
@@ -43,6 +44,20 @@ def test_follows_the_contract_like_a_plain_implementation(
         np.testing.assert_allclose(curves.training_loss[run], loss, rtol=1e-3)
         np.testing.assert_allclose(curves.accuracy[run], accuracy, atol=2.5 / 700)  # two images of 700
     assert curves.steps.tolist() == [0, 60, 120]
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+@pytest.mark.parametrize("engine", [COMPILED, TorchEngine()], ids=["compiled", "torch"])
+def test_hidden_layers_or_logits_alone_are_normalized_like_a_plain_implementation(
+    dataset: Dataset, hidden: bool, engine: Engine
+) -> None:
+    runs = make_runs([42], steps=121, hidden_sizes=(50, 50), normalize_hidden=hidden, normalize_logits=not hidden)
+    curves = train_runs(runs, dataset, engine=engine)
+    arm, logits_arm = ("batchnorm", "vanilla") if hidden else ("vanilla", "batchnorm")
+    images = plain(dataset.train), plain(dataset.validation)
+    accuracy, loss = reference.train(42, "tanh", arm, 0.01, 0.1, 121, [50, 50], *images, logits_arm=logits_arm)
+    np.testing.assert_allclose(curves.training_loss[0], loss, rtol=1e-4)
+    np.testing.assert_allclose(curves.accuracy[0], accuracy, atol=2.5 / 700)  # two images of 700
 
 
 @needs_real_mnist
@@ -133,11 +148,12 @@ def test_runs_of_other_learning_rates_and_initializations_have_the_same_bits_alo
         np.testing.assert_array_equal(alone.test_loss[0], stack.test_loss[run])
 
 
-@pytest.mark.parametrize("arm", ["layernorm", "groupnorm", "rmsnorm", "weightnorm"])
+@pytest.mark.parametrize("arm", sorted({*get_args(Arm)} - {*ARMS}))
 def test_the_other_normalizations_learn_and_have_the_same_bits_alone(dataset: Dataset, arm: Arm) -> None:
     runs = make_runs([42, 43, 44], arm=arm, learning_rate=0.1, hidden_sizes=(50,) * 3, normalize_logits=False)
-    stack = train_runs(runs, dataset)
-    alone = train_runs(runs[1:2], dataset)
+    engine = engine_on_cpu(runs.settings)
+    stack = train_runs(runs, dataset, engine=engine)
+    alone = train_runs(runs[1:2], dataset, engine=engine)
     np.testing.assert_array_equal(alone.training_loss[0], stack.training_loss[1])
     assert stack.accuracy[:, -1].min() > 0.2  # a tenth is chance
 
@@ -199,6 +215,9 @@ RESUMED: list[dict[str, object]] = [
     {"arm": "batchnorm", "diagnostics": True, "evaluate_training": True},
     {"arm": "groupnorm", "normalize_logits": False, "position": "after"},
     {"arm": "weightnorm", "precision": "float64"},
+    {"arm": "batchnorm", "normalize_hidden": False},
+    {"arm": "firstbatch"},
+    {"arm": "noisybatchnorm", "diagnostics": True},
     {
         "arm": "batchnorm",
         "moving_variance": "unbiased",
@@ -216,12 +235,13 @@ def test_a_training_that_was_stopped_twice_gives_the_same_bytes(
     dataset: Dataset, tmp_path: Path, changes: dict[str, object]
 ) -> None:
     runs = make_runs([42, 43], **{"hidden_sizes": (20, 20), **changes, "learning_rate": [0.01, 1.0]})
-    undisturbed = train_runs(runs, dataset)
+    engine = engine_on_cpu(runs.settings)
+    undisturbed = train_runs(runs, dataset, engine=engine)
 
     def job(stop: int | None) -> Curves:
         checkpoints = Checkpoints(tmp_path / "record.safetensors", {}, seconds=1e-9)
         on_evaluation = stop_at(stop) if stop is not None else lambda *_: None
-        return train_runs(runs, dataset, on_evaluation, checkpoints=checkpoints)
+        return train_runs(runs, dataset, on_evaluation, engine, checkpoints)
 
     for stop in (0, 60):
         with pytest.raises(StoppedError):

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +53,27 @@ def test_mini_batches_are_those_of_the_seeds_stream(dataset: Dataset) -> None:
     for batch in batches:
         chosen = dataset.train.take(batch)
         np.testing.assert_array_equal(training.network.forward(chosen.shown()), training.observed_step().output[-1])
+
+
+@pytest.mark.parametrize("changes", [{}, {"binarize": True, "training_images": 200}, {"normalize_logits": False}])
+def test_the_first_mini_batch_alone_is_normalized_and_taken_by_all_arms_alike(
+    dataset: Dataset, changes: dict[str, Any]
+) -> None:
+    vanilla, batchnorm, firstbatch = (
+        Training(make_settings(arm=arm, hidden_sizes=(20, 15), precision="float64", **changes), 42, dataset.train)
+        for arm in ("vanilla", "batchnorm", "firstbatch")
+    )
+    biases = [own["beta"].copy() for own in firstbatch.network.parameters]
+    seen = firstbatch.observed_step()
+    for layer in range(2):
+        np.testing.assert_allclose((seen.z[layer] + biases[layer]).mean(axis=0), 0, atol=1e-12)
+    assert seen.loss == pytest.approx(batchnorm.advance(1).item(), rel=1e-12)  # it starts as batch normalization does
+    # From there on it is a vanilla network of other numbers on the same mini-batches.
+    vanilla.advance(1)
+    vanilla.network.restore(firstbatch.network.state())
+    np.testing.assert_array_equal(vanilla.advance(30), firstbatch.advance(30))
+    for name, array in vanilla.state().items():
+        np.testing.assert_array_equal(firstbatch.state()[name], array, err_msg=name)
 
 
 def test_images_are_trained_on_as_the_settings_say(dataset: Dataset) -> None:

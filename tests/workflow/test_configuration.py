@@ -190,7 +190,7 @@ def test_a_module_takes_text_as_its_keys_ask_for(tmp_path: Path) -> None:
 
 def test_arms_may_lack_the_pair_that_experiments_take(workplace: Workplace) -> None:
     said = jobs(workplace, "--config", "arms=[layernorm]", "--", "studies")
-    assert "results/digits/studies/covariate_shift/tanh-batchnorm.csv" in said
+    assert "results/digits/studies/gradient_shift/tanh-batchnorm.csv" in said
 
 
 def test_the_committed_configuration_is_planned_on_the_digits_but_for_a_study_that_needs_more(

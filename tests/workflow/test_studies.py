@@ -19,7 +19,15 @@ def test_all_studies_decide_more_claims(finished_studies: Workplace, tmp_path: P
     assert set(decided["claim"].astype(str)) < set(more["claim"].astype(str))
     assert {"2 tanh", "4", "5", "6a", "8 few"} <= set(more["claim"].astype(str))
     page = (results / "studies.html").read_text(encoding="utf-8")
-    for name in ("precision", "learning_rate_and_init", "regularization", "covariate_shift", "paper"):
+    for name in (
+        "precision",
+        "learning_rate_and_init",
+        "regularization",
+        "gradient_shift",
+        "input_shift",
+        "smoothness",
+        "paper",
+    ):
         assert f'id="study-{name}"' in page
     made = json.loads((results / "studies/provenance.json").read_text(encoding="utf-8"))["files"]
     assert made["results/digits/figures/studies/paper.svg"]["rule"] == "paper_figure"

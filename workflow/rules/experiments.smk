@@ -18,7 +18,7 @@ use rule job as activations with:
         ),
 
 
-# Measure the networks of all conditions on their first mini-batch, before the first step.
+# Measure the networks of all conditions, and vanilla ones with other initializations, before the first step.
 use rule job as initialization with:
     input:
         packed=layout.packed,
@@ -30,7 +30,7 @@ use rule job as initialization with:
     params:
         **calls(
             "experiments.initialization.make_network_tables",
-            settings=plan.examined_settings,
+            settings=plan.initial_settings,
             seeds=plan.examined_seeds,
         ),
         expected=plan.expected_data,
@@ -67,22 +67,55 @@ use rule job as inference with:
         expected=plan.expected_data,
 
 
-# Measure how a layer's gradient changes when the layers below it are updated, along training.
-use rule job as covariate_shift with:
+# At an arm's best rate, measure how a layer's gradient changes when the layers below it are updated.
+use rule job as gradient_shift with:
     input:
         packed=layout.packed,
+        tuning=layout.study_table("best_rate", "tuning-{condition}-{arm}"),
     output:
-        table=study_table("covariate_shift", "{condition}-{arm}", caption="covariate_shift"),
+        table=study_table("gradient_shift", "{condition}-{arm}", caption="gradient_shift"),
     log:
-        layout.logs("studies/covariate_shift/{condition}-{arm}.log"),
+        layout.logs("studies/gradient_shift/{condition}-{arm}.log"),
     resources:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
         **calls(
-            "experiments.covariate_shift.make_covariate_shift",
+            "experiments.gradient_shift.make_gradient_shift",
             condition="{condition}",
-            settings=told(jobs.pair_settings),
+            settings=told(jobs.explained_settings),
+            seeds=plan.examined_seeds,
+        ),
+        expected=plan.expected_data,
+
+
+# At an arm's best rate, measure how far the inputs of a layer move within 60 steps.
+use rule gradient_shift as input_shift with:
+    output:
+        table=study_table("input_shift", "{condition}-{arm}", caption="input_shift"),
+    log:
+        layout.logs("studies/input_shift/{condition}-{arm}.log"),
+    params:
+        **calls(
+            "experiments.input_shift.make_input_shift",
+            condition="{condition}",
+            settings=told(jobs.explained_settings),
+            seeds=plan.examined_seeds,
+        ),
+        expected=plan.expected_data,
+
+
+# At an arm's best rate, measure how smooth the loss is along its gradient.
+use rule gradient_shift as smoothness with:
+    output:
+        table=study_table("smoothness", "{condition}-{arm}", caption="smoothness"),
+    log:
+        layout.logs("studies/smoothness/{condition}-{arm}.log"),
+    params:
+        **calls(
+            "experiments.smoothness.make_smoothness",
+            condition="{condition}",
+            settings=told(jobs.explained_settings),
             seeds=plan.examined_seeds,
         ),
         expected=plan.expected_data,
@@ -118,7 +151,7 @@ use rule job as step_time with:
         **calls(
             "experiments.step_time.make_step_time",
             settings=[settings for arms in plan.pair_settings.values() for settings in arms.values()],
-            seeds=plan.examined_seeds,
+            seed=plan.shown_seed,
         ),
         expected=plan.expected_data,
 

@@ -174,23 +174,72 @@ use rule job as study_figure with:
 
 
 # Draw the change of gradients that the layers below bring about.
-use rule job as covariate_shift_figure with:
+use rule job as gradient_shift_figure with:
     input:
-        tables=plan.all_claim_tables["covariate_shift"],
+        tables=plan.explanation_tables["gradient_shift"],
     output:
         outputs=figure(
-            "studies/covariate_shift",
-            shows="covariate shift",
-            caption="covariate_shift",
+            "studies/gradient_shift",
+            shows="gradient shift",
+            caption="gradient_shift",
             group="Studies",
-            study="covariate_shift",
+            study="gradient_shift",
         ),
     log:
-        layout.logs("figures/studies_covariate_shift.log"),
+        layout.logs("figures/studies_gradient_shift.log"),
     params:
         **calls(
-            "figures.covariate_shift.make_covariate_shift_figure",
-            conditions=list(plan.pair_settings),
+            "figures.explanations.make_explanation_figure",
+            name="gradient_shift",
+            conditions=list(plan.explained_settings),
+            note=source.title,
+            arms=PAIR,
+        ),
+
+
+# Draw how far the inputs of layers move in training.
+use rule job as input_shift_figure with:
+    input:
+        tables=plan.explanation_tables["input_shift"],
+    output:
+        outputs=figure(
+            "studies/input_shift",
+            shows="input shift",
+            caption="input_shift",
+            group="Studies",
+            study="input_shift",
+        ),
+    log:
+        layout.logs("figures/studies_input_shift.log"),
+    params:
+        **calls(
+            "figures.explanations.make_explanation_figure",
+            name="input_shift",
+            conditions=list(plan.explained_settings),
+            note=source.title,
+            arms=PAIR,
+        ),
+
+
+# Draw what steps along the gradient meet.
+use rule job as smoothness_figure with:
+    input:
+        tables=plan.explanation_tables["smoothness"],
+    output:
+        outputs=figure(
+            "studies/smoothness",
+            shows="smoothness",
+            caption="smoothness",
+            group="Studies",
+            study="smoothness",
+        ),
+    log:
+        layout.logs("figures/studies_smoothness.log"),
+    params:
+        **calls(
+            "figures.explanations.make_explanation_figure",
+            name="smoothness",
+            conditions=list(plan.explained_settings),
             note=source.title,
             arms=PAIR,
         ),

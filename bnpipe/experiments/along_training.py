@@ -1,0 +1,85 @@
+"""What the experiments share that measure a network again and again while it is trained.
+
+All of them train an arm at its own best learning rate for 601 steps and measure it every 60 steps. At their best rates
+both arms reach 90% within these steps, so they cover the part of training that the claims on speed are about.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from bnpipe.core.csv_files import RUN_KEYS
+from bnpipe.core.settings import Runs, TrainingSettings
+from bnpipe.data.packed import Images
+from bnpipe.experiments.tuned import best_rate
+from bnpipe.networks.compiled import Array, Labels
+from bnpipe.networks.network import Network, draw_network
+from bnpipe.networks.seeds import BatchOrder, streams_of
+from bnpipe.training.trainer import network_arithmetic, training_subset
+
+STEPS = 601  # that a network takes
+INTERVAL = 60  # steps between measurements
+
+
+class Moment(NamedTuple):
+    """A network in training, just before one of its steps."""
+
+    step: int  # counted from 0: how many updates there were
+    network: Network  # only to be looked at
+    images: Array  # (batch, pixels) of the step's own mini-batch, in double precision
+    labels: Labels  # (batch,)
+
+
+# Returns the rows of one run: what is measured at its moments, without condition, arm and seed.
+Measure = Callable[[TrainingSettings, Iterable[Moment]], Iterable[tuple[Any, ...]]]
+
+
+def tuned_runs(settings: Mapping[str, Any], seeds: Sequence[int], tuning: Path) -> Runs:
+    """Return one run for each seed, as it is measured: STEPS steps at the learning rate that is chosen in a table.
+
+    settings: the fields of TrainingSettings. tuning: see `bnpipe.experiments.tuned.best_rate`, which may raise
+    InputError.
+    """
+    own = {"learning_rate": best_rate(tuning), "steps": STEPS, "evaluation_interval": INTERVAL}
+    return Runs.from_plain({**settings, **own}, seeds)
+
+
+def table_along(condition: str, runs: Runs, images: Images, columns: Sequence[str], measure: Measure) -> pd.DataFrame:
+    """Train one network for each run and lay out what is measured on the way.
+
+    condition: what the column of this name says. images: all training images. columns: RUN_KEYS, then those that the
+    measure returns. Rows are in the order of the runs and of what the measure returns.
+    """
+    rows = []
+    with network_arithmetic():
+        for settings, seed in zip(runs.each, runs.seeds, strict=True):
+            rows += [(seed, *row) for row in measure(settings, moments(settings, seed, images))]
+    table = pd.DataFrame(rows, columns=["seed", *columns[len(RUN_KEYS) :]])
+    return table.assign(condition=condition, arm=runs.settings.arm)[[*columns]]
+
+
+def moments(settings: TrainingSettings, seed: int, images: Images) -> Iterator[Moment]:
+    """Train a network and yield it before each of its evaluated steps. images: all training images."""
+    seen = training_subset(settings, images)
+    (stream,) = streams_of([seed])
+    network = draw_network(settings, stream)
+    order = BatchOrder([stream], len(seen), settings.batch_size)
+    for begin, end in pairwise([*settings.evaluated_steps, settings.evaluated_steps[-1] + 1]):
+        batches = np.ascontiguousarray(order.next_batches(end - begin)[:, :, 0])
+        batch = seen.take(batches[0])
+        yield Moment(begin, network, batch.shown(np.float64), batch.labels)
+        network.train(seen.pixels, seen.labels, batches, settings.learning_rate)
+
+
+def probe_of(settings: TrainingSettings, **changes: Any) -> Network:
+    """Return a network of the same shape in double precision, to be overwritten and measured in place of a network.
+
+    Small differences of large numbers are measured, whose digits single precision would lose. changes: of its settings.
+    """
+    zeros = [np.zeros(size) for size in pairwise(settings.layer_sizes)]
+    return Network(zeros, replace(settings, precision="float64", **changes))

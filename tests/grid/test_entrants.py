@@ -1,0 +1,36 @@
+from typing import Any
+
+from bnpipe.grid.config import Configuration
+from bnpipe.grid.entrants import entrants
+
+
+def configuration(**changes: Any) -> Configuration:
+    conditions = {
+        "a": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000},
+        "b": {"activation": "tanh", "learning_rate": 1, "init_std": 1, "steps": 5000},
+        "c": {"activation": "relu", "learning_rate": 0.02, "init_std": 0.2, "steps": 3000, "evaluate_training": True},
+    }
+    return Configuration.model_validate({"conditions": conditions, "best_rate": {"steps": 700}, **changes})
+
+
+def test_each_nonlinearity_has_the_pair_and_the_remedies() -> None:
+    found = entrants(configuration())
+    assert {name: (own["activation"], own["arm"], own["init_std"]) for name, own in found.items()} == {
+        "tanh-vanilla": ("tanh", "vanilla", 0.1),
+        "tanh-batchnorm": ("tanh", "batchnorm", 0.1),
+        "tanh-vanilla-xavier": ("tanh", "vanilla", "xavier"),
+        "tanh-batchnorm-1": ("tanh", "batchnorm", 1),
+        "relu-vanilla": ("relu", "vanilla", 0.2),
+        "relu-batchnorm": ("relu", "batchnorm", 0.2),
+        "relu-vanilla-he": ("relu", "vanilla", "he"),
+    }
+
+
+def test_all_are_tuned_by_the_same_protocol() -> None:
+    for own in entrants(configuration()).values():
+        assert (own["steps"], own["stop_at_accuracy"], own["evaluation_interval"]) == (700, 0.9, 30)
+        assert not own["evaluate_training"]
+
+
+def test_without_the_comparison_nobody_takes_part() -> None:
+    assert entrants(configuration(best_rate=None)) == {}
