@@ -7,7 +7,7 @@ Tables, besides `seed`:
 accuracy    condition, arm, step, accuracy
 step_time   activation, arm, process, seconds: of a training step of one network, measured in several processes
 best_rate   entrant, step, accuracy: runs at the entrant's best learning rate; they may end once 90% is passed
-transfers   arm, step, accuracy: vanilla, batchnorm, firstbatch and noisybatchnorm under the tutorial's tanh settings
+transfers   activation, arm, step, accuracy: the study of this name, vanilla, batchnorm, firstbatch and noisybatchnorm
 """
 
 import numpy as np
@@ -60,7 +60,7 @@ def at_the_best_rates(sources: Sources, slower: str, faster: str) -> pd.DataFram
 def noisy(sources: Sources) -> pd.DataFrame:
     """Take the log ratio of updates to 90%, vanilla over batchnorm with noise behind it."""
     arms = ("vanilla", "noisybatchnorm")
-    return ratio(updates_of(sources.rows("transfers", "step", "accuracy", arms=arms), "arm"), *arms)
+    return ratio(updates_of(sources.rows("transfers", "step", "accuracy", arms=arms, activation="tanh"), "arm"), *arms)
 
 
 def recovered_by_first_batch(sources: Sources) -> pd.DataFrame:
@@ -71,7 +71,7 @@ def recovered_by_first_batch(sources: Sources) -> pd.DataFrame:
     tends to 1 from above, and 1 is then the bound. If f is a lower bound, the share is an upper bound.
     """
     arms = (*PAIR, "firstbatch")
-    runs = updates_of(sources.rows("transfers", "step", "accuracy", arms=arms), "arm")
+    runs = updates_of(sources.rows("transfers", "step", "accuracy", arms=arms, activation="tanh"), "arm")
     v, b, f = (_known(runs, arm) for arm in arms)
     open_v, open_b, open_f = (_open_ended(runs, arm) for arm in arms)
     share = ((v - f) / (v - b)).where(v > b)

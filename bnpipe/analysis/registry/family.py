@@ -15,7 +15,7 @@ FAMILY = (*tutorial_claims(), *best_rate_claims(), *explanation_claims())
 GROUPS = tuple(dict.fromkeys(claim.group for claim in FAMILY))
 CLAIMS = {claim.key: claim for claim in FAMILY}
 FIXED = "2026-11-25"  # when the registered plan was fixed
-REGISTERED = "da1a7b0026ce63d266da4c2d5770a2e17e75ab5eda8fe5d3f73100cbce991df1"
+REGISTERED = "4e2e37242363f64050c534918d0577492749f6d99ff5173c8fc53704b7c35862"  # the digest of the registered plan
 
 
 def plan_text(smallest_effects: Mapping[str, float]) -> str:

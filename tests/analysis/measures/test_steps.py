@@ -9,6 +9,7 @@ from bnpipe.analysis.measures.sources import AbsentError, Sources
 from tests.analysis.measures.made_up import CONDITIONS, censored, sources, values
 
 Rows = list[tuple[Any, ...]]
+TRANSFERS = "activation arm seed step accuracy"
 
 
 def reaching(updates: float | None, budget: int, *keys: object) -> Rows:
@@ -80,7 +81,7 @@ def test_entrants_are_compared_by_name() -> None:
 
 
 def test_noise_is_compared_with_vanilla() -> None:
-    table = sources("transfers", "arm seed step accuracy", arms("", vanilla=[900], noisybatchnorm=[300], batchnorm=[9]))
+    table = sources("transfers", TRANSFERS, arms("tanh", vanilla=[900], noisybatchnorm=[300], batchnorm=[9]))
     assert values(steps.noisy(table)) == {1: pytest.approx(math.log(3))}
 
 
@@ -101,7 +102,7 @@ def test_noise_is_compared_with_vanilla() -> None:
 def test_the_first_batch_recovers_a_share_of_the_gain(
     vanilla: float | None, batchnorm: float | None, firstbatch: float | None, share: float, known: str
 ) -> None:
-    rows = arms("", vanilla=[vanilla], batchnorm=[batchnorm], firstbatch=[firstbatch])
-    found = steps.recovered_by_first_batch(sources("transfers", "arm seed step accuracy", rows))
+    rows = arms("tanh", vanilla=[vanilla], batchnorm=[batchnorm], firstbatch=[firstbatch])
+    found = steps.recovered_by_first_batch(sources("transfers", TRANSFERS, rows))
     assert values(found) == pytest.approx({1: share}, nan_ok=True)
     assert censored(found) == {1: known}
