@@ -109,8 +109,8 @@ def document() -> str:
             ),
             *_paragraph(
                 f"Fixed on {FIXED}. Digest (SHA-256 of all claims, measures, conditions, smallest effects, the level "
-                f"and the size of the family): `{plan_digest(EFFECTS)}`. It is in the column `plan` of `claims.csv` and "
-                'on the pages. Other smallest effects have another digest, and the pages then say "own plan".'
+                f"and the size of the family): `{plan_digest(EFFECTS)}`. It is the column `plan` of `claims.csv` and "
+                'is on the pages. Other smallest effects have another digest, and the pages then say "own plan".'
             ),
             "## The rule",
             "",
@@ -165,9 +165,9 @@ def _seeds() -> list[str]:
     return _paragraph(
         f"Seeds {_ranges(EXPLORED_SEEDS)} had been seen when the plan was fixed. They are trained and shown if they "
         f"are listed, and they never count. The tutorial's seed {FIRST_SEED} is shown alone, as its reproduction. "
-        f"Seeds {_ranges(TUNING_SEEDS)} choose the best learning rates and do not count either. Fresh seeds are counted from "
-        f"{FRESH_SEED}: `seeds: 12` means {FRESH_SEED} to {FRESH_SEED + 11}. If a measure has to change after fresh "
-        f"seeds have been seen, the history says so, and counting goes on from {FRESH_SEED + 1000}."
+        f"Seeds {_ranges(TUNING_SEEDS)} choose the best learning rates and do not count either. Fresh seeds are "
+        f"counted from {FRESH_SEED}: `seeds: 12` means {FRESH_SEED} to {FRESH_SEED + 11}. If a measure has to change "
+        f"after fresh seeds have been seen, the history says so, and counting goes on from {FRESH_SEED + 1000}."
     )
 
 
