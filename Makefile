@@ -131,9 +131,10 @@ lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --quiet --upgrade --output-file requirements.lock
 
-schema: $(INSTALLED) ## write what follows from the types of config.yaml: its JSON schema for editors, its reference
+schema: $(INSTALLED) ## write what follows from the code: schema and reference of config.yaml, the analysis plan
 	$(BIN)/python -m bnpipe.grid.config > docs/config.schema.json
 	$(BIN)/python -m bnpipe.grid.reference > docs/configuration.md
+	$(BIN)/python -m bnpipe.analysis.plan > docs/analysis-plan.md
 
 help: ## list the targets
 	@echo 'make [TARGET] [CORES=n] [DATASET=name-or-folder] [MIRROR=folder-or-URL] [SEEDS=n]'

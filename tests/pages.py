@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from bnpipe.analysis.claims import claims_table, evidence_table
-from bnpipe.analysis.measures import Sources
+from bnpipe.analysis.claims import claims_table, values_table
+from bnpipe.analysis.measures.sources import Sources
 from bnpipe.analysis.study_tables import study_summary_table
 from bnpipe.analysis.tables import make_tables
 from bnpipe.core.csv_files import read_table, write_table
@@ -24,7 +24,7 @@ TEMPLATES = Path(__file__).parents[1] / "workflow/report"
 CODE = "c0de" * 16
 CONFIGURATION: dict[str, Any] = {
     "dataset": "mnist",
-    "seeds": [42, 43],
+    "seeds": [42, 2000],
     "arms": ARMS,
     "diagnostics": True,
     "conditions": {"tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000}},
@@ -69,11 +69,10 @@ def make_results(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION)
             records.append(folder / f"runs/{condition}/{arm}.safetensors")
             write_record(record, records[-1])
     make_tables(records, conditions, ARMS, seeds, **run_tables(folder))
-    runs = read_table(folder / "tables/runs.csv")
-    settings = {name: {**values, "steps": 130} for name, values in configuration["conditions"].items()}
-    evidence = evidence_table(Sources({"runs": runs}, settings))
+    read = {name: read_table(folder / f"tables/{name}.csv") for name in ("accuracy", "runs")}
+    values = values_table(Sources(read, configuration["conditions"]))
     for name in ("claims", "all_claims"):
-        write_table(claims_table(evidence, SmallestEffects().model_dump()), folder / f"tables/{name}.csv")
+        write_table(claims_table(values, SmallestEffects().model_dump()), folder / f"tables/{name}.csv")
     write_table(MECHANICS, folder / "tables/mechanics_summary.csv")
     for name, study in configuration["studies"].items():
         make_study_files(folder / "studies" / name, study["sweep"], conditions[0], folder / "tables")

@@ -1,4 +1,4 @@
-"""How the rows of the table of claims are written for people: verdicts, effects and what they must exceed."""
+"""How the rows of the table of claims are written for people: verdicts, effects, counts and what seeds must exceed."""
 
 import math
 from collections.abc import Callable
@@ -7,41 +7,83 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bnpipe.analysis.claims import CLAIMS, COUNTED, Unit
-from bnpipe.analysis.verdicts import MIN_PAIRS
+from bnpipe.analysis.registry.family import CLAIMS
+from bnpipe.analysis.verdicts import Verdict
 from bnpipe.analysis.words import MINUS, TIMES
+from bnpipe.core.smallest_effects import Unit
+
+INFINITY = "\N{INFINITY}"
+MARKS: dict[Verdict, str] = {  # tell verdicts apart without colour
+    "supported": "\N{CHECK MARK}",
+    "reversed": "\N{BALLOT X}",
+    "too small to matter": "\N{ALMOST EQUAL TO}",
+    "undecided": "?",
+}
+Row = Any  # a row of the table of claims, by column
 
 
-def verdict_text(row: "pd.Series[Any]") -> str:
-    """Write the verdict of a row of the table, or why it has none."""
-    return str(row["verdict"]) if row["n"] >= MIN_PAIRS else "n too small for a verdict"
+def is_decided(row: Row) -> bool:
+    """Return whether a row has a verdict."""
+    return bool(row["verdict"] != "undecided")
 
 
-def effect_text(row: "pd.Series[Any]") -> str:
-    """Write the effect of a row with its interval and unit: ratios as such, shares in percent."""
-    if row["n"] == 0:
+def count_text(row: Row) -> str:
+    """Write how many seeds agree on what, as the explanation says it; empty if no seed counts."""
+    sentence, *_ = str(row["explanation"]).removeprefix("undecided").removeprefix(", ").split("; ")
+    return sentence
+
+
+def further_text(row: Row) -> str:
+    """Write how many more seeds would decide a row; empty if it is decided."""
+    return "" if is_decided(row) else str(row["explanation"]).split("; ")[1]
+
+
+def effect_text(row: Row) -> str:
+    """Write the median of a row with its interval and unit: ratios as such, shares in percent."""
+    read = _READERS[CLAIMS[row["claim"]].unit]
+    if read is None:
+        return f"as claimed in {row['above']} of {row['n']}"
+    if pd.isna(row["median"]):
         return "not known"
-    read = _reader(row)
-    low, high = sorted((row["low"], row["high"]), key=read.value)
-    interval = "" if np.isnan(low) else f" [{read.number(low)}, {read.number(high)}]"
-    return read.number(row["effect"]) + read.unit + interval
+    return f"{read.number(row['median'])}{read.unit} [{read.number(row['low'])}, {read.number(row['high'])}]"
 
 
-def condition_text(row: "pd.Series[Any]") -> str:
-    """Write what the effect of a row must exceed to support its claim; in a claim of no difference, stay within."""
-    read = _reader(row)
-    return f"{'<' if read.falls else '>'} {read.number(row['sesoi'])}{read.unit}"
+def worst_text(row: Row) -> str:
+    """Write the value of the seed that speaks against a row's claim the most."""
+    return value_text(row["claim"], row["worst"])
+
+
+def value_text(claim: str, value: float) -> str:
+    """Write the value of a seed with its unit. claim: its key."""
+    read = _READERS[CLAIMS[claim].unit]
+    if math.isnan(value):
+        return "not known"
+    if read is None:
+        return "as claimed" if value > 0 else "not as claimed"
+    return f"{read.number(value)}{read.unit}"
+
+
+def threshold_text(row: Row) -> str:
+    """Write what the value of a seed must exceed to speak for a row's claim."""
+    read = _READERS[CLAIMS[row["claim"]].unit]
+    return "as claimed" if read is None else f"> {read.number(row['sesoi'])}{read.unit}"
+
+
+def evidence_text(e_value: float) -> str:
+    """Write an e-value as min(1, 1/E), the largest chance of evidence as strong if the claim does not hold."""
+    return f"{min(1.0, 1 / e_value):.2g}" if e_value else "1"
 
 
 class _Reader(NamedTuple):
-    """How people read the numbers of a row."""
+    """How people read the numbers of a unit."""
 
     value: Callable[[float], float]
     unit: str
     decimals: int
-    falls: bool = False  # whether a larger number is read as a smaller one
 
     def number(self, of: float) -> str:
+        if np.isinf(of):
+            return INFINITY if of > 0 else f"{self.value(of):.0f}" if self.unit == TIMES else MINUS + INFINITY
         rounded = round(self.value(of), self.decimals) + 0.0  # not -0
         return f"{rounded:,.{self.decimals}f}".replace("-", MINUS)
 
@@ -50,23 +92,11 @@ def _percent(share: float) -> float:
     return 100 * share
 
 
-_READERS: dict[Unit, _Reader] = {
-    "outcome": _Reader(_percent, "% of seeds", 0),
-    "log ratio": _Reader(math.exp, TIMES, 2),
+_READERS: dict[Unit, _Reader | None] = {
+    "outcome": None,
+    "ratio": _Reader(math.exp, TIMES, 2),
+    "points": _Reader(_percent, " points", 1),
     "decades": _Reader(float, " decades", 2),
-    "nats": _Reader(float, " nats", 3),
-    "orthogonality gap": _Reader(float, "", 2),
-    "share": _Reader(_percent, " points", 1),
-    "small share": _Reader(_percent, " points", 2),
+    "share": _Reader(_percent, "%", 0),
+    "gap": _Reader(float, "", 2),
 }
-_RATIO_OF_NO_DIFFERENCE = _Reader(lambda log: math.exp(-log), TIMES, 2, falls=True)  # values are minus a size
-
-
-def _reader(row: "pd.Series[Any]") -> _Reader:
-    key = str(row["claim"])  # pandas reads keys as numbers if all of them are
-    (claim,) = (claim for claim in CLAIMS if claim.key == key)
-    if row["measure"].startswith(COUNTED):
-        return _READERS["outcome"]
-    if claim.unit == "log ratio" and claim.of_no_difference:
-        return _RATIO_OF_NO_DIFFERENCE
-    return _READERS[claim.unit]

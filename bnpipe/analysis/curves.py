@@ -4,12 +4,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
-LEVEL = 0.9  # the accuracy that "90%" means
+from bnpipe.core.settings import THRESHOLD
+
 LAST_PART = 0.75  # the last quarter of a training begins here
 LEAST_EVALUATIONS = 40  # in the last quarter: a spread from n evaluations varies by about 1/sqrt(2 n), here 11%
 
 
-def updates_to(steps: ArrayLike, accuracy: ArrayLike, level: float = LEVEL) -> float:
+def updates_to(steps: ArrayLike, accuracy: ArrayLike, level: float = THRESHOLD) -> float:
     """Return how many updates a network needs to reach an accuracy; nan if it never does.
 
     steps: evaluated steps (evaluations,), ascending; they count from 0, so s + 1 updates come before the evaluation of

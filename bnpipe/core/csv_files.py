@@ -19,6 +19,6 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 def read_table(path: Path) -> pd.DataFrame:
     """Read one of the tables back. Raises InputError, naming the file, if it cannot be read."""
     try:
-        return pd.read_csv(path, dtype={"condition": str, "arm": str, "baseline": str, "claim": str})
+        return pd.read_csv(path, dtype={"condition": str, "arm": str, "baseline": str, "claim": str, "censored": str})
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a table ({error}); delete it, and the workflow will make it again") from error

@@ -25,6 +25,8 @@ Device = Literal["cpu", "cuda"]
 
 FIRST_SEED = 42  # the tutorial's, which is shown and never counted in a verdict
 FRESH_SEED = 2000  # a number of seeds counts from here: nobody had seen their runs when the claims were registered
+EXPLORED_SEEDS = frozenset({*range(42, 52), *range(1000, 1010)})  # their runs had been seen by then
+TUNING_SEEDS = frozenset(range(500, 505))  # choose the best learning rates
 THRESHOLD = 0.9  # validation accuracy whose steps are counted
 IMAGE_SIZE = (28, 28)  # rows and columns; every data set is brought to this size
 PIXELS = 28 * 28  # width of the input layer
@@ -142,6 +144,11 @@ class Runs:
         """The settings of each run."""
         pairs = zip(self.learning_rates, self.init_stds, strict=True)
         return tuple(replace(self.settings, learning_rate=rate, init_std=std) for rate, std in pairs)
+
+
+def counts(seed: int) -> bool:
+    """Return whether a seed counts in verdicts: explored seeds suggested the claims, tuning seeds chose settings."""
+    return seed not in EXPLORED_SEEDS | TUNING_SEEDS
 
 
 def _repeated(value: Any, runs: int) -> tuple[Any, ...]:

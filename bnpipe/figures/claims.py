@@ -1,8 +1,8 @@
-"""The verdicts on all claims: effects with their intervals, relative to the smallest effect that would matter."""
+"""The verdicts on all claims: every seed as a dot beside the smallest effect that would matter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,111 +11,136 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.transforms import Transform
 
-from bnpipe.analysis.claim_words import condition_text, effect_text, verdict_text
+from bnpipe.analysis.claim_words import MARKS, count_text, effect_text, further_text
+from bnpipe.analysis.verdicts import Verdict
 from bnpipe.analysis.words import MINUS
 from bnpipe.core.csv_files import read_table
 from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, save, style
 
 # Other colours than those of vanilla and batchnorm; they differ in lightness too.
-VERDICT_COLOURS = {"supported": "#009E73", "refuted": "#AA4499", "inconclusive": "#666666"}
-VERDICT_MARKERS = {"supported": "o", "refuted": "X", "inconclusive": "s"}
-BAND = "#E8E8E8"
-FARTHEST = 100.0  # largest multiple of the smallest effect that is drawn; an arrow marks larger ones
+COLOURS: dict[Verdict, str] = {
+    "supported": "#009E73",
+    "reversed": "#AA4499",
+    "too small to matter": "#8A5A00",
+    "undecided": "#555555",
+}
+MARKERS = {"": "o", "above": ">", "below": "<"}  # of a seed, by what is known of its true value
+HOLDS = "#E6F3EE"
+FARTHEST = 30.0  # largest multiple of the smallest effect that is drawn; farther seeds are at the edge
 TICKS = {-10: f"{MINUS}10", -1: f"{MINUS}1", 0: "0", 1: "1", 10: "10"}
+LINE = 0.3  # height of a claim, in inches
+LEFT, RIGHT = -252, 8  # where texts begin, in points from the left and the right side of the axes
+DOT = 3.0  # points
+STAGGER = (0.0, -0.16, 0.16, -0.08, 0.08)  # of neighbouring dots, so that equal ones can be told apart
 
 
-class Place(NamedTuple):
-    """The place of a text beside the axes."""
-
-    side: int  # of the axes: 0 left, 1 right
-    offset: float  # from that side, in points
-    line: int = 0  # 0 or 1: each claim has two lines
+def make_claims_figure(claims: Path, evidence: Path, note: str, outputs: Sequence[Path]) -> None:
+    """Draw the tables of claims and of their evidence from their files into each of the output files."""
+    with style():
+        save(draw_claims(read_table(claims), read_table(evidence), note), outputs)
 
 
-NUMBER, STATEMENT, CONDITION = Place(0, -208), Place(0, -168), Place(0, -168, 1)
-EFFECT, VERDICT = Place(1, 8), Place(1, 8, 1)
-HEADINGS = {NUMBER._replace(line=1): "claim", EFFECT: "effect [95% interval]", VERDICT: "verdict"}
-
-
-def draw_claims(claims: pd.DataFrame, note: str) -> Figure:
-    """Draw the table `claims`, each claim as a row, in multiples of the smallest effect that would matter."""
-    rows = max(1, len(claims))
-    figure = canvas(TWO_COLUMNS, 1.2 + 0.28 * rows, note)
-    axes = figure.subplots()
-    axes.axvspan(-1, 1, color=BAND)
-    _write(axes, HEADINGS, y=1, of=axes.transAxes, lift=14, weight="bold")
-    for y, (_, row) in enumerate(claims.iterrows()):
-        _draw_effect(axes, y, row["effect"], row["low"], row["high"], row["sesoi"], row["verdict"])
-        _write(axes, _texts(row), y, of=axes.get_yaxis_transform())
-    if claims.empty:
-        axes.annotate("these runs decide no claim", (0, 0), ha="center", va="center")
-    _scale(axes, rows)
+def draw_claims(claims: pd.DataFrame, evidence: pd.DataFrame, note: str) -> Figure:
+    """Draw the table `claims`, each claim as a row under the heading of its group, with its seeds in `evidence`."""
+    groups = list(dict.fromkeys(claims["group"])) or ["no claim is measured by these runs"]
+    heights = [max(1, int((claims["group"] == group).sum())) for group in groups]
+    figure = canvas(TWO_COLUMNS, 1.0 + LINE * sum(heights) + 0.35 * len(groups), f"{note}; BN: batch normalization")
+    axes = figure.subplots(len(groups), squeeze=False, sharex=True, height_ratios=heights)[:, 0]
+    for area, group, rows in zip(axes, groups, heights, strict=True):
+        _write(area, group, LEFT, 1, lift=8, x=0, weight="bold", of="axes")
+        area.axvspan(1, FARTHEST, color=HOLDS, linewidth=0)
+        area.axvline(1, color="black", linewidth=0.8)
+        area.axvline(-1, color="black", linewidth=0.5, linestyle=":")
+        for y, (_, row) in enumerate(claims[claims["group"] == group].iterrows()):
+            _draw_row(area, y, row, evidence[evidence["claim"] == row["claim"]])
+        _scale(area, rows)
+    axes[-1].set_xlabel("effect of a seed, in multiples of the smallest that would matter\n(logarithmic beyond 1)")
+    axes[-1].tick_params(axis="x", labelbottom=True)
     figure.legend(handles=_handles(), loc="outside lower left", ncols=5)
     return figure
 
 
-def make_claims_figure(claims: Path, note: str, outputs: Sequence[Path]) -> None:
-    """Draw the table of claims from its file into each of the output files."""
-    with style():
-        save(draw_claims(read_table(claims), note), outputs)
+def _draw_row(axes: Axes, y: int, row: "pd.Series[Any]", seeds: pd.DataFrame) -> None:
+    colour, sesoi = COLOURS[row["verdict"]], row["sesoi"]
+    ends = _placed(np.array([row["low"], row["high"]]), sesoi)
+    axes.plot(ends, [y, y], color=colour, linewidth=3, alpha=0.25, solid_capstyle="butt")
+    known = seeds.assign(censored=seeds["censored"].fillna("")).dropna(subset="value").sort_values("value")
+    for place, (value, censored) in enumerate(zip(known["value"], known["censored"], strict=True)):
+        marker = MARKERS.get(censored)
+        if marker is not None:
+            x, stagger = _placed(np.array([value]), sesoi), STAGGER[place % len(STAGGER)]
+            axes.plot(x, [y + stagger], marker=marker, color=colour, markersize=DOT, markeredgewidth=0, clip_on=False)
+    median, worst = _placed(np.array([row["median"], row["worst"]]), sesoi)
+    axes.plot([median], [y], marker="|", color=colour, markersize=9, markeredgewidth=1.4, clip_on=False)
+    axes.plot(
+        [worst], [y], marker="o", color="black", markersize=5.5, fillstyle="none", markeredgewidth=0.7, clip_on=False
+    )
+    _write(axes, short(row["statement"]), LEFT, y)
+    _write(axes, count_text(row), LEFT, y, line=1, colour="#555555")
+    _write(axes, f"{MARKS[row['verdict']]} {row['verdict']}", RIGHT, y, x=1, colour=colour, weight="bold")
+    further = further_text(row).removesuffix(" would decide it")
+    _write(axes, further or effect_text(row), RIGHT, y, x=1, line=1, colour="#555555")
 
 
-def _draw_effect(axes: Axes, y: float, effect: float, low: float, high: float, sesoi: float, verdict: str) -> None:
-    colour, ends = VERDICT_COLOURS[verdict], np.array([low, high]) / abs(sesoi)
-    axes.plot(np.clip(ends, -FARTHEST, FARTHEST), [y, y], color=colour)
-    axes.plot([np.sign(sesoi)], [y], marker=">", color="black", markersize=3.5)
-    axes.plot([effect / abs(sesoi)], [y], marker=VERDICT_MARKERS[verdict], color=colour, markersize=5)
-    for end, marker in zip(ends * [-1, 1], "<>", strict=True):
-        if end > FARTHEST:
-            edge = FARTHEST if marker == ">" else -FARTHEST
-            axes.plot([edge], [y], marker=marker, color=colour, markersize=5, clip_on=False)
+def _placed(values: Any, sesoi: float) -> Any:
+    """Return values (n,) in multiples of the smallest effect, those too far away at the edge; nan stays."""
+    return np.clip(values / sesoi, -FARTHEST, FARTHEST)
 
 
-def _texts(row: "pd.Series[Any]") -> dict[Place, str]:
-    return {
-        NUMBER: str(row["claim"]),
-        STATEMENT: str(row["statement"]),
-        CONDITION: f"holds if {condition_text(row)}; n = {row['n']}",
-        EFFECT: effect_text(row),
-        VERDICT: verdict_text(row),
-    }
+def short(statement: str) -> str:
+    """Write a statement with "BN", as the figure has room for it."""
+    return statement.replace("batch normalization", "BN").replace("Batch normalization", "BN")
 
 
 def _write(
-    axes: Axes, texts: Mapping[Place, str], y: float, of: Transform, lift: float = 0, weight: str = "normal"
+    axes: Axes,
+    text: str,
+    offset: float,
+    y: float,
+    *,
+    x: int = 0,
+    line: int = 0,
+    lift: float = 0,
+    colour: str = "black",
+    weight: str = "normal",
+    of: str = "rows",
 ) -> None:
-    """Write texts at their places, at a height y in the coordinates `of`, raised by `lift` points."""
-    for (side, offset, line), text in texts.items():
-        axes.annotate(
-            text,
-            xy=(side, y),
-            xytext=(offset, lift + 4.5 - 9 * line),
-            xycoords=of,
-            textcoords="offset points",
-            annotation_clip=False,
-            verticalalignment="center",
-            fontsize=SMALL,
-            fontweight=weight,
-        )
+    """Write a text beside the axes, at a row (each has two lines) or at a height of the axes."""
+    axes.annotate(
+        text,
+        xy=(x, y),
+        xytext=(offset, lift + 4.5 - 9 * line),
+        xycoords=axes.transAxes if of == "axes" else axes.get_yaxis_transform(),
+        textcoords="offset points",
+        annotation_clip=False,
+        verticalalignment="center",
+        fontsize=SMALL,
+        fontweight=weight,
+        color=colour,
+    )
 
 
 def _scale(axes: Axes, rows: int) -> None:
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xlim(-FARTHEST, FARTHEST)
     axes.set_xticks(list(TICKS), list(TICKS.values()))
-    axes.set_xlabel("effect, in multiples of the smallest that would matter\n(logarithmic beyond 1)")
+    axes.set_xticks([], minor=True)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_yticks(range(rows), [""] * rows)
     axes.tick_params(axis="y", length=0)
 
 
 def _handles() -> list[Artist]:
-    verdicts = [
-        Line2D([], [], color=VERDICT_COLOURS[name], marker=VERDICT_MARKERS[name], label=name)
-        for name in VERDICT_COLOURS
+    def dot(marker: str, label: str, **line: Any) -> Line2D:
+        return Line2D([], [], color="#555555", marker=marker, linestyle="none", label=label, **line)
+
+    return [
+        dot("o", "a seed", markersize=DOT),
+        dot(">", "a seed: this or more", markersize=DOT),
+        dot("<", "a seed: this or less", markersize=DOT),
+        dot("o", "worst seed", markersize=5.5, fillstyle="none", markeredgecolor="black"),
+        dot("|", "median", markersize=9),
+        Patch(color="#555555", alpha=0.25, label="interval of the median"),
+        Patch(color=HOLDS, label="speaks for the claim"),
     ]
-    from_here = Line2D([], [], color="black", marker=">", markersize=3.5, linestyle="none")
-    from_here.set_label("the claim holds from here on")
-    return [*verdicts, from_here, Patch(color=BAND, label="too small to matter")]

@@ -21,6 +21,7 @@ from bnpipe.core.settings import (
     Trained,
     VarianceConvention,
 )
+from bnpipe.core.smallest_effects import SMALLEST_EFFECTS
 from bnpipe.core.yaml_files import YamlFile, plain
 from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.fields import (
@@ -127,45 +128,32 @@ class Normalization(Section):
     )
 
 
-class SmallestEffects(Section):
-    """The smallest effects that would matter, chosen before the runs; verdicts compare effects with them."""
+def _smallest(key: str) -> Any:
+    """Return the field of a smallest effect, with the value that the analysis plan registers as its default."""
+    effect = SMALLEST_EFFECTS[key]
+    unit = {"points": "share of 1", "decades": "decades", "share": "share"}.get(effect.unit)
+    return Field(
+        default=effect.size, description=effect.meaning, json_schema_extra={"unit": unit} if unit is not None else None
+    )
 
-    steps_ratio: Factor = Field(
-        default=1.2, description="Ratio of the steps, or times, that two arms take to reach 90%."
-    )
-    final_accuracy: Share = Field(
-        default=0.05, description="Difference between final accuracies.", json_schema_extra={"unit": "share of images"}
-    )
-    learning_rate_decades: PositiveNumber = Field(
-        default=0.5,
-        description="Difference between the largest usable learning rates.",
-        json_schema_extra={"unit": "decades"},
-    )
-    accuracy_spread: Share = Field(
-        default=0.05,
-        description="Spread of final accuracies over initializations.",
-        json_schema_extra={"unit": "share of images"},
-    )
-    generalization_gap: PositiveNumber = Field(
-        default=0.05,
-        description="Validation minus training cross-entropy at equal training cross-entropy.",
-        json_schema_extra={"unit": "nats"},
-    )
-    volatility_ratio: Factor = Field(
-        default=1.2, description="Ratio of the standard deviations of a curve's second differences."
-    )
-    gradient_growth_ratio: Factor = Field(
-        default=1.1, description="Growth of squared gradients per layer, as a factor away from 1."
-    )
-    orthogonality: Share = Field(default=0.05, description="Orthogonality gaps, which lie between 0 and 1.")
-    covariate_shift_ratio: Factor = Field(
-        default=1.2, description="Ratio of the relative changes of a layer's gradient."
-    )
-    inference_accuracy: Share = Field(
-        default=0.01,
-        description="Difference in accuracy between moving averages and exact statistics.",
-        json_schema_extra={"unit": "share of images"},
-    )
+
+class SmallestEffects(Section):
+    """The smallest effects that would matter, chosen before the runs; other values make it a plan of your own."""
+
+    steps_ratio: Factor = _smallest("steps_ratio")
+    final_accuracy: Share = _smallest("final_accuracy")
+    saturated_units: Share = _smallest("saturated_units")
+    steadiness_ratio: Factor = _smallest("steadiness_ratio")
+    batch_statistics: Share = _smallest("batch_statistics")
+    accuracy_spread: Share = _smallest("accuracy_spread")
+    usable_decades: PositiveNumber = _smallest("usable_decades")
+    generalization_gap: Share = _smallest("generalization_gap")
+    gradient_growth_ratio: Factor = _smallest("gradient_growth_ratio")
+    orthogonality: Share = _smallest("orthogonality")
+    gradient_shift_ratio: Factor = _smallest("gradient_shift_ratio")
+    input_shift_ratio: Factor = _smallest("input_shift_ratio")
+    smoothness_ratio: Factor = _smallest("smoothness_ratio")
+    recovered_gain: Share = _smallest("recovered_gain")
 
 
 class Study(Section):

@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from bnpipe import __version__
-from bnpipe.analysis.verdicts import MIN_PAIRS
+from bnpipe.analysis.claim_words import MARKS, effect_text, threshold_text, worst_text
+from bnpipe.analysis.registry.family import FAMILY, FIXED, REGISTERED
+from bnpipe.analysis.verdicts import LEVEL, Verdict
 from bnpipe.analysis.words import short
 from bnpipe.core.csv_files import read_table
 from bnpipe.core.digests import versions
@@ -18,7 +20,13 @@ from bnpipe.report import tables
 from bnpipe.report.page import write_page
 from bnpipe.report.tables import make_table
 
-MARKS = {"supported": "\N{CHECK MARK}", "refuted": "\N{BALLOT X}", "inconclusive": "?", "": "\N{EN DASH}"}
+# How a page sorts verdicts; each has a colour and a mark.
+KINDS: dict[Verdict, str] = {
+    "supported": "supported",
+    "reversed": "refuted",
+    "too small to matter": "refuted",
+    "undecided": "undecided",
+}
 
 
 @dataclass(frozen=True)
@@ -27,11 +35,13 @@ class ClaimCard:
 
     claim: str
     statement: str
+    kind: str  # of its verdict, one of KINDS
     mark: str  # tells verdicts apart without colour
-    verdict: str  # empty if there are too few pairs for one
-    effect: str
-    must_be: str
-    pairs: int
+    verdict: str
+    explanation: str
+    median: str  # with its interval
+    worst: str  # seed
+    must_be: str  # what the value of a seed must exceed to speak for the claim
 
 
 @dataclass(frozen=True)
@@ -49,10 +59,8 @@ class Pages:
         shared = {
             "dataset": self.dataset,
             "is_mnist": self.is_mnist,
-            "min_pairs": MIN_PAIRS,
             "made_with": {"bnpipe": __version__, **versions("matplotlib", "pandas", "scipy", "altair")},
             "results": self.results,
-            "marks": MARKS,
             "sources": self.sources,
             "code": self.code,
         }
@@ -86,36 +94,42 @@ class Pages:
         return self.lineage[path]
 
 
-def claim_cards(claims: pd.DataFrame) -> list[ClaimCard]:
-    """Return the claims of the table `claims` at a glance."""
-    cards = []
-    for row in tables.claims_frame(claims).to_dict("records"):
-        verdict = row["verdict"] if row["n"] >= MIN_PAIRS else ""
+def claim_cards(claims: pd.DataFrame) -> dict[str, list[ClaimCard]]:
+    """Return the claims of the table `claims` at a glance, by group."""
+    groups: dict[str, list[ClaimCard]] = {}
+    for _, row in claims.iterrows():
+        verdict: Verdict = row["verdict"]
         card = ClaimCard(
             claim=row["claim"],
             statement=row["statement"],
+            kind=KINDS[verdict],
             mark=MARKS[verdict],
             verdict=verdict,
-            effect=row["effect_text"],
-            must_be=row["condition_text"],
-            pairs=row["n"],
+            explanation=row["explanation"],
+            median=effect_text(row),
+            worst=worst_text(row),
+            must_be=threshold_text(row),
         )
-        cards.append(card)
-    return cards
+        groups.setdefault(row["group"], []).append(card)
+    return groups
 
 
 def claims_values(claims: pd.DataFrame, name: str, evidence: str) -> dict[str, Any]:
     """Return what both pages show of the claims. name, evidence: those of the table and of its table of evidence."""
-    cards = claim_cards(claims)
     files = f"tables/{name}.csv", f"tables/{evidence}.csv"
+    digest = str(claims["plan"].iloc[0]) if len(claims) else REGISTERED
     return {
-        "verdicts": cards,
-        "counts": Counter(card.verdict for card in cards),
+        "groups": claim_cards(claims),
+        "counts": Counter(claims["verdict"]),
+        "decided_on": int(claims["n"].max()) if len(claims) else 0,
+        "family_size": len(FAMILY),
+        "level": LEVEL,
+        "plan": {"digest": short(digest), "fixed": FIXED, "own": digest != REGISTERED},
         "claims": make_table(
             name,
             tables.claims_frame(claims),
             tables.CLAIMS,
-            "Every claim with its verdict; the second file holds the value of every pair",
+            "Every claim with its verdict; the second file holds the value of every seed",
             *files,
         ),
     }

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from bnpipe.analysis.claims import CLAIMS
+from bnpipe.analysis.registry.family import FAMILY
 from bnpipe.core.errors import InputError
 from bnpipe.report import tables
 from bnpipe.report.curves_chart import explore_curves
@@ -55,7 +55,7 @@ def make_report(
     pairs = comparison.drop_duplicates(["condition", "arm"])
     values = {
         **claims_values(claims, "claims", "evidence"),
-        "untested": [f"{claim.key} ({claim.statement})" for claim in CLAIMS if claim.key not in {*claims["claim"]}],
+        "untested": [claim.statement for claim in FAMILY if claim.key not in {*claims["claim"]}],
         "sections": [
             Section(
                 name=name,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bnpipe.analysis.claim_words import condition_text, effect_text, verdict_text
+from bnpipe.analysis.claim_words import effect_text, evidence_text, threshold_text, worst_text
 from bnpipe.analysis.study_tables import STATES
 from bnpipe.analysis.words import as_text, four_digits, in_words, percent, points, short, whole
 
@@ -99,13 +99,17 @@ COMPARISON = [
 ]
 CLAIMS = [
     _text("claim"),
-    Column("verdict", "verdict", str, is_text=True, shown="verdict_text"),
-    _text("statement", wide=True),
+    _text("verdict"),
+    _text("seeds", "explanation", wide=True),
     _text("measured as", "measure", wide=True),
-    _runs("pairs", "n"),
-    Column("effect", "effect [95% interval]", str, shown="effect_text"),
-    Column("sesoi", "it must be", str, shown="condition_text"),
-    Column("p_holm", "p (Holm)", lambda p: f"{p:.2g}"),
+    _runs("seeds counted", "n"),
+    _runs("for it", "above"),
+    _runs("against it", "below"),
+    Column("median", "median [interval]", str, shown="effect_text"),
+    Column("worst", "worst seed", str, shown="worst_text"),
+    Column("sesoi", "it must be", str, shown="threshold_text"),
+    Column("e_above", "min(1, 1/E) for it", evidence_text),
+    Column("e_below", "against it", evidence_text),
 ]
 MECHANICS = [
     Column("unit", "unit", str),
@@ -161,7 +165,7 @@ def make_table(
 
 def claims_frame(claims: pd.DataFrame) -> pd.DataFrame:
     """Add columns to the table of claims with what a page shows of its rows in words."""
-    words = {"verdict_text": verdict_text, "effect_text": effect_text, "condition_text": condition_text}
+    words = {"effect_text": effect_text, "worst_text": worst_text, "threshold_text": threshold_text}
     return claims.assign(**{key: [write(row) for _, row in claims.iterrows()] for key, write in words.items()})
 
 

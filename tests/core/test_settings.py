@@ -2,7 +2,7 @@ from dataclasses import asdict
 
 import pytest
 
-from bnpipe.core.settings import Runs, TrainingSettings
+from bnpipe.core.settings import FIRST_SEED, FRESH_SEED, Runs, TrainingSettings, counts
 from tests.conftest import make_settings
 
 PLAIN = {**asdict(make_settings()), "hidden_sizes": [100] * 9}  # as JSON has it
@@ -76,3 +76,16 @@ def test_runs_differ_in_learning_rate_and_initialization_only() -> None:
         differences = {name for name, value in asdict(settings).items() if value != asdict(runs.settings)[name]}
         assert differences <= {"learning_rate", "init_std"}
     assert all(isinstance(settings, TrainingSettings) for settings in runs.each)
+
+
+def test_seeds_that_were_seen_or_that_tuned_do_not_count() -> None:
+    assert [seed for seed in (41, 42, 51, 52, 500, 504, 505, 999, 1000, 1009, 1010, 2000) if counts(seed)] == [
+        41,
+        52,
+        505,
+        999,
+        1010,
+        2000,
+    ]
+    assert not counts(FIRST_SEED)
+    assert counts(FRESH_SEED)

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,85 +8,115 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bnpipe.analysis.claims import CLAIMS, EVIDENCE_COLUMNS, claims_table
+from bnpipe.analysis.claim_words import MARKS, count_text
+from bnpipe.analysis.claims import EVIDENCE_COLUMNS, claims_table
+from bnpipe.analysis.registry.family import FAMILY, GROUPS
 from bnpipe.core.csv_files import write_table
-from bnpipe.figures.claims import VERDICT_COLOURS, VERDICT_MARKERS, draw_claims, make_claims_figure
+from bnpipe.figures.claims import COLOURS, DOT, FARTHEST, draw_claims, make_claims_figure, short
 from bnpipe.figures.style import style
 from bnpipe.grid.config import SmallestEffects
 from tests.figures.checks import check_figure
 
+EFFECTS: dict[str, float] = SmallestEffects().model_dump()
+Tables = tuple[pd.DataFrame, pd.DataFrame]
 
-def table_of(seeds: int, claims: int) -> pd.DataFrame:
-    """Return made-up claims in the order of CLAIMS, of which the effects lie far apart."""
+
+def made_up(seeds: int, claims: int = len(FAMILY)) -> Tables:
+    """Return made-up claims with their evidence, of all verdicts; effects are in multiples of what would matter."""
     rng = np.random.default_rng(0)
-    rows = [
-        (claim.key, seed, (-1) ** i * 0.02 * i + 0.15 * rng.normal(), False)
-        for i, claim in enumerate(CLAIMS[:claims])
-        for seed in range(seeds)
-    ]
-    return claims_table(pd.DataFrame(rows, columns=EVIDENCE_COLUMNS), SmallestEffects().model_dump())
+    rows = []
+    for i, claim in enumerate(FAMILY[:claims]):
+        sesoi = claim.sesoi(EFFECTS)
+        middle = (2.0, 0.3, -2.5, 1.0)[i % 4]
+        for seed in range(2000, 2000 + seeds):
+            value = sesoi * (middle + 0.2 * rng.normal())
+            rows.append((claim.key, seed, math.copysign(1, value) if claim.unit == "outcome" else value, ""))
+    evidence = pd.DataFrame(rows, columns=EVIDENCE_COLUMNS)
+    return claims_table(evidence, EFFECTS), evidence
 
 
-def drawn(claims: pd.DataFrame) -> Figure:
+def one_claim(*seeds: tuple[float, str]) -> Tables:
+    """Return one claim whose seeds have values in multiples of 5 points."""
+    rows = [("copes-with-bad-weights-tanh", 2000 + i, 0.05 * x, known) for i, (x, known) in enumerate(seeds)]
+    evidence = pd.DataFrame(rows, columns=EVIDENCE_COLUMNS)
+    return claims_table(evidence, EFFECTS), evidence
+
+
+def drawn(tables: Tables) -> Figure:
     with style():
-        figure = draw_claims(claims, "MNIST, 10 seeds")
+        figure = draw_claims(*tables, "MNIST, 12 seeds")
         figure.draw_without_rendering()  # lays it out
     return figure
 
 
-def texts(axes: Axes) -> list[str]:
-    return [text.get_text() for text in axes.texts]
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
 
 
-def markers(axes: Axes, kind: str) -> list[Line2D]:
-    return [line for line in axes.get_lines() if line.get_marker() == kind and line.get_color() != "black"]
+def dots(axes: Axes, marker: str = "o") -> list[float]:
+    """Return the places of seeds."""
+    lines = [line for line in axes.get_lines() if line.get_marker() == marker and line.get_markersize() == DOT]
+    return sorted(place(line) for line in lines)
 
 
-def test_each_claim_has_its_words_and_its_place_in_multiples_of_what_would_matter() -> None:
-    claims = table_of(seeds=11, claims=len(CLAIMS))
-    (axes,) = drawn(claims).axes
-    written = texts(axes)
-    assert {"supported", "refuted", "inconclusive"} == {*claims["verdict"]}
-    for word in VERDICT_COLOURS:
-        assert written.count(word) == (claims["verdict"] == word).sum()
-        expected = claims[claims["verdict"] == word]
-        placed = [float(np.asarray(line.get_xdata())[0]) for line in markers(axes, VERDICT_MARKERS[word])]
-        assert placed == pytest.approx((expected["effect"] / expected["sesoi"].abs()).tolist())
-    assert sum(text.endswith("; n = 11") for text in written) == len(claims)
-    assert {*claims["statement"], *claims["claim"]} <= {*written}
+def place(line: Line2D) -> float:
+    return float(np.asarray(line.get_xdata())[0])
 
 
-def test_three_seeds_have_no_verdict() -> None:
-    (axes,) = drawn(table_of(seeds=3, claims=7)).axes
-    assert texts(axes).count("n too small for a verdict") == 7
-    assert len(markers(axes, VERDICT_MARKERS["inconclusive"])) == 7
+def rings(axes: Axes) -> list[float]:
+    return [place(line) for line in axes.get_lines() if line.get_fillstyle() == "none"]
 
 
-def test_an_effect_far_outside_is_an_arrow_at_the_edge() -> None:
-    claims = table_of(seeds=10, claims=len(CLAIMS))
-    claims = claims[claims["claim"].isin(["3", "6a", "7"])].assign(
-        sesoi=0.01, effect=[1.5, -1.5, 0.5], low=[1.2, -1.8, 0.4], high=[1.8, -1.2, 0.6]
-    )
-    (axes,) = drawn(claims).axes
-    for kind, edge, y in ((">", 100, 0), ("<", -100, 1)):
-        (arrow,) = markers(axes, kind)
-        assert np.asarray(arrow.get_xydata()).tolist() == [[edge, y]]
-        assert not arrow.get_clip_on()  # it would be cut in half
+def test_each_claim_has_its_words_beside_it_and_each_group_its_heading() -> None:
+    claims, evidence = made_up(12)
+    assert {*claims["verdict"]} == COLOURS.keys()
+    figure = drawn((claims, evidence))
+    written = texts(figure)
+    assert {*GROUPS, *map(short, claims["statement"]), *claims.apply(count_text, axis="columns")} <= {*written}
+    for verdict, mark in MARKS.items():
+        assert written.count(f"{mark} {verdict}") == (claims["verdict"] == verdict).sum()
+    assert [len(axes.texts) - 1 for axes in figure.axes] == [4 * (claims["group"] == group).sum() for group in GROUPS]
 
 
-@pytest.mark.parametrize("rows", [0, 1, 10, len(CLAIMS)])
-def test_every_number_of_claims_can_be_read(rows: int) -> None:
-    figure = drawn(table_of(seeds=10, claims=rows))
+def test_every_seed_is_a_dot_in_multiples_of_what_would_matter_and_the_worst_is_ringed() -> None:
+    (axes,) = drawn(one_claim((0.5, ""), (-0.25, ""), (3, ""))).axes
+    assert dots(axes) == pytest.approx([-0.25, 0.5, 3])
+    assert rings(axes) == pytest.approx([-0.25])
+
+
+def test_seeds_of_which_a_bound_is_known_point_the_way_and_unknown_ones_are_left_out() -> None:
+    (axes,) = drawn(one_claim((2, "above"), (0.5, "below"), (math.nan, "both"), (1.5, ""))).axes
+    assert [dots(axes, marker) for marker in "><o"] == [pytest.approx([2]), pytest.approx([0.5]), pytest.approx([1.5])]
+
+
+def test_seeds_far_outside_are_at_the_edge_and_not_cut() -> None:
+    (axes,) = drawn(one_claim((math.inf, ""), (-99, ""))).axes
+    assert dots(axes) == [-FARTHEST, FARTHEST]
+    assert axes.get_xlim() == (-FARTHEST, FARTHEST)
+    assert not [line for line in axes.get_lines() if line.get_markersize() == DOT and line.get_clip_on()]
+
+
+def test_seeds_that_are_missing_are_written_where_there_is_no_verdict() -> None:
+    written = texts(drawn(one_claim((2, ""), (2, ""), (2, ""))))
+    assert "8 more agreeing seeds" in written
+    assert "3 of 3 seeds: at least 5 points higher" in written
+
+
+@pytest.mark.parametrize("rows", [0, 1, 10, len(FAMILY)])
+@pytest.mark.parametrize("seeds", [3, 12])
+def test_every_number_of_claims_can_be_read(rows: int, seeds: int) -> None:
+    figure = drawn(made_up(seeds, rows))
     check_figure(figure)
-    (axes,) = figure.axes
-    assert axes.get_position().width > 0.3
+    assert all(axes.get_position().width > 0.25 for axes in figure.axes)
 
 
 def test_equal_tables_are_drawn_as_equal_bytes(tmp_path: Path) -> None:
-    claims = table_of(seeds=10, claims=5)
-    write_table(claims[claims["claim"] == "3"], tmp_path / "claims.csv")
+    claims, evidence = made_up(12, 5)
+    write_table(claims, tmp_path / "claims.csv")
+    write_table(evidence, tmp_path / "evidence.csv")
     for name in ("a", "b"):
-        make_claims_figure(tmp_path / "claims.csv", "MNIST", [tmp_path / f"{name}.svg", tmp_path / f"{name}.png"])
+        outputs = [tmp_path / f"{name}.svg", tmp_path / f"{name}.png"]
+        make_claims_figure(tmp_path / "claims.csv", tmp_path / "evidence.csv", "MNIST", outputs)
     for suffix in ("svg", "png"):
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
-    assert "BN makes learning rate 1 viable" in (tmp_path / "a.svg").read_text()
+    assert "With tanh, BN needs fewer steps" in (tmp_path / "a.svg").read_text()

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from bnpipe.core.smallest_effects import SMALLEST_EFFECTS
 from bnpipe.core.yaml_files import read_yaml
 from bnpipe.grid.config import Condition, Configuration, Normalization, json_schema, parse_configuration
 from tests.grid.configurations import GOOD, REPOSITORY, changed, committed
@@ -36,18 +37,7 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
         "evaluation_interval": 60,
         "normalization": {"epsilon": 0.001, "moving_average_weight": 0.01, "moving_variance": "biased", "groups": 5},
         "diagnostics": True,
-        "smallest_effects": {
-            "steps_ratio": 1.2,
-            "final_accuracy": 0.05,
-            "learning_rate_decades": 0.5,
-            "accuracy_spread": 0.05,
-            "generalization_gap": 0.05,
-            "volatility_ratio": 1.2,
-            "gradient_growth_ratio": 1.1,
-            "orthogonality": 0.05,
-            "covariate_shift_ratio": 1.2,
-            "inference_accuracy": 0.01,
-        },
+        "smallest_effects": {key: effect.size for key, effect in SMALLEST_EFFECTS.items()},
         "chunk_size": 10,
         "runs_per_job": None,
         "checkpoint_seconds": 60,

@@ -8,7 +8,15 @@ from bnpipe.core.yaml_files import parse_yaml
 from bnpipe.grid.config import parse_configuration
 from tests.grid.configurations import GOOD, changed, mistakes
 
-SHARES = ["final_accuracy", "accuracy_spread", "orthogonality", "inference_accuracy", "generalization_gap"]
+SHARES = [
+    "final_accuracy",
+    "saturated_units",
+    "batch_statistics",
+    "accuracy_spread",
+    "generalization_gap",
+    "orthogonality",
+    "recovered_gain",
+]
 
 
 def read(text: str) -> Any:

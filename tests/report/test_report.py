@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from bnpipe.core.csv_files import read_table, write_table
@@ -114,20 +115,32 @@ def test_every_figure_and_table_says_its_rows_and_the_code_that_made_it(page: st
     assert "(state is neither healthy nor unknown)" in page
 
 
-def test_claims_are_shown_with_their_verdicts_and_the_rest_is_named(finished: Path, page: str) -> None:
-    claims = read_table(finished / "tables/claims.csv")
-    assert page.count("n too small for a verdict") == len(claims)  # of two pairs
-    assert page.count("no verdict</span>") == len(claims)
-    assert "BN needs fewer steps" in page
-    assert re.search(r"Not decided by these runs: .*3 \(BN makes learning rate 1 viable\)", page)
+def test_claims_are_shown_by_group_with_their_counts_and_the_rest_is_named(page: str) -> None:
+    assert "<h3>As the tutorial ran it</h3>" in page
+    assert 'id="claim-fewer-steps-tanh"' in page
+    assert "undecided, 0 of 1 seed: at least 1.2 times fewer steps" in page
+    assert re.search("These runs do not measure: .*With tanh, batch normalization copes with bad weights", page)
+    assert "The plan was fixed on 2026-11-25" in page
 
 
 def test_counts_at_a_glance_are_those_of_the_table(made: Path) -> None:
-    claims = read_table(made / "tables/claims.csv")
-    decided = claims.assign(n=10, verdict=["supported"] + ["refuted"] * (len(claims) - 1))
-    write_table(decided, made / "tables/claims.csv")
+    claims = pd.concat([read_table(made / "tables/claims.csv")] * 4)
+    verdicts = ["supported", "reversed", "too small to matter", "undecided"]
+    write_table(claims.assign(n=12, verdict=verdicts), made / "tables/claims.csv")
     page = re.sub(r"<[^>]+>", "", render(made))
-    assert f"Of {len(claims)} claims, decided on up to 10 seeds: ✓ 1 supported, ✗ {len(claims) - 1} refuted" in page
+    assert "Of 4 claims, on up to 12 counted seeds: 1 supported, 2 refuted (1 reversed, 1 too small to matter)" in page
+    assert "), 1 undecided." in page
+
+
+def test_a_plan_of_ones_own_is_called_so(made: Path) -> None:
+    write_table(read_table(made / "tables/claims.csv").assign(plan="d" * 64), made / "tables/claims.csv")
+    page = render(made)
+    assert "<strong>Your own plan</strong> (<code>dddddddddddd</code>)" in page
+    assert "The plan was fixed on" not in page
+
+
+def test_the_identity_of_scales_is_told_with_its_conditions(page: str) -> None:
+    assert "only if gamma and beta keep their own learning rate and epsilon is scaled too" in page
 
 
 def test_the_autopsy_of_every_unhealthy_run_is_shown(page: str) -> None:

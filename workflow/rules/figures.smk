@@ -53,10 +53,11 @@ use rule job as states_figure with:
         **calls("figures.diagnostics.make_states", conditions=plan.examined, note=plan.examined_note, arms=plan.arms),
 
 
-# Draw every claim's effect with its interval beside what would matter.
+# Draw every claim with its seeds beside the smallest effect that would matter.
 use rule job as claims_figure with:
     input:
         claims=layout.table("claims"),
+        evidence=layout.table("evidence"),
     output:
         outputs=figure("claims", shows="claims", caption="claims", group="All conditions"),
     log:
@@ -68,6 +69,7 @@ use rule job as claims_figure with:
 use rule claims_figure as all_claims_figure with:
     input:
         claims=layout.table("all_claims"),
+        evidence=layout.table("all_evidence"),
     output:
         outputs=figure("all_claims", shows="claims", caption="claims", group="Studies", study="all"),
     log:

@@ -1,0 +1,1 @@
+"""The registry: every claim of the analysis plan and how it is measured."""
