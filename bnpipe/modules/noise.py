@@ -38,7 +38,8 @@ def two_uniforms(bits: Tensor) -> tuple[Tensor, Tensor]:
 
 def normal(uniform: Tensor) -> Tensor:
     """Return a standard normal number for every uniform one between 0 and 1: the inverse of its distribution."""
-    return 2**0.5 * torch.erfinv(2 * uniform - 1)
+    numbers: Tensor = torch.erfinv(2 * uniform - 1) * 2**0.5
+    return numbers
 
 
 def _shifted(bits: Tensor, places: int) -> Tensor:
