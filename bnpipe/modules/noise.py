@@ -38,10 +38,10 @@ def two_uniforms(bits: Tensor) -> tuple[Tensor, Tensor]:
 
 def normal(uniform: Tensor) -> Tensor:
     """Return a standard normal number for every uniform one between 0 and 1: the inverse of its distribution."""
-    numbers: Tensor = torch.erfinv(2 * uniform - 1) * 2**0.5
-    return numbers
+    return 2**0.5 * torch.erfinv(2 * uniform - 1)
 
 
 def _shifted(bits: Tensor, places: int) -> Tensor:
     """Shift to the right, with zeros coming in from the left, also if the sign is negative."""
-    return (bits >> places) & (2 ** (64 - places) - 1)
+    shifted: Tensor = (bits >> places) & (2 ** (64 - places) - 1)
+    return shifted
