@@ -121,7 +121,7 @@ use rule gradient_shift as smoothness with:
         expected=plan.expected_data,
 
 
-# Train in two units, learning rate 1 at standard deviation 1 and 0.01 at 0.1, and compare the weights.
+# Train from weights in two units, with learning rates to match, and compare the weights.
 use rule job as scale_equivalence with:
     input:
         packed=layout.packed,
