@@ -82,8 +82,9 @@ What the specification of version 2 left open, and what was decided before the f
   are not decided.
 - *Budgets.* Usable rates are judged after 1,001 steps, from 0.00562 to 31.6: with explored seeds no rate was usable at
   either end. In the study of the first batch and of noise, networks have 3,001 steps to reach 90%.
-- *Noise.* As in algorithm 1 of Santurkar et al. (2018), appendix: per unit and step a mean from -0.5 to 0.5 and a scale
-  from 1 to 1.25, per image noise of 0.1 around both; hidden layers and training mode only.
+- *Noise.* After algorithm 1 of Santurkar et al. (2018), appendix, whose constants are quoted from memory: per unit and
+  step a mean from -0.5 to 0.5 and a scale from 1 to 1.25, per image noise of 0.1 around both; hidden layers and
+  training mode only. Inference has no noise, so its inputs are scaled by 1/1.125 on average.
 
 Before the plan was fixed, the measures were tried with seeds 42 to 46 and 500 to 504."""
 
