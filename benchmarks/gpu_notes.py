@@ -67,8 +67,8 @@ class Notes:
                 getattr(module, section.function)(setup, self)
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-        except SkippedError as reason:
-            ended = {"status": "skipped", "reason": str(reason)}
+        except SkippedError as skipped:
+            ended = {"status": "skipped", "reason": str(skipped)}
         except Exception as error:  # one section must not take the others along
             told = "".join(traceback.format_exception(error))
             ended = {"status": "failed", "reason": f"{type(error).__name__}: {error}", "traceback": told}

@@ -69,7 +69,7 @@ def shares_of_a_training_job(packed: Path, repeats: int = 5) -> dict[str, float]
     """Return which shares of a training job its parts take, from one network of each arm in the default grid."""
     import numpy as np
 
-    from benchmarks.training import ARMS, tutorial
+    from benchmarks.default_grid import ARMS, settings_of
     from bnpipe.core.settings import Runs
     from bnpipe.data.packed import open_dataset
     from bnpipe.training.engines import engine_on_cpu
@@ -78,7 +78,7 @@ def shares_of_a_training_job(packed: Path, repeats: int = 5) -> dict[str, float]
     data, parts = open_dataset(packed), defaultdict[str, list[float]](list)
     with network_arithmetic():
         for arm in ARMS:
-            settings = tutorial(arm)
+            settings = settings_of("tanh", arm)
             stack = engine_on_cpu(settings).start(Runs.of_seeds(settings, [42]), data.train)
             work: dict[str, Callable[[], object]] = {
                 "training": partial(stack.advance, settings.evaluation_interval),

@@ -4,7 +4,7 @@ Both are folders with `claims.csv` and `summary.csv`, there or in their folder `
 too if both have it. Numbers may differ a little, because another processor or library version rounds differently and
 badly initialized networks amplify that:
 
-verdict, n, sesoi       must be equal
+verdict, n, sesoi       must be equal, and so must the digest of the plan
 above, below, diverged  may differ by one seed
 median                  may differ by a quarter of sesoi or of the width of its interval, whichever is larger
 mean, test_mean         may differ by 0.01 or a quarter of the width of their interval, whichever is larger
@@ -44,6 +44,7 @@ class Table(NamedTuple):
     rows: str  # what its rows are
     keys: Sequence[str]
     words: Sequence[str]  # columns that must be equal
+    shared: Sequence[str]  # columns that must be equal and have one value in the whole table: one line is enough
     tolerances: Callable[[Row], dict[str, float]]  # of an expected row, by column
     numbers: Sequence[str]  # columns of numbers
 
@@ -75,8 +76,8 @@ def width(low: float, high: float) -> float:
 
 CLAIM_NUMBERS = ("n", "above", "below", "median", "low", "high", "worst", "sesoi")
 SUMMARY_NUMBERS = ("n", "diverged", "mean", "low", "high", "test_mean", "test_low", "test_high")
-CLAIMS = Table("claims.csv", "claims", ["claim"], ["verdict"], claim_tolerances, CLAIM_NUMBERS)
-SUMMARY = Table("summary.csv", "rows", ["condition", "arm"], [], summary_tolerances, SUMMARY_NUMBERS)
+CLAIMS = Table("claims.csv", "claims", ["claim"], ["verdict"], ["plan"], claim_tolerances, CLAIM_NUMBERS)
+SUMMARY = Table("summary.csv", "rows", ["condition", "arm"], [], [], summary_tolerances, SUMMARY_NUMBERS)
 ALL_CLAIMS = CLAIMS._replace(name="all_claims.csv")
 
 
@@ -113,7 +114,7 @@ def read(table: Table, folder: Path) -> dict[tuple[str, ...], Row]:
         frame = read_table(path)
     except InputError as error:
         raise InputError(f"{path}: not a table ({' '.join(str(error.__cause__).split())})") from error
-    missing = [column for column in (*table.keys, *table.words, *table.numbers) if column not in frame]
+    missing = [column for column in (*table.keys, *table.words, *table.shared, *table.numbers) if column not in frame]
     if missing:
         raise InputError(f"{path}: expected the columns of {table.name}, got none named {', '.join(missing)}")
     for column in table.numbers:
@@ -132,6 +133,10 @@ def differences(
     table: Table, expected: dict[tuple[str, ...], Row], results: dict[tuple[str, ...], Row]
 ) -> Iterator[str]:
     """Go through the differences between the rows of two tables, a line each; rows are by their keys."""
+    for column in table.shared:
+        before, now = ({str(row[column]) for row in rows.values()} for rows in (expected, results))
+        if before != now:
+            yield f"{column}: expected {listed(before)}, got {listed(now)}"
     for key, wanted in expected.items():
         name = ", ".join(key)
         if key not in results:
@@ -148,6 +153,11 @@ def differences(
     for key in results:
         if key not in expected:
             yield f"{', '.join(key)}: in the results, but not expected"
+
+
+def listed(values: set[str]) -> str:
+    """List the values of a column for a line."""
+    return ", ".join(sorted(values)) or "none"
 
 
 def written(number: float) -> str:

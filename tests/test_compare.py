@@ -24,7 +24,9 @@ STEPS = {
     "worst": 0.25,
     "sesoi": 0.2,
     "verdict": "supported",
+    "plan": "3f2a",
 }
+ONE = "a,b,1,1,1,1,1,1,1,1,c,d"  # a row, as it is in the file
 TIME = {**STEPS, "claim": "less-time-tanh"}
 TANH = {
     "condition": "tanh",
@@ -135,6 +137,11 @@ def test_a_wide_interval_allows_for_more(tmp_path: Path) -> None:
     assert lines_of(tmp_path / "endless", [{**endless, "low": math.inf}], [TANH])
 
 
+def test_another_plan_is_one_line(expected: Path) -> None:
+    own = [{**STEPS, "plan": "90ab"}, {**TIME, "plan": "90ab"}]
+    assert lines_of(expected, own, [TANH, RELU]) == ["claims.csv: plan: expected 3f2a, got 90ab"]
+
+
 def test_unknown_numbers_equal_each_other(tmp_path: Path) -> None:
     unknown = {**STEPS, "median": math.nan, "low": math.nan, "high": math.nan, "worst": math.nan, "sesoi": math.nan}
     one = {**TANH, "low": math.nan, "high": math.nan}
@@ -193,9 +200,9 @@ def damaged(folder: Path, text: str | bytes) -> None:
         ("", "claims.csv: not a table"),
         (b"\xff\xfe\x00", "claims.csv: not a table"),
         ("claim,n\na,1\nb,2,3,4\n", "claims.csv: not a table"),
-        ("claim,n\na,1\n", "got none named verdict, above, below, median, low, high, worst, sesoi"),
-        (f"{','.join(STEPS)}\na,b,some,1,1,1,1,1,1,1,c\n", "column n: expected numbers, got text"),
-        (f"{','.join(STEPS)}\n{'a,b,1,1,1,1,1,1,1,1,c' + chr(10)}{'a,b,1,1,1,1,1,1,1,1,c'}\n", "got a more than once"),
+        ("claim,n\na,1\n", "got none named verdict, plan, above, below, median, low, high, worst, sesoi"),
+        (f"{','.join(STEPS)}\na,b,some,1,1,1,1,1,1,1,c,d\n", "column n: expected numbers, got text"),
+        (f"{','.join(STEPS)}\n{ONE}\n{ONE}\n", "got a more than once"),
     ],
     ids=["empty", "bytes", "cut", "columns", "text", "twice"],
 )

@@ -1,7 +1,7 @@
 """What the experiments share that measure a network again and again while it is trained.
 
-All of them train an arm at its own best learning rate for 601 steps and measure it every 60 steps. At their best rates
-both arms reach 90% within these steps, so they cover the part of training that the claims on speed are about.
+All of them train an arm at its own best learning rate for 601 steps and measure it every 60 steps. At such a rate the
+networks reach 90% on MNIST after about 150 to 500 steps, which is the part of training that claims on speed are about.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bnpipe.analysis.words import count_text, two_digits
 from bnpipe.core.csv_files import read_table
 from bnpipe.figures.arms import COLOURS
-from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, save, scale_steps, style
+from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, save, scale_steps, style, wrapped
 
 QUANTITIES = {
     "z_rms": "RMS of z",
@@ -67,7 +67,7 @@ def draw_diagnostics(layers: pd.DataFrame, runs: pd.DataFrame, title: str, note:
         of_arm = runs[runs["arm"] == arm]
         count = count_text(len(of_arm), of_arm["first_nonfinite_step"].notna().sum())
         column[0].set_title(f"{arm}\n{count}", color=COLOURS[arm], fontsize=7)
-        _draw_arm(column, layers[layers["arm"] == arm], of_arm, quantities, colours)
+        _draw_arm(column, layers[layers["arm"] == arm], of_arm, quantities, colours, 0.8 * TWO_COLUMNS / len(arms))
     _scale(grid, quantities)
     _explain(figure, grid, colours)
     figure.align_ylabels()
@@ -114,9 +114,14 @@ def _quantities(layers: pd.DataFrame) -> list[str]:
 
 
 def _draw_arm(
-    column: NDArray[np.object_], layers: pd.DataFrame, runs: pd.DataFrame, quantities: list[str], colours: list[str]
+    column: NDArray[np.object_],
+    layers: pd.DataFrame,
+    runs: pd.DataFrame,
+    quantities: list[str],
+    colours: list[str],
+    width: float,
 ) -> None:
-    """Draw the runs of an arm, each quantity in a panel."""
+    """Draw the runs of an arm, each quantity in a panel of about this width in inches."""
     diverged = runs["first_nonfinite_step"].notna()
     finite = layers[layers["seed"].isin(runs.loc[~diverged, "seed"])]
     # No means: the seeds of a chaotic network are orders of magnitude apart, and their mean is close to the largest.
@@ -128,6 +133,7 @@ def _draw_arm(
         for axes in column:
             text = f"all {len(runs)} runs\ndiverged at\n{_span('step', runs['first_nonfinite_step'])}"
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # hides the grid
+            text = wrapped(text, width, SMALL)
             axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=SMALL, bbox=box)
 
 

@@ -79,7 +79,9 @@ def _explain(mistake: ErrorDetails, section: type[BaseModel]) -> str:
         case "sweep":
             return f"{key}{mistake['msg']}"
         case "too_short":
-            return f"{key}expected at least one entry, got {value}"
+            least = mistake["ctx"]["min_length"]
+            entries = "one entry" if least == 1 else f"{least} entries"
+            return f"{key}expected at least {entries}, got {value}"
         case "tuple_type":
             return f"{key}expected a list, [a, b, ...], got {value}"
         case "dict_type" | "model_type" | "model_attributes_type":

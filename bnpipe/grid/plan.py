@@ -38,7 +38,7 @@ EXPERIMENT_TABLES = [
 ]
 CLAIM_TABLES = ["accuracy", "runs", "layers", "initialization", "inference"]  # from which claims are decided
 CLAIM_STUDIES = {  # and the studies that are asked too: table, and whose it is
-    "learning_rate_and_init": ("runs", ["learning_rate_and_init"]),
+    "initializations": ("runs", ["initializations"]),
     "precision": ("runs", ["precision"]),
     "regularization": ("generalization", ["regularization"]),
     "steadiness": ("accuracy", ["steadiness", "steadiness_bad_weights"]),

@@ -75,7 +75,8 @@ class BatchOrder:
 
     def peek(self) -> NDArray[np.int32]:
         """Return the next mini-batch, (batch_size, runs), and leave it to be the next."""
-        return deepcopy(self).next_batches(1)[0]
+        batch: NDArray[np.int32] = deepcopy(self).next_batches(1)[0]
+        return batch
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything that decides the next batches, by name: arrays (runs, ...), and "next", (1,)."""

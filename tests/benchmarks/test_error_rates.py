@@ -19,6 +19,7 @@ from benchmarks.error_rates import (
     with_clear_claims,
 )
 from bnpipe.analysis.verdicts import LEVEL, decide, verdicts
+from tests.workplace import REPOSITORY
 
 CONTINUOUS = list(DISTRIBUTIONS)[:5]
 TINY = 300  # families: a share of 5% has a standard error of 1.3 points
@@ -117,3 +118,14 @@ def test_the_command_writes_what_it_prints(
         [row["covered"] for row in written["coverage"] if row["distribution"] == "normal" and row["n"] == 12]
     )
     assert f"{mean:.1%}" in said
+
+
+def test_the_committed_result_keeps_the_level_in_every_cell() -> None:
+    result = json.loads((REPOSITORY / "benchmarks/results/error_rates.json").read_text())
+    assert (result["families"], result["claims"], result["level"]) == (2000, 37, 0.05)
+    assert len(result["errors"]) == 7 * 3 * 2 * 5
+    assert {row["design"] for row in result["errors"]} == {"10 seeds", "12 seeds", "20 seeds", "30 seeds", "four looks"}
+    assert max(max(row["wrongly_supported"], row["wrongly_refuted"]) for row in result["errors"]) <= 0.05
+    assert len(result["coverage"]) == 7 * 3 * 4
+    assert min(row["covered"] for row in result["coverage"]) > 0.94  # 95%, and the error of correlated claims
+    assert len(result["power"]) == 2 * 7 * 7

@@ -55,7 +55,9 @@ def test_a_line_joins_the_geometric_means_of_rates_at_which_all_passed(trials: p
 
 def test_other_initializations_are_named_and_drawn_otherwise(trials: pd.DataFrame) -> None:
     tanh, _ = draw_best_rate(trials, 1001, RATES, INITS, "MNIST").axes
-    labels = [text.get_text() for text in tanh.get_legend().get_texts()]
+    legend = tanh.get_legend()
+    assert legend is not None
+    labels = [text.get_text() for text in legend.get_texts()]
     assert labels == ["vanilla", "batchnorm", "vanilla, init std he", "batchnorm, init std 1.0"]
     assert len({line(tanh, label).get_color() for label in labels}) == 4
 

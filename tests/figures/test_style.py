@@ -6,7 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnpipe.figures.style import ONE_COLUMN, apart, canvas, draw_mean, label_ends, save, scale_steps, style, wrapped
+from bnpipe.figures.style import (
+    ONE_COLUMN,
+    apart,
+    canvas,
+    draw_mean,
+    label_ends,
+    legend_columns,
+    save,
+    scale_steps,
+    style,
+    wrapped,
+)
 
 
 def test_a_style_that_was_set_before_ends_where_that_of_the_project_begins() -> None:
@@ -68,6 +79,11 @@ def test_a_heading_does_not_make_the_axes_lower() -> None:
             figure.draw_without_rendering()
             heights.append(axes.get_window_extent().height)
     assert heights[0] == pytest.approx(heights[1], rel=0.05)
+
+
+@pytest.mark.parametrize(("arms", "columns"), [(1, 1), (2, 2), (6, 6), (7, 4), (8, 4), (11, 6), (13, 5)])
+def test_many_arms_are_named_in_several_rows(arms: int, columns: int) -> None:
+    assert legend_columns(arms) == columns
 
 
 def test_steps_begin_at_0_and_have_whole_ticks_with_separators() -> None:

@@ -33,6 +33,7 @@ GOOD: dict[str, Any] = {
             "sweep": {"learning_rate": [0.1, 1], "hidden_sizes": ["2 x 30", [20, 10]]},
         }
     },
+    "best_rate": {"steps": 50, "tuning": {"learning_rates": [0.01, 0.1, 1, 10, 100], "seeds": [500]}},
     "chunk_size": 10,
     "device": "cpu",
     "tf32": False,

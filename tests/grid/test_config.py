@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from bnpipe.core.smallest_effects import SMALLEST_EFFECTS
 from bnpipe.core.yaml_files import read_yaml
+from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.config import Condition, Configuration, Normalization, json_schema, parse_configuration
 from tests.grid.configurations import GOOD, REPOSITORY, changed, committed
 
@@ -26,11 +27,11 @@ def test_committed_configuration_is_the_tutorials() -> None:
 @pytest.mark.parametrize("values", [{"conditions": GOOD["conditions"]}, committed()], ids=["defaults", "config.yaml"])
 def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
     configuration = parse_configuration(values)
-    assert configuration.model_dump(exclude={"conditions", "studies", "paper"}) == {
+    assert configuration.model_dump(exclude={"conditions", "studies", "best_rate", "paper"}) == {
         "dataset": "mnist",
         "mirrors": (),
         "validation_images": 5000,
-        "seeds": (42, 43, 44, 45, 46, 47, 48, 49, 50, 51),
+        "seeds": (42, 2000, 2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008, 2009, 2010, 2011),
         "arms": ("vanilla", "batchnorm"),
         "hidden_sizes": (100, 100, 100, 100, 100, 100, 100, 100, 100),
         "batch_size": 60,
@@ -44,6 +45,19 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
         "device": "cpu",
         "tf32": False,
     }
+
+
+def test_the_fair_comparison_is_left_out_unless_it_is_given_and_has_defaults() -> None:
+    assert parse_configuration({"conditions": GOOD["conditions"]}).best_rate is None
+    assert parse_configuration({**GOOD, "best_rate": {}}).best_rate == BestRate()
+    assert parse_configuration(committed()).best_rate == BestRate()
+
+
+def test_learning_rates_of_trials_rise() -> None:
+    rates = [1, 0.1, 10, 0.01, 100]
+    tuned = parse_configuration({**GOOD, "best_rate": {"tuning": {"learning_rates": rates}}}).best_rate
+    assert tuned is not None
+    assert tuned.tuning.learning_rates == (0.01, 0.1, 1, 10, 100)
 
 
 def test_a_study_is_all_combinations_of_its_values() -> None:
@@ -114,6 +128,8 @@ def test_schema_accepts(schema: Any, values: dict[str, Any]) -> None:
         ("conditions.two words", GOOD["conditions"]["tanh"]),
         ("normalization.momentum", 0.9),
         ("normalization.moving_average_weight", 1.5),
+        ("best_rate", {"tuning": {"learning_rates": [0.01, 0.1, 1, 10]}}),
+        ("best_rate", {"preview": {"seeds": []}}),
     ],
 )
 def test_schema_refuses(schema: Any, key: str, value: object) -> None:

@@ -14,7 +14,9 @@ from tests.grid.configurations import GOOD, changed, mistakes
 
 POSITIVE = "expected a number greater than 0"
 WEIGHT = "expected a number greater than 0 and at most 1"
-SEEDS = "expected the number of seeds (1 to 10000, counted from 42) or a list of whole numbers from 0 to 4294967295"
+SEED_LIST = "a list of whole numbers from 0 to 4294967295"
+SEEDS = f"expected the number of fresh seeds (1 to 10000, counted from 2000) or {SEED_LIST}"
+FIVE_RATES = "expected at least 5 entries"
 MAPPING = "expected a mapping"
 LIST = "expected a list"
 NOT_EMPTY = "expected at least one entry"
@@ -88,6 +90,14 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("studies.rates.arms", ["vanilla", "vanilla"], NO_DUPLICATES),
     ("studies.rates.condition.step", 5, "expected one of activation, learning_rate"),
     ("studies.rates.swep", {}, "did you mean sweep?"),
+    ("best_rate.steps", 0, "expected a whole number from 1 to 100000000"),
+    ("best_rate.tunning", {}, "did you mean tuning?"),
+    ("best_rate.tuning.learning_rates", [0.1, 1, 10, 100], FIVE_RATES),
+    ("best_rate.tuning.learning_rates", [0.01, 0.1, 1, 10, 10], NO_DUPLICATES),
+    ("best_rate.tuning.learning_rates.0", -1, POSITIVE),
+    ("best_rate.tuning.seeds", 5, f"expected {SEED_LIST}"),
+    ("best_rate.tuning.seeds", [], f"expected {SEED_LIST}"),
+    ("best_rate.tuning.seeds", [500, 500], NO_DUPLICATES),
     ("hidden_sizes", [], NOT_EMPTY),
     ("hidden_sizes", 100, LIST),
     ("hidden_sizes.1", 0, "expected a whole number from 1 to 100000"),
@@ -230,7 +240,7 @@ conditions:
 arms: [vanilla]
 """
 PLACES = {
-    ":2: seeds: expected the number of seeds ",
+    ":2: seeds: expected the number of fresh seeds ",
     ":6: conditions.tanh.learning_rate: expected a number greater than 0, got .nan",
     ":9: conditions.tanh.hidden_sizes.1: expected a whole number from 1 to 100000, got 0",
     ":4: conditions.tanh.steps: missing; ",

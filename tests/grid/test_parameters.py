@@ -43,7 +43,7 @@ def test_the_stack_of_a_condition_and_of_a_study_is_found_by_the_wildcards_of_it
             "stack",
             {"condition": "ant", "arm": "vanilla", "chunk": "1-2"},
             "results/digits/runs/ant/vanilla/seeds-1-2.safetensors: expected "
-            "results/digits/runs/ant/vanilla/seeds-42-51.safetensors or ",
+            "results/digits/runs/ant/vanilla/seeds-42-2008-350e47c6e375.safetensors or ",
         ),
         ("stack", {"study": "typo", "stack": "vanilla-0"}, "study: expected rates, got typo"),
         ("stack", {"study": "rates", "stack": "vanilla-0"}, "ask for a table or a figure instead"),

@@ -17,7 +17,7 @@ def test_records_go_by_condition_arm_and_chunk() -> None:
     assert records == [
         f"results/digits/runs/ant/{arm}/seeds-{chunk}.safetensors"
         for arm in ("vanilla", "batchnorm")
-        for chunk in ("42-43", "44-44")
+        for chunk in ("42-2000-5884f2a46b32", "2001-2002")
     ]
 
 
@@ -53,12 +53,16 @@ def test_the_first_condition_is_looked_into_with_batch_normalization() -> None:
 
 def test_tables_of_claims_follow_what_is_configured() -> None:
     assert list(plan().all_claim_tables) == [
-        *("accuracy", "runs", "initialization", "inference"),
-        *("gradient_shift", "input_shift", "smoothness", "scale_equivalence", "step_time"),
+        *("accuracy", "runs", "layers", "initialization", "inference"),
+        "step_time",
     ]
-    more = plan(studies={"regularization": STUDY, "learning_rate_and_init": STUDY}).all_claim_tables
+    studies = {"regularization": STUDY, "initializations": STUDY, "steadiness_bad_weights": STUDY}
+    more = plan(studies=studies, best_rate={}).all_claim_tables
+    assert more["steadiness"] == ["results/digits/studies/steadiness_bad_weights/accuracy.csv"]
+    assert more["tuning"][1] == "results/digits/studies/best_rate/tuning-tanh-batchnorm.csv"
+    assert more["best_rate"][0] == "results/digits/studies/best_rate/curves-tanh-vanilla-seeds-42-2008-350e47c6e375.csv"
     assert more["regularization"] == ["results/digits/studies/regularization/generalization.csv"]
-    assert more["learning_rate_and_init"] == ["results/digits/studies/learning_rate_and_init/runs.csv"]
+    assert more["initializations"] == ["results/digits/studies/initializations/runs.csv"]
     assert more["smoothness"] == [
         f"results/digits/studies/smoothness/{activation}-{arm}.csv"
         for activation in ("tanh", "relu")
@@ -81,16 +85,16 @@ def test_explanations_take_the_first_condition_of_each_nonlinearity_that_is_tune
         "bee": {**CONDITION, "activation": "relu"},
         "cat": {**CONDITION, "activation": "sigmoid"},
     }
-    made = plan(conditions=conditions, arms=["layernorm"])
+    made = plan(conditions=conditions, arms=["layernorm"], best_rate={})
     assert list(made.explained_settings) == ["relu"]
     assert list(made.explained_settings["relu"]) == ["vanilla", "batchnorm"]
     assert made.explained_settings["relu"]["vanilla"]["init_std"] == 2
     assert made.explanation_tables["input_shift"] == [
         f"results/digits/studies/input_shift/relu-{arm}.csv" for arm in ("vanilla", "batchnorm")
     ]
-    without = plan(conditions={"cat": conditions["cat"]})
-    assert "smoothness" not in without.all_claim_tables
-    assert without.experiments == []
+    without = plan(conditions={"cat": conditions["cat"]}, best_rate={})
+    assert "smoothness" not in without.experiments
+    assert plan(conditions=conditions).experiments == []  # without best rates there is nothing to train at
 
 
 def test_without_diagnostics_no_condition_has_a_figure_of_them() -> None:
@@ -102,11 +106,8 @@ def test_the_papers_experiment_is_made_if_it_is_configured() -> None:
     assert "studies/paper" not in plan().study_figures
     assert plan().paper_seeds == ()
     paper = plan(paper={"seeds": 2, "condition": {**CONDITION, "activation": "sigmoid"}})
-    assert paper.paper_seeds == (42, 43)
-    assert paper.study_figures == [
-        "all_claims",
-        *(f"studies/{name}" for name in ("gradient_shift", "input_shift", "smoothness", "paper")),
-    ]
+    assert paper.paper_seeds == (42, 2000)
+    assert paper.study_figures == ["all_claims", "studies/paper"]
     assert "results/digits/studies/paper/percentiles-batchnorm.csv" in paper.study_results
 
 

@@ -17,7 +17,7 @@ LATE = 10.0**9
 
 
 def configuration(**changes: object) -> Configuration:
-    values = {"conditions": {"tanh": CONDITION}, "seeds": 3, "chunk_size": 2, **changes}
+    values = {"conditions": {"tanh": CONDITION}, "seeds": 2, "chunk_size": 2, **changes}
     return parse_configuration(values)
 
 
@@ -44,8 +44,8 @@ def test_every_stack_is_a_job_with_the_paths_of_the_workflow() -> None:
         ("tanh", "batchnorm", 2, 100),
         ("tanh", "batchnorm", 1, 100),
     ]
-    assert jobs[0].record == Path("results/digits/runs/tanh/vanilla/seeds-42-43.safetensors")
-    assert jobs[0].log == Path("logs/digits/train/tanh/vanilla/seeds-42-43.log")
+    assert jobs[0].record == Path("results/digits/runs/tanh/vanilla/seeds-42-2000-5884f2a46b32.safetensors")
+    assert jobs[0].log == Path("logs/digits/train/tanh/vanilla/seeds-42-2000-5884f2a46b32.log")
 
 
 def test_a_study_is_planned_by_default_or_once_it_has_begun() -> None:

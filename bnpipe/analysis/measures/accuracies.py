@@ -3,7 +3,8 @@
 Tables, besides `seed`:
 
 runs                    condition, arm, final_accuracy
-learning_rate_and_init  arm, learning_rate, init_std, final_accuracy: the study of this name
+initializations         arm, learning_rate, init_std, final_accuracy: the study of this name
+tuning                  entrant, inside: see `Sources.tuned`
 finals                  entrant, final_accuracy: of runs at the entrant's best learning rate, after all steps
 usable_rates            activation, arm, learning_rate, final_accuracy: the study of this name
 steadiness              activation, init_std, arm, step, accuracy: the tutorial's tanh, relu and tanh_bad_init again,
@@ -38,7 +39,7 @@ def final(sources: Sources, activation: str, learning_rate: float, init_std: flo
 
 def spread_over_initializations(sources: Sources) -> pd.DataFrame:
     """Take the spread of final accuracy over init std at rate 0.01, largest minus smallest, vanilla minus batchnorm."""
-    runs = sources.rows("learning_rate_and_init", "init_std", "final_accuracy", learning_rate=0.01)
+    runs = sources.rows("initializations", "init_std", "final_accuracy", learning_rate=0.01)
     if runs["init_std"].nunique() < 2:
         raise AbsentError("init_std")
     accuracies = runs.groupby(["arm", "seed"])["final_accuracy"]
@@ -49,6 +50,7 @@ def initialization_no_longer_matters(sources: Sources) -> pd.DataFrame:
     """Note whether batchnorm ends within 5 points from std 1 and from std 0.1, each at its own best rate."""
     entrants = ["tanh-batchnorm-1", "tanh-batchnorm"]
     runs = sources.table("finals", "entrant", "seed", "final_accuracy")
+    sources.tuned(*entrants)
     if not {*entrants} <= {*runs["entrant"]}:
         raise AbsentError("finals")
     found = runs[runs["entrant"].isin(entrants)].pivot_table("final_accuracy", "seed", "entrant", dropna=False)

@@ -52,6 +52,15 @@ class Sources:
             raise AbsentError(name)
         return rows
 
+    def tuned(self, *entrants: str) -> None:
+        """Raise AbsentError unless the best rate of each entrant is known and well inside its grid.
+
+        At the end of a grid there may be a better rate beyond it.
+        """
+        trials = self.table("tuning", "entrant", "inside")
+        if not {*entrants} <= {*trials.loc[trials["inside"].astype(bool), "entrant"]}:
+            raise AbsentError("tuning")
+
     def condition(self, **settings: Any) -> str:
         """Return the name of the first condition that has these settings and sets nothing unusual besides.
 

@@ -7,6 +7,7 @@ Tables, besides `seed`:
 accuracy    condition, arm, step, accuracy
 step_time   activation, arm, process, seconds: of a training step of one network, measured in several processes
 best_rate   entrant, step, accuracy: runs at the entrant's best learning rate; they may end once 90% is passed
+tuning      entrant, inside: see `Sources.tuned`
 transfers   activation, arm, step, accuracy: the study of this name, vanilla, batchnorm, firstbatch and noisybatchnorm
 """
 
@@ -52,6 +53,7 @@ def step_time_ratio(sources: Sources, activation: str) -> float:
 def at_the_best_rates(sources: Sources, slower: str, faster: str) -> pd.DataFrame:
     """Take the log ratio of updates to 90% of two entrants, each at its own best learning rate."""
     curves = sources.table("best_rate", "entrant", "seed", "step", "accuracy")
+    sources.tuned(slower, faster)
     if not {slower, faster} <= {*curves["entrant"]}:
         raise AbsentError("best_rate")
     return ratio(updates_of(curves[curves["entrant"].isin([slower, faster])], "entrant"), slower, faster)

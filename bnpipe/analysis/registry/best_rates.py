@@ -23,7 +23,7 @@ def best_rate_claims() -> tuple[Claim, ...]:
                 condition=f"{activation}, {BEST}, init std 0.1{other}",
                 smallest_effect="steps_ratio",
                 words=STEPS,
-                tables=("best_rate",),
+                tables=("best_rate", "tuning"),
                 values=partial(steps.at_the_best_rates, slower=slower, faster=faster),
             )
             for key, activation, start, other, slower, faster in (
@@ -47,7 +47,7 @@ def best_rate_claims() -> tuple[Claim, ...]:
             condition="tanh, batchnorm, each init std at its own best learning rate",
             smallest_effect=None,
             words=WITHIN_5,
-            tables=("finals",),
+            tables=("finals", "tuning"),
             values=accuracies.initialization_no_longer_matters,
         ),
         *(

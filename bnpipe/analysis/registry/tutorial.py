@@ -142,7 +142,7 @@ def tutorial_claims() -> tuple[Claim, ...]:
             condition="tanh, learning rate 0.01, init std 0.01 to 1 in half decades",
             smallest_effect="accuracy_spread",
             words=SPREAD,
-            tables=("learning_rate_and_init",),
+            tables=("initializations",),
             values=accuracies.spread_over_initializations,
         ),
     )

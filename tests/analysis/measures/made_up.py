@@ -18,6 +18,11 @@ def sources(name: str, columns: str, rows: list[tuple[Any, ...]], **others: pd.D
     return Sources({name: pd.DataFrame(rows, columns=columns.split()), **others}, CONDITIONS)
 
 
+def trials(*entrants: str, inside: bool = True) -> pd.DataFrame:
+    """Return the trials of entrants: whether the best rate of each is well inside its grid."""
+    return pd.DataFrame({"entrant": entrants, "inside": inside})
+
+
 def values(found: pd.DataFrame) -> dict[int, float]:
     """Return the values of a measure by seed."""
     assert list(found.columns) == VALUE_COLUMNS

@@ -6,7 +6,7 @@ import pytest
 
 from bnpipe.analysis.measures import accuracies
 from bnpipe.analysis.measures.sources import AbsentError, Sources
-from tests.analysis.measures.made_up import censored, sources, values
+from tests.analysis.measures.made_up import censored, sources, trials, values
 
 Rows = list[tuple[Any, ...]]
 
@@ -25,10 +25,10 @@ def test_the_spread_is_over_initializations_at_one_learning_rate() -> None:
     ]
     rows += [(0.1, 1.0, "batchnorm", 1, 0.0), (0.1, 1.0, "vanilla", 1, 0.0)]
     columns = "learning_rate init_std arm seed final_accuracy"
-    table = sources("learning_rate_and_init", columns, rows)
+    table = sources("initializations", columns, rows)
     assert values(accuracies.spread_over_initializations(table)) == pytest.approx({1: 0.6 - 0.2})
     with pytest.raises(AbsentError):  # one init std alone has no spread
-        accuracies.spread_over_initializations(sources("learning_rate_and_init", columns, rows[-2:] + rows[:2]))
+        accuracies.spread_over_initializations(sources("initializations", columns, rows[-2:] + rows[:2]))
 
 
 def test_an_initialization_does_not_matter_within_five_points() -> None:
@@ -37,7 +37,8 @@ def test_an_initialization_does_not_matter_within_five_points() -> None:
         for entrant, several in (("tanh-batchnorm", (0.95, 0.95, 0.9)), ("tanh-batchnorm-1", (0.90, 0.89, 0.96)))
         for seed, accuracy in enumerate(several, start=1)
     ]
-    found = accuracies.initialization_no_longer_matters(sources("finals", "entrant seed final_accuracy", rows))
+    columns, entrants = "entrant seed final_accuracy", ("tanh-batchnorm", "tanh-batchnorm-1")
+    found = accuracies.initialization_no_longer_matters(sources("finals", columns, rows, tuning=trials(*entrants)))
     assert values(found) == {1: 1, 2: -1, 3: -1}  # 0.95 - 0.90 is 5 points, whatever floats make of it
 
 

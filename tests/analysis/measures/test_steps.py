@@ -6,7 +6,7 @@ import pytest
 
 from bnpipe.analysis.measures import steps
 from bnpipe.analysis.measures.sources import AbsentError, Sources
-from tests.analysis.measures.made_up import CONDITIONS, censored, sources, values
+from tests.analysis.measures.made_up import CONDITIONS, censored, sources, trials, values
 
 Rows = list[tuple[Any, ...]]
 TRANSFERS = "activation arm seed step accuracy"
@@ -72,12 +72,23 @@ def test_five_processes_have_no_interval() -> None:
 def test_entrants_are_compared_by_name() -> None:
     entrants = {"tanh-vanilla-xavier": [600.0], "tanh-batchnorm": [300.0], "relu-vanilla": [9.0]}
     rows = arms("", **entrants)  # type: ignore[arg-type]
-    table = sources("best_rate", "entrant seed step accuracy", rows)
+    tuned = trials("tanh-vanilla-xavier", "tanh-batchnorm", "relu-vanilla")
+    table = sources("best_rate", "entrant seed step accuracy", rows, tuning=tuned)
     assert values(steps.at_the_best_rates(table, "tanh-vanilla-xavier", "tanh-batchnorm")) == {
         1: pytest.approx(math.log(2))
     }
     with pytest.raises(AbsentError):
         steps.at_the_best_rates(table, "tanh-vanilla", "tanh-batchnorm")
+
+
+def test_a_best_rate_near_the_end_of_its_grid_decides_nothing() -> None:
+    rows = arms("", **{"tanh-vanilla": [600.0], "tanh-batchnorm": [300.0]})  # type: ignore[arg-type]
+    for edge in ("tanh-vanilla", "tanh-batchnorm"):
+        (other,) = {"tanh-vanilla", "tanh-batchnorm"} - {edge}
+        tuned = pd.concat([trials(edge, inside=False), trials(other)])
+        table = sources("best_rate", "entrant seed step accuracy", rows, tuning=tuned)
+        with pytest.raises(AbsentError):
+            steps.at_the_best_rates(table, "tanh-vanilla", "tanh-batchnorm")
 
 
 def test_noise_is_compared_with_vanilla() -> None:
