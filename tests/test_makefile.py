@@ -128,7 +128,7 @@ def test_everything_runs_whatever_is_around(project: Project, tmp_path: Path) ->
     folder = write_small_folder(tmp_path / "my 'own' data; at $HOME/own")
     status, said, errors = project.make(
         f"DATASET={folder}",
-        "SEEDS=2",
+        "SEEDS=1",
         environment={
             "PYTHONPATH": str(tmp_path),
             "SNAKEMAKE_PROFILE": "slurm-of-another-project",
@@ -142,14 +142,14 @@ def test_everything_runs_whatever_is_around(project: Project, tmp_path: Path) ->
     assert Path(report).is_relative_to(project.folder)
     assert Path(report).is_file()
     assert (project.folder / ".snakemake/home/.cache/snakemake").is_dir()
-    assert len(list(project.folder.glob("results/*/runs/tanh/batchnorm/seeds-42-43.safetensors"))) == 1
+    assert len(list(project.folder.glob("results/*/runs/tanh/batchnorm/seeds-42-2000-*.safetensors"))) == 1
 
 
 def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Project) -> None:
     condition = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 3_000_001}
     project.configure(conditions={"long": condition}, studies={}, paper=None, hidden_sizes=[20])
     results = project.folder / "results/digits/runs/long"
-    log = project.folder / "logs/digits/train/long/vanilla/seeds-42-42.log"
+    log = project.folder / "logs/digits/train/long/vanilla/seeds-42-2000-5884f2a46b32.log"
     terminal, inside = pty.openpty()
     process = subprocess.Popen(
         ["bash", "-c", "make CORES=3 DATASET=digits SEEDS=1; true"],  # a terminal's first process is a shell
@@ -235,7 +235,8 @@ def test_a_data_set_that_cannot_be_used_is_one_line(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seeds", "complaint"), [("2; exit 3", "seeds: expected the number of seeds"), ("'$(exit 3)", "seeds: not YAML: ")]
+    ("seeds", "complaint"),
+    [("2; exit 3", "seeds: expected the number of fresh seeds"), ("'$(exit 3)", "seeds: not YAML: ")],
 )
 def test_seeds_that_are_no_number_are_one_line(project: Project, seeds: str, complaint: str) -> None:
     status, said, errors = project.make(f"SEEDS={seeds}")

@@ -121,11 +121,11 @@ def test_the_command_takes_the_configuration_as_the_workflow_does(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text(yaml.safe_dump({"conditions": {"tanh": CONDITION}, "seeds": 3}))
-    record = Path("results/digits/runs/tanh/vanilla/seeds-42-43.safetensors")
+    record = Path("results/digits/runs/tanh/vanilla/seeds-42-2000-5884f2a46b32.safetensors")
     record.parent.mkdir(parents=True)
     record.touch()
     run(
-        "--config", "dataset=digits", "seeds=2", "arms=[vanilla]", "--follow", monkeypatch=monkeypatch
+        "--config", "dataset=digits", "seeds=1", "arms=[vanilla]", "--follow", monkeypatch=monkeypatch
     )  # ends: all done
     said = capsys.readouterr().out.splitlines()
     assert said[1].split() == ["tanh", "vanilla", "1", "1", "100%"]

@@ -21,7 +21,7 @@ TIME_LIMIT = 1800  # seconds for a run of the workflow; two quiet cores take les
 PARTS = ("Snakefile", "bnpipe", "profiles", "workflow")
 CONFIGURATION: dict[str, Any] = {
     "dataset": "digits",
-    "seeds": 3,
+    "seeds": 2,
     "conditions": {
         "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 25},
         "relu_bad_init": {"activation": "relu", "learning_rate": 0.01, "init_std": 1, "steps": 25},

@@ -6,7 +6,6 @@ from pydantic import ValidationError
 
 from bnpipe.core.smallest_effects import SMALLEST_EFFECTS
 from bnpipe.core.yaml_files import read_yaml
-from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.config import Condition, Configuration, Normalization, json_schema, parse_configuration
 from tests.grid.configurations import GOOD, REPOSITORY, changed, committed
 
@@ -45,19 +44,6 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
         "device": "cpu",
         "tf32": False,
     }
-
-
-def test_the_fair_comparison_is_left_out_unless_it_is_given_and_has_defaults() -> None:
-    assert parse_configuration({"conditions": GOOD["conditions"]}).best_rate is None
-    assert parse_configuration({**GOOD, "best_rate": {}}).best_rate == BestRate()
-    assert parse_configuration(committed()).best_rate == BestRate()
-
-
-def test_learning_rates_of_trials_rise() -> None:
-    rates = [1, 0.1, 10, 0.01, 100]
-    tuned = parse_configuration({**GOOD, "best_rate": {"tuning": {"learning_rates": rates}}}).best_rate
-    assert tuned is not None
-    assert tuned.tuning.learning_rates == (0.01, 0.1, 1, 10, 100)
 
 
 def test_a_study_is_all_combinations_of_its_values() -> None:

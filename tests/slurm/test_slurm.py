@@ -23,7 +23,7 @@ if not os.environ.get("BNPIPE_TEST_SLURM"):
 ACCOUNTING, SQUEUE = "profiles/slurm", "profiles/slurm-squeue"
 TABLES = "results/digits/tables/accuracy.csv"
 SHORT, LONG = (
-    [f"results/digits/runs/{condition}/{arm}/seeds-42-44.safetensors" for arm in ("vanilla", "batchnorm")]
+    [f"results/digits/runs/{condition}/{arm}/seeds-2000-2002.safetensors" for arm in ("vanilla", "batchnorm")]
     for condition in ("relu", "tanh")
 )
 TABLES_OF_EXPERIMENTS = [
@@ -32,6 +32,7 @@ TABLES_OF_EXPERIMENTS = [
 RUN_LIMIT = 600
 TRAINING_LIMIT = 300
 CONFIGURATION: dict[str, object] = {
+    "seeds": [2000, 2001, 2002],
     "conditions": {
         "relu": {"activation": "relu", "learning_rate": 0.01, "init_std": 0.1, "steps": 501},
         "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 20_001},
