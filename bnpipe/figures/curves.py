@@ -19,6 +19,7 @@ from bnpipe.figures.style import (
     draw_mean,
     draw_seeds,
     label_ends,
+    legend_columns,
     save,
     scale_steps,
     style,
@@ -76,7 +77,9 @@ def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, 
         axes.set_ylabel("")
     for axes in grid.flat[len(conditions) :]:
         axes.set_axis_off()
-    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(arms))
+    figure.legend(
+        *grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=legend_columns(len(arms))
+    )
     return figure
 
 

@@ -26,6 +26,7 @@ from bnpipe.figures.style import (
     canvas,
     distinct,
     draw_mean,
+    legend_columns,
     save,
     scale_steps,
     style,
@@ -104,7 +105,7 @@ def draw_cells(curves: pd.DataFrame, runs: pd.DataFrame, first: str, about: str,
         )
         for variant, variant_style in styles.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=runs["arm"].nunique())
+    figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns(runs["arm"].nunique()))
     return figure
 
 
