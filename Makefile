@@ -50,6 +50,18 @@ CHOOSE = set -e; trap : HUP; dataset=$${DATASET:-$${MIRROR:+mnist}}; \
 	[ -z "$$MIRROR" ] || settings+=("mirrors=[$$($(QUOTED) "$$MIRROR")]")
 RUN = $(BIN)/python -m snakemake --quiet host rules reason --config "$${settings[@]}"
 
+# Shell: install what the lock file pins, and the project. uv takes seconds where pip takes minutes. It knows of pip's
+# settings only what it is told here; where it cannot be had or finds no index, pip installs.
+INSTALL = set -e; pip() { $(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check "$$@"; }; \
+	uv=$$(grep -o '^uv==[0-9.]*' requirements.lock || true); \
+	index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}; \
+	if [ -z "$$uv" ] || ! pip "$$uv" || ! env $${index:+UV_DEFAULT_INDEX="$$index"} \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock; then \
+		[ -z "$$uv" ] || echo "uv does not install here, so pip does: this takes a few minutes."; \
+		pip -r requirements.lock; \
+	fi; \
+	pip --no-deps --no-build-isolation --editable .
+
 report: $(INSTALLED) ## set up, run all experiments, say where the report is (the default)
 	@$(CHOOSE); $(RUN) --cores "$$CORES"; echo "Report: $$PWD/results/$$name/report.html"
 
@@ -83,10 +95,9 @@ $(INSTALLED): requirements.lock pyproject.toml | fit
 	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "error: PYTHON: expected Python 3.11 or newer, got $$PYTHON ($$("$$PYTHON" --version 2>&1 | tail -n 1)); name one, as in make PYTHON=python3.12" >&2; \
 		exit 1; }
-	@echo "Setting up .venv: about 6.5 GB on Linux, where PyTorch brings CUDA along; this takes a few minutes."
+	@echo "Setting up .venv: about 6.5 GB on Linux, where PyTorch brings CUDA along; a minute, or a few, by your network."
 	"$$PYTHON" -m venv .venv
-	$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(INSTALL)
 	@echo "Compiling the training step, once: about a minute."
 	$(BIN)/python -m bnpipe.training.warm
 	@{ $(BIN)/python -c '$(VERSION)'; pwd; } >$@
@@ -127,7 +138,6 @@ bench-workflow: $(INSTALLED) ## measure where the time of the whole workflow goe
 	$(BIN)/python -m benchmarks.workflow "resources/$$name/packed.safetensors" "$$dataset" $$(nproc)
 
 lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml anew
-	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --quiet --upgrade --output-file requirements.lock
 

@@ -25,6 +25,7 @@ CODE = "c0de" * 16
 CONFIGURATION: dict[str, Any] = {
     "dataset": "mnist",
     "seeds": [42, 2000],
+    "best_rate": {"steps": 1001},
     "arms": ARMS,
     "diagnostics": True,
     "conditions": {"tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000}},
@@ -47,6 +48,7 @@ def figures_of(configuration: Mapping[str, Any]) -> list[str]:
     of_conditions = ("single_seed", "all_seeds", "diagnostics")
     return [
         "claims",
+        "best_rate",
         "overview",
         "states",
         "mechanics",

@@ -53,6 +53,13 @@ def worst_text(row: Row) -> str:
     return value_text(row["claim"], row["worst"])
 
 
+def detail_text(row: Row) -> str:
+    """Write median, worst seed and threshold of a row in a line."""
+    if CLAIMS[row["claim"]].smallest_effect is None:
+        return "Each seed is either as claimed or not."
+    return f"Median {effect_text(row)}; worst seed {worst_text(row)}; threshold {threshold_text(row)}"
+
+
 def value_text(claim: str, value: float) -> str:
     """Write the value of a seed with its unit. claim: its key."""
     read = _READERS[CLAIMS[claim].unit]

@@ -77,9 +77,8 @@ def draw_overview(accuracy: pd.DataFrame, conditions: Sequence[str], note: str, 
         axes.set_ylabel("")
     for axes in grid.flat[len(conditions) :]:
         axes.set_axis_off()
-    figure.legend(
-        *grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=legend_columns(len(arms))
-    )
+    entries = grid.flat[0].get_legend_handles_labels()
+    figure.legend(*entries, loc="outside lower center", ncols=legend_columns(len(arms)))
     return figure
 
 

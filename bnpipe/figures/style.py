@@ -24,7 +24,6 @@ from bnpipe.figures.compact_svg import compact
 ONE_COLUMN, TWO_COLUMNS = 90 / 25.4, 180 / 25.4  # inches
 LINE = 0.13  # height of a line of text, in inches
 SMALL = 6.5  # points; no letter is smaller
-MAX_LEGEND_COLUMNS = 6
 INVISIBLE = "\N{ZERO WIDTH SPACE}"
 DIVERGED = f"{TIMES}: diverged"  # explains crosses
 STYLE: dict[Any, Any] = {
@@ -82,12 +81,6 @@ def wrapped(text: str, width: float, size: float = 7) -> str:
     return "\n".join(line.replace(f"{INVISIBLE} ", "").removesuffix(INVISIBLE) for line in lines)
 
 
-def legend_columns(entries: int) -> int:
-    """Return in how many columns a legend below the axes has its entries: at most MAX_LEGEND_COLUMNS, in equal rows."""
-    rows = -(-entries // MAX_LEGEND_COLUMNS)
-    return -(-entries // rows)
-
-
 def apart(places: Sequence[float], gap: float) -> list[float]:
     """Move places within 0 to 1 so that they keep a gap and their order, each no farther than necessary.
 
@@ -121,6 +114,12 @@ def label_ends(axes: Axes, labels: Mapping[Line2D, str]) -> None:
             verticalalignment="center",
             fontsize=SMALL,
         )
+
+
+def legend_columns(arms: int) -> int:
+    """Return in how many columns a legend under a figure names this many arms: rows alike, of at most six names."""
+    rows = -(-arms // 6)
+    return -(-arms // rows)
 
 
 def distinct(values: pd.Series) -> list[Any]:

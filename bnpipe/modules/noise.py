@@ -5,6 +5,8 @@ number has an address instead, such as seed, layer, step, unit and image, and is
 (Steele, Lea & Flood 2014) in whole numbers of 64 bits, which wrap around: on every device it gives the same bits.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -38,7 +40,7 @@ def two_uniforms(bits: Tensor) -> tuple[Tensor, Tensor]:
 
 def normal(uniform: Tensor) -> Tensor:
     """Return a standard normal number for every uniform one between 0 and 1: the inverse of its distribution."""
-    return 2**0.5 * torch.erfinv(2 * uniform - 1)
+    return torch.erfinv(2 * uniform - 1) * math.sqrt(2)
 
 
 def _shifted(bits: Tensor, places: int) -> Tensor:

@@ -91,7 +91,8 @@ class NoisyBatchNorm(BatchNorm):
 
         m ~ U(mu - 0.1, mu + 0.1), s ~ N(sigma, 0.1).
 
-    These are the paper's constants; that 0.1 is the standard deviation of s, and not its variance, is our reading.
+    The constants are quoted from memory: the appendix could not be consulted. That 0.1 is the standard deviation
+    of s, and not its variance, is our reading.
     Inference has no noise: there it is batch normalization. Every number is a function of seed, layer, step, unit and
     place of the image in the mini-batch, see `bnpipe.modules.noise`.
     """

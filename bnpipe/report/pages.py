@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bnpipe import __version__
-from bnpipe.analysis.claim_words import MARKS, effect_text, threshold_text, worst_text
+from bnpipe.analysis.claim_words import MARKS, detail_text
 from bnpipe.analysis.registry.family import FAMILY, FIXED, REGISTERED
 from bnpipe.analysis.verdicts import LEVEL, Verdict
 from bnpipe.analysis.words import short
@@ -38,10 +38,8 @@ class ClaimCard:
     kind: str  # of its verdict, one of KINDS
     mark: str  # tells verdicts apart without colour
     verdict: str
-    explanation: str
-    median: str  # with its interval
-    worst: str  # seed
-    must_be: str  # what the value of a seed must exceed to speak for the claim
+    count: str  # of seeds, in a sentence
+    detail: str  # median, worst seed and threshold
 
 
 @dataclass(frozen=True)
@@ -105,10 +103,8 @@ def claim_cards(claims: pd.DataFrame) -> dict[str, list[ClaimCard]]:
             kind=KINDS[verdict],
             mark=MARKS[verdict],
             verdict=verdict,
-            explanation=row["explanation"],
-            median=effect_text(row),
-            worst=worst_text(row),
-            must_be=threshold_text(row),
+            count=row["explanation"].removeprefix("undecided").removeprefix(", ").removeprefix("; "),
+            detail=detail_text(row),
         )
         groups.setdefault(row["group"], []).append(card)
     return groups

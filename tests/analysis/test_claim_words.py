@@ -7,6 +7,7 @@ import pytest
 from bnpipe.analysis.claim_words import (
     MARKS,
     count_text,
+    detail_text,
     effect_text,
     evidence_text,
     further_text,
@@ -60,6 +61,12 @@ def test_numbers_are_written_with_their_units(
     assert effect_text(shown).translate(TYPED) == effect
     assert worst_text(shown).translate(TYPED) == worst
     assert threshold_text(shown).translate(TYPED) == threshold
+
+
+def test_median_worst_seed_and_threshold_are_one_line() -> None:
+    shown = row("copes-with-bad-weights-tanh", median=0.3, low=0.2, high=0.4, worst=0.1)
+    assert detail_text(shown) == "Median 30.0 points [20.0, 40.0]; worst seed 10.0 points; threshold > 5.0 points"
+    assert detail_text(row("vanilla-relu-dies-float32")) == "Each seed is either as claimed or not."
 
 
 def test_what_is_not_known_is_said() -> None:

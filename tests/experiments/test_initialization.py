@@ -22,6 +22,8 @@ from bnpipe.training.trainer import one_thread
 from tests.conftest import make_settings
 from tests.reference import TutorialBatchNorm, batches, build, look
 
+STARTING_ALIKE: tuple[Arm, ...] = ("firstbatch", "batchnorm")
+
 
 @pytest.fixture(autouse=True)
 def alone() -> Iterator[None]:
@@ -92,6 +94,15 @@ def test_a_network_is_measured_on_its_first_mini_batch(
     assert network["centred_orthogonality_gap"].item() == pytest.approx(centred_gap, rel=1e-4)
 
 
+def test_hidden_layers_that_are_not_normalized_are_measured_and_predicted_as_vanilla(noise: Images) -> None:
+    settings = {"hidden_sizes": (50,) * 4, "activation": "relu"}
+    logits_only = networks(noise, [42], arm="batchnorm", normalize_hidden=False, **settings)
+    vanilla = networks(noise, [42], arm="vanilla", **settings)
+    for name in ("mean_square_z", "forward_growth", "forward_theory", "backward_theory"):
+        np.testing.assert_allclose(logits_only[name], vanilla[name], rtol=1e-6, err_msg=name)
+    assert vanilla["backward_theory"].notna().sum() == 4
+
+
 def test_gradient_slope_by_hand() -> None:
     assert gradient_slope(np.array([2.0, 2.0, 2.0])) == pytest.approx(np.log(2))
     # From the top ln E||delta||^2 is 0, 0, ln 8: over -1, 0, 1 the slope is ln 8 / 2.
@@ -150,10 +161,17 @@ def test_network_tables_have_every_run_in_order(packed: Path) -> None:
 
 def test_what_overflows_or_has_no_theory_is_left_empty(packed: Path) -> None:
     overflowing = make_settings(arm="vanilla", activation="relu", init_std=1e20)
-    without_theory = make_settings(arm="layernorm")
-    _, networks = network_tables(packed, {"relu": [overflowing], "tanh": [without_theory]})
+    arms: list[Arm] = ["firstbatch", "layernorm", "noisybatchnorm"]
+    without_theory = [make_settings(arm=arm, hidden_sizes=(20, 15)) for arm in arms]
+    _, networks = network_tables(packed, {"relu": [overflowing], "tanh": without_theory})
     table = pd.read_csv(networks)
     measured = table[["gradient_slope", "orthogonality_gap", "centred_orthogonality_gap"]].isna()
-    assert measured.all(axis=1).tolist() == [True, True, False, False]
-    assert measured.any(axis=1).tolist() == [True, True, False, False]
-    assert table["gradient_slope_theory"].isna().tolist() == [False, False, True, True]
+    assert measured.all(axis=1).tolist() == [True] * 2 + [False] * 6
+    assert measured.any(axis=1).tolist() == [True] * 2 + [False] * 6
+    assert table["gradient_slope_theory"].isna().tolist() == [False] * 2 + [True] * 6
+
+
+def test_a_network_that_normalizes_its_first_batch_is_measured_as_it_starts(dataset: Dataset) -> None:
+    # On its first mini-batch it passes on what the batch-normalized network passes on.
+    firstbatch, batchnorm = (measure_network(make_settings(arm=arm), 42, dataset.train)[1] for arm in STARTING_ALIKE)
+    assert firstbatch["orthogonality_gap"].item() == pytest.approx(batchnorm["orthogonality_gap"].item(), rel=1e-4)

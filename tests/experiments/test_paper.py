@@ -60,6 +60,16 @@ def test_what_enters_the_sigmoids_is_that_of_numpy(arm: Arm, dataset: Dataset) -
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
 
 
+def test_what_enters_is_not_normalized_if_the_settings_leave_hidden_layers_out(dataset: Dataset) -> None:
+    settings, probe = replace(DOUBLE, normalize_hidden=False, normalize_logits=True), probe_of(dataset)
+    training = Training(settings, 42, dataset.train)
+    training.advance(5)
+    below = training.network.step(probe, dataset.train.labels[:200], 0.0).output[1]
+    expected = below @ training.network.weights[2] + training.network.learned[2].beta
+    found = inputs_of_last_hidden(training.network, settings, probe)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("arm", ["vanilla", "batchnorm"])
 def test_the_sigmoid_of_what_enters_is_what_the_network_passes_on(arm: Arm, dataset: Dataset) -> None:
     training, probe = trained(arm, dataset), probe_of(dataset)

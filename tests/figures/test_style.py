@@ -81,6 +81,11 @@ def test_a_heading_does_not_make_the_axes_lower() -> None:
     assert heights[0] == pytest.approx(heights[1], rel=0.05)
 
 
+@pytest.mark.parametrize(("arms", "columns"), [(1, 1), (2, 2), (6, 6), (7, 4), (8, 4), (11, 6), (13, 5)])
+def test_many_arms_are_named_in_several_rows(arms: int, columns: int) -> None:
+    assert legend_columns(arms) == columns
+
+
 def test_steps_begin_at_0_and_have_whole_ticks_with_separators() -> None:
     axes = canvas(ONE_COLUMN, 2).subplots()
     axes.plot([0, 50_000], [0, 1])
@@ -114,8 +119,3 @@ def test_a_geometric_mean_and_its_interval_are_those_of_the_logarithms() -> None
     assert ends[:, 1].max() == pytest.approx(10**13.706, rel=1e-2)
     assert ends[:, 1].min() == pytest.approx(10**-11.706, rel=1e-2)
     assert np.size(draw_mean(axes, curves[:0], "step", "value", "k").get_xdata()) == 0
-
-
-@pytest.mark.parametrize(("entries", "columns"), [(1, 1), (2, 2), (6, 6), (7, 4), (8, 4), (12, 6), (13, 5)])
-def test_a_legend_has_at_most_six_columns_and_rows_of_equal_length(entries: int, columns: int) -> None:
-    assert legend_columns(entries) == columns

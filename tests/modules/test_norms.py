@@ -236,10 +236,9 @@ def test_noise_differs_by_seed_layer_step_image_and_unit(z: Tensor) -> None:
 
 def test_noise_scales_and_shifts_the_normalized_output_in_training_alone(z: Tensor) -> None:
     module, plain = noisy([1, 2, 3]), BatchNorm(torch.ones(RUNS, FAN_IN, UNITS, dtype=torch.float64), make_settings())
-    with torch.no_grad():
-        for learned in (module, plain):
-            learned.gamma.add_(0.5)
-            learned.beta.sub_(0.25)
+    for learned in (module, plain):
+        nn.init.constant_(learned.gamma, 1.5)
+        nn.init.constant_(learned.beta, -0.25)
     for step in range(3):
         assert (module.step == step).all()
         scale, shift = module.draw(BATCH, UNITS)

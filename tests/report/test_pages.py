@@ -38,9 +38,9 @@ def test_claims_are_in_groups_with_their_count_and_the_worst_seed(results: Path)
     assert (card.claim, card.kind) == ("fewer-steps-tanh", "undecided")
     # Vanilla has not passed 90% after 61 updates; batchnorm, from 49% to 94%, has after 1 + 60 * 41/45.
     bound = f"{61 / (1 + 60 * 41 / 45):.2f}"
-    assert card.explanation.startswith("undecided, 0 of 1 seed: at least 1.2 times fewer steps; ")
-    assert card.median.startswith(bound)
-    assert card.worst.startswith(bound)
+    assert card.count.startswith("0 of 1 seed: at least 1.2 times fewer steps; ")
+    assert card.detail.startswith(f"Median {bound}")
+    assert f"worst seed {bound}" in card.detail
 
 
 def test_other_smallest_effects_are_a_plan_of_ones_own(results: Path) -> None:
