@@ -63,11 +63,12 @@ def draw_diagnostics(layers: pd.DataFrame, runs: pd.DataFrame, title: str, note:
     figure = canvas(TWO_COLUMNS, 0.5 + 1.1 * len(quantities), title, note, EXPLANATION)
     grid = figure.subplots(len(quantities), len(arms), sharex=True, sharey="row", squeeze=False)
     colours = _colours(layers["layer"].max())
+    width = 0.8 * TWO_COLUMNS / len(arms)
     for column, arm in zip(grid.T, arms, strict=True):
         of_arm = runs[runs["arm"] == arm]
         count = count_text(len(of_arm), of_arm["first_nonfinite_step"].notna().sum())
-        column[0].set_title(f"{arm}\n{count}", color=COLOURS[arm], fontsize=7)
-        _draw_arm(column, layers[layers["arm"] == arm], of_arm, quantities, colours, 0.8 * TWO_COLUMNS / len(arms))
+        column[0].set_title(f"{arm}\n{wrapped(count, width)}", color=COLOURS[arm], fontsize=7)
+        _draw_arm(column, layers[layers["arm"] == arm], of_arm, quantities, colours, width)
     _scale(grid, quantities)
     _explain(figure, grid, colours)
     figure.align_ylabels()
