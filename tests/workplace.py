@@ -68,6 +68,54 @@ CONFIGURATION: dict[str, Any] = {
     "chunk_size": 2,
     "runs_per_job": 6,
 }
+FIRST_CHUNK = "seeds-42-2000-5884f2a46b32"  # of the three seeds: the tutorial's and a fresh one
+_TANH, _RELU = ({"activation": name, "learning_rate": 0.01, "init_std": 0.1, "steps": 25} for name in ("tanh", "relu"))
+ALL_STUDIES: dict[str, Any] = {
+    # What every registered claim needs. Few steps decide nothing, but every table is made and read.
+    "conditions": {
+        # Shallow networks pass 90% of the digits within a few hundred steps; their best rates are looked for.
+        "shallow_tanh": {**_TANH, "hidden_sizes": "3 x 20"},
+        "shallow_relu": {**_RELU, "hidden_sizes": "3 x 20"},
+        **CONFIGURATION["conditions"],
+        "tanh_bad_init": {**_TANH, "init_std": 1},
+        "tanh_bad_init_high_lr": {**_TANH, "init_std": 1, "learning_rate": 1},
+        "relu": _RELU,
+    },
+    "studies": {
+        **CONFIGURATION["studies"],
+        "initializations": {
+            "about": "How far does accuracy depend on the initialization?",
+            "condition": {**_TANH, "steps": 9},
+            "sweep": {"learning_rate": [0.01], "init_std": [0.1, 1]},
+        },
+        "usable_rates": {
+            "about": "Over how wide a range of learning rates does each network learn?",
+            "condition": {**_TANH, "steps": 9},
+            "sweep": {"activation": ["tanh", "relu"], "learning_rate": [0.01, 0.1, 1]},
+        },
+        "steadiness": {
+            "about": "How steady is accuracy?",
+            "condition": {**_TANH, "steps": 161, "evaluation_interval": 1},
+            "sweep": {"activation": ["tanh", "relu"], "init_std": [0.1]},
+        },
+        "steadiness_bad_weights": {
+            "about": "How steady is it from bad weights?",
+            "condition": {**_TANH, "init_std": 1, "steps": 161, "evaluation_interval": 1},
+            "sweep": {"activation": ["tanh"], "init_std": [1]},
+        },
+        "transfers": {
+            "about": "Is the first mini-batch enough?",
+            "arms": ["vanilla", "batchnorm", "firstbatch", "noisybatchnorm"],
+            "condition": {**_TANH, "steps": 17, "stop_at_accuracy": 0.9},
+            "sweep": {"activation": ["tanh"]},
+        },
+    },
+    "best_rate": {
+        "steps": 401,
+        "tuning": {"learning_rates": [0.01, 0.0316, 0.1, 0.316, 1, 3.16, 10, 100], "seeds": [500]},
+        "preview": {"learning_rates": [0.0316, 0.1, 0.316, 1, 3.16], "seeds": [500]},
+    },
+}
 # Snakemake takes two seconds to be imported. A server of processes does so once and then forks.
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["snakemake.cli"])

@@ -33,7 +33,6 @@ EXPLANATION = (
     "Seen on training images that stay the same; a line that drops out of the axes is at 0"
 )
 COLOUR_MAP = matplotlib.colormaps["viridis"]  # colour-blind readers see it the same way
-BESIDE = 1.3  # inches that what stands beside the columns takes of the width
 MAX_NAMED = 12  # layers named beside their colours
 
 
@@ -64,13 +63,13 @@ def draw_diagnostics(layers: pd.DataFrame, runs: pd.DataFrame, title: str, note:
     figure = canvas(TWO_COLUMNS, 0.5 + 1.1 * len(quantities), title, note, EXPLANATION)
     grid = figure.subplots(len(quantities), len(arms), sharex=True, sharey="row", squeeze=False)
     colours = _colours(layers["layer"].max())
-    width = (TWO_COLUMNS - BESIDE) / len(arms)
+    width = 0.8 * TWO_COLUMNS / len(arms)
     for column, arm in zip(grid.T, arms, strict=True):
         of_arm = runs[runs["arm"] == arm]
         count = count_text(len(of_arm), of_arm["first_nonfinite_step"].notna().sum())
         column[0].set_title(f"{arm}\n{wrapped(count, width)}", color=COLOURS[arm], fontsize=7)
         _draw_arm(column, layers[layers["arm"] == arm], of_arm, quantities, colours, width)
-    _scale(grid, quantities, width)
+    _scale(grid, quantities)
     _explain(figure, grid, colours)
     figure.align_ylabels()
     return figure
@@ -123,7 +122,7 @@ def _draw_arm(
     colours: list[str],
     width: float,
 ) -> None:
-    """Draw the runs of an arm, each quantity in a panel of a width in inches."""
+    """Draw the runs of an arm, each quantity in a panel of about this width in inches."""
     diverged = runs["first_nonfinite_step"].notna()
     finite = layers[layers["seed"].isin(runs.loc[~diverged, "seed"])]
     # No means: the seeds of a chaotic network are orders of magnitude apart, and their mean is close to the largest.
@@ -133,8 +132,7 @@ def _draw_arm(
             axes.plot(curves["step"], curves[quantity], color=colour, linewidth=0.8)
     if diverged.all():
         for axes in column:
-            steps = wrapped(_span("step", runs["first_nonfinite_step"]), width)
-            text = f"all {len(runs)} runs\ndiverged at\n{steps}"
+            text = f"all {len(runs)} runs\ndiverged at\n{_span('step', runs['first_nonfinite_step'])}"
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # hides the grid
             axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=SMALL, bbox=box)
 
@@ -145,7 +143,7 @@ def _span(name: str, numbers: pd.Series) -> str:
     return f"{name} {low}" if low == high else f"{name}s {low} to {high}"
 
 
-def _scale(grid: NDArray[np.object_], quantities: list[str], width: float) -> None:
+def _scale(grid: NDArray[np.object_], quantities: list[str]) -> None:
     for (first, *_), quantity in zip(grid, quantities, strict=True):
         first.set_ylabel(QUANTITIES[quantity])
         if quantity in SHARES:
@@ -155,7 +153,6 @@ def _scale(grid: NDArray[np.object_], quantities: list[str], width: float) -> No
             _log_scale(first)
     for axes in grid[-1]:
         scale_steps(axes, most=5 if len(grid[-1]) < 4 else 2)
-        axes.set_xlabel(wrapped(axes.get_xlabel(), width))
 
 
 def _log_scale(axes: Axes) -> None:

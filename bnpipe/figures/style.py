@@ -24,7 +24,6 @@ from bnpipe.figures.compact_svg import compact
 ONE_COLUMN, TWO_COLUMNS = 90 / 25.4, 180 / 25.4  # inches
 LINE = 0.13  # height of a line of text, in inches
 SMALL = 6.5  # points; no letter is smaller
-MAX_LEGEND_COLUMNS = 6
 INVISIBLE = "\N{ZERO WIDTH SPACE}"
 DIVERGED = f"{TIMES}: diverged"  # explains crosses
 STYLE: dict[Any, Any] = {
@@ -80,12 +79,6 @@ def wrapped(text: str, width: float, size: float = 7) -> str:
     breakable = text.replace("_", f"_{INVISIBLE} ")
     lines = [line for part in breakable.splitlines() for line in textwrap.wrap(part, letters)]
     return "\n".join(line.replace(f"{INVISIBLE} ", "").removesuffix(INVISIBLE) for line in lines)
-
-
-def legend_columns(entries: int) -> int:
-    """Return in how many columns a legend below the axes has its entries: at most MAX_LEGEND_COLUMNS, in equal rows."""
-    rows = -(-entries // MAX_LEGEND_COLUMNS)
-    return -(-entries // rows)
 
 
 def apart(places: Sequence[float], gap: float) -> list[float]:

@@ -119,8 +119,3 @@ def test_a_geometric_mean_and_its_interval_are_those_of_the_logarithms() -> None
     assert ends[:, 1].max() == pytest.approx(10**13.706, rel=1e-2)
     assert ends[:, 1].min() == pytest.approx(10**-11.706, rel=1e-2)
     assert np.size(draw_mean(axes, curves[:0], "step", "value", "k").get_xdata()) == 0
-
-
-@pytest.mark.parametrize(("entries", "columns"), [(1, 1), (2, 2), (6, 6), (7, 4), (8, 4), (12, 6), (13, 5)])
-def test_a_legend_has_at_most_six_columns_and_rows_of_equal_length(entries: int, columns: int) -> None:
-    assert legend_columns(entries) == columns

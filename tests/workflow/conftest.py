@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.workplace import Workplace
+from tests.workplace import ALL_STUDIES, Workplace
 
 MakeOnce = Callable[[str, Callable[[Path], None]], Path]
 HERE = Path(__file__).parent
@@ -59,8 +59,14 @@ def one_study(make_once: MakeOnce, finished: Workplace) -> Workplace:
 
 @pytest.fixture(scope="session")
 def finished_studies(make_once: MakeOnce, one_study: Workplace) -> Workplace:
-    """Return a finished workplace where all studies are made too. Tests only read it."""
-    return Workplace(make_once("finished_studies", lambda folder: one_study.copy(folder).run("studies")))
+    """Return a workplace where all that claims need is made, and the default target. Tests only read it."""
+
+    def make(folder: Path) -> None:
+        workplace = one_study.copy(folder)
+        workplace.configure(**ALL_STUDIES)
+        workplace.run("all", "studies")
+
+    return Workplace(make_once("finished_studies", make))
 
 
 @pytest.fixture

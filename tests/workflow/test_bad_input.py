@@ -26,8 +26,8 @@ BAD: list[tuple[str, Callable[[str], str], str]] = [
     ),
     (
         "empty grid",
-        lambda text: text.replace("seeds: 3", "seeds: []"),
-        "config.yaml:2: seeds: expected the number of seeds",
+        lambda text: text.replace("seeds: 2", "seeds: []"),
+        "config.yaml:2: seeds: expected the number of fresh seeds",
     ),
 ]
 
@@ -61,7 +61,7 @@ def test_a_bad_configuration_is_one_line_and_touches_nothing(
 def test_a_mistake_on_the_command_line_is_not_the_files(workplace: Workplace) -> None:
     done = workplace.snakemake("--dry-run", "--config", "seeds=0")
     assert done.returncode != 0
-    assert "error: --config: seeds: expected the number of seeds" in done.stderr
+    assert "error: --config: seeds: expected the number of fresh seeds" in done.stderr
 
 
 def test_a_damaged_data_file_is_one_line_and_touches_nothing(workplace: Workplace, tmp_path: Path) -> None:

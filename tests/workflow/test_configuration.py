@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.idx_files import write_small_folder
-from tests.workplace import CONFIGURATION, REPOSITORY, Workplace
+from tests.workplace import CONFIGURATION, FIRST_CHUNK, REPOSITORY, Workplace
 
 SAID_BEFORE = ("Using workflow specific profile", "Config file config.yaml is ")  # Snakemake's own remarks
 
@@ -83,7 +83,7 @@ def test_a_run_takes_values_of_the_command_line_to_its_jobs(workplace: Workplace
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        (["seeds=0"], "--config: seeds: expected the number of seeds"),
+        (["seeds=0"], "--config: seeds: expected the number of fresh seeds"),
         (["seeds=[1,2"], "--config seeds: not YAML: did not find expected ',' or ']'"),
         (
             ["batch_size=061"],
@@ -132,7 +132,7 @@ BAD_FILES = {
     "NUL": (b"seeds: 1\nchunk_size: \x00\n", "config.yaml:2: not YAML: expected text, got the character '\\x00'"),
     "empty": (b"", "config.yaml: expected a mapping (a line 'key: value' for each entry), got an empty file"),
     "list": (b"- seeds\n", "config.yaml: expected a mapping (a line 'key: value' for each entry), got [seeds]"),
-    "octal": (b"seeds: 042\n", "config.yaml:1: seeds: expected the number of seeds"),
+    "octal": (b"seeds: 042\n", "config.yaml:1: seeds: expected the number of fresh seeds"),
 }
 
 
@@ -140,7 +140,7 @@ BAD_FILES = {
 def test_a_file_that_is_no_configuration_is_one_line(workplace: Workplace, kind: str) -> None:
     content, complaint = BAD_FILES[kind]
     path = workplace.folder / "config.yaml"
-    path.write_bytes(content if kind != "octal" else content + path.read_bytes().replace(b"seeds: 3\n", b""))
+    path.write_bytes(content if kind != "octal" else content + path.read_bytes().replace(b"seeds: 2\n", b""))
     (line,) = errors(workplace)
     assert line.startswith(f"error: {complaint}")
 
@@ -148,14 +148,14 @@ def test_a_file_that_is_no_configuration_is_one_line(workplace: Workplace, kind:
 def test_a_file_of_windows_is_read(workplace: Workplace) -> None:
     path = workplace.folder / "config.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
-    assert "seeds-42-43.safetensors" in jobs(workplace)
+    assert f"{FIRST_CHUNK}.safetensors" in jobs(workplace)
 
 
 def test_another_file_adds_to_the_own_or_replaces_it(workplace: Workplace, tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     own = {"dataset": "digits", "seeds": 1, "conditions": {"own": CONFIGURATION["conditions"]["tanh"]}}
     mine.write_text(yaml.safe_dump(own))
-    record = "results/digits/runs/{}/vanilla/seeds-42-42.safetensors"
+    record = f"results/digits/runs/{{}}/vanilla/{FIRST_CHUNK}.safetensors"
     added = jobs(workplace, "--configfile", str(mine))
     assert all(record.format(name) in added for name in ("own", "tanh"))
     replaced = jobs(workplace, "--configfile", str(mine), "--replace-workflow-config")
@@ -163,7 +163,7 @@ def test_another_file_adds_to_the_own_or_replaces_it(workplace: Workplace, tmp_p
     assert record.format("tanh") not in replaced
     mine.write_text("seeds: 042\n")
     (line,) = errors(workplace, "--configfile", str(mine))
-    assert line.startswith(f"error: {mine}:1: seeds: expected the number of seeds")
+    assert line.startswith(f"error: {mine}:1: seeds: expected the number of fresh seeds")
 
 
 def test_a_module_takes_text_as_its_keys_ask_for(tmp_path: Path) -> None:
@@ -185,11 +185,11 @@ def test_a_module_takes_text_as_its_keys_ask_for(tmp_path: Path) -> None:
     assert "seeds-7-7.safetensors" in done.stdout
     assert "diagnostics.svg" not in done.stdout
     done = snakemake("{seeds: 0}")
-    assert "error: configuration: seeds: expected the number of seeds" in done.stderr
+    assert "error: configuration: seeds: expected the number of fresh seeds" in done.stderr
 
 
 def test_arms_may_lack_the_pair_that_experiments_take(workplace: Workplace) -> None:
-    said = jobs(workplace, "--config", "arms=[layernorm]", "--", "studies")
+    said = jobs(workplace, "--config", "arms=[layernorm]", "best_rate={}", "--", "studies")
     assert "results/digits/studies/gradient_shift/tanh-batchnorm.csv" in said
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.idx_files import write_small_folder
-from tests.workplace import CONFIGURATION, Workplace
+from tests.workplace import CONFIGURATION, FIRST_CHUNK, Workplace
 
 
 def with_rate(rate: float) -> dict[str, object]:
@@ -26,7 +26,7 @@ def refusal(workplace: Workplace, *arguments: str) -> str:
 def test_without_snakemakes_memory_records_of_other_settings_are_refused(workplace: Workplace) -> None:
     workplace.configure(conditions=with_rate(1.5))
     shutil.rmtree(workplace.folder / ".snakemake")
-    record = "results/digits/runs/tanh/vanilla/seeds-42-43.safetensors"
+    record = f"results/digits/runs/tanh/vanilla/{FIRST_CHUNK}.safetensors"
     expected = f"error: {record}: learning_rate: expected 1.5, as planned, got 0.01; delete this record"
     assert refusal(workplace).startswith(expected)
     assert (workplace.folder / record).is_file()
@@ -59,7 +59,7 @@ def test_code_that_is_edited_after_the_plan_trains_nothing(workplace: Workplace)
     edit = f"with open({str(norms)!r}, 'a') as file:\n    file.write('# edited')\n"
     script.write_text(edit + script.read_text(encoding="utf-8"), encoding="utf-8")
     workplace.configure(conditions=with_rate(1.5))
-    line = refusal(workplace, "--", "results/digits/runs/tanh/vanilla/seeds-42-43.safetensors")
+    line = refusal(workplace, "--", f"results/digits/runs/tanh/vanilla/{FIRST_CHUNK}.safetensors")
     assert "with which this run was planned" in line
     assert "it was edited since; run the same command again" in line
 
@@ -73,6 +73,6 @@ def test_another_copy_of_the_package_is_noticed(workplace: Workplace, tmp_path: 
     first = f"import sys\nsys.path.insert(0, {str(tmp_path / 'elsewhere')!r})\n"
     script.write_text(first + script.read_text(encoding="utf-8"), encoding="utf-8")
     workplace.configure(conditions=with_rate(1.5))
-    line = refusal(workplace, "--", "results/digits/runs/tanh/vanilla/seeds-42-43.safetensors")
+    line = refusal(workplace, "--", f"results/digits/runs/tanh/vanilla/{FIRST_CHUNK}.safetensors")
     assert f"{tmp_path}/elsewhere/bnpipe: expected code" in line
     assert f"this copy was imported in place of that in {workplace.folder}; uninstall it" in line
