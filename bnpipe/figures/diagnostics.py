@@ -134,6 +134,7 @@ def _draw_arm(
         for axes in column:
             text = f"all {len(runs)} runs\ndiverged at\n{_span('step', runs['first_nonfinite_step'])}"
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # hides the grid
+            text = wrapped(text, width, SMALL)
             axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=SMALL, bbox=box)
 
 

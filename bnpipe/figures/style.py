@@ -116,6 +116,12 @@ def label_ends(axes: Axes, labels: Mapping[Line2D, str]) -> None:
         )
 
 
+def legend_columns(arms: int) -> int:
+    """Return in how many columns a legend under a figure names this many arms: rows alike, of at most six names."""
+    rows = -(-arms // 6)
+    return -(-arms // rows)
+
+
 def distinct(values: pd.Series) -> list[Any]:
     """Return the distinct values in the order of their first appearance, which is that of the configuration."""
     return list(dict.fromkeys(values))
