@@ -65,7 +65,7 @@ INSTALL = set -e; pip() { $(BIN)/python -m pip install --no-user --quiet --disab
 report: $(INSTALLED) ## set up, run all experiments, say where the report is (the default)
 	@$(CHOOSE); $(RUN) --cores "$$CORES"; echo "Report: $$PWD/results/$$name/report.html"
 
-studies: $(INSTALLED) ## run all studies, say where their page is (about 30 minutes on two cores)
+studies: $(INSTALLED) ## run all studies, say where their page is (more than an hour on two cores)
 	@$(CHOOSE); $(RUN) --cores "$$CORES" -- studies; echo "Studies: $$PWD/results/$$name/studies.html"
 
 watch: $(INSTALLED) ## show how far a grid is that runs, here or on a cluster, until all is done or Ctrl-C
