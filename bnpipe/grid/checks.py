@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.settings import CLASSES, Arm
+from bnpipe.core.settings import CLASSES, Arm, counts
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.given import Given
 from bnpipe.grid.mistakes import KeyPath, locate
@@ -44,7 +44,7 @@ def check(configuration: Configuration, given: Given, images: tuple[int, int] | 
     known. A configuration written for MNIST runs on the digits that replace it, which may be too few for a study:
     returns by name, for such studies outside the default target, the line that refuses them once they are asked for.
     """
-    mistakes = [*_taken_names(configuration), *_equal_cells(configuration)]
+    mistakes = [*_taken_names(configuration), *_equal_cells(configuration), *_shared_seeds(configuration)]
     if images and images[1] >= images[0]:
         line = f"expected at most {images[0] - 1} (the data set has {images[0]} training images), got {images[1]}"
         mistakes.append((("validation_images",), line))
@@ -153,6 +153,16 @@ def _taken_names(configuration: Configuration) -> Mistakes:
         for name in getattr(configuration, section):
             if name.lower() in taken:
                 yield (section, name), f"expected another name than {', '.join(taken)}, got {name}; rename it"
+
+
+def _shared_seeds(configuration: Configuration) -> Mistakes:
+    """See whether a seed both chooses the learning rates and is counted at them: its verdicts would be biased."""
+    if configuration.best_rate is None:
+        return
+    for place, seed in enumerate(configuration.best_rate.tuning.seeds):
+        if counts(seed) and seed in configuration.seeds:
+            line = f"expected a seed that is not counted at the best rates (seeds), got {seed}"
+            yield ("best_rate", "tuning", "seeds", place), line
 
 
 def _equal_cells(configuration: Configuration) -> Mistakes:

@@ -98,6 +98,10 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
             {"studies": {"s": study({"normalize_hidden": [True, False]}, normalize_logits=False)}},
             "studies.s.sweep.normalize_hidden.1: expected true, since normalize_logits is false",
         ),
+        (
+            {"best_rate": {"tuning": {"seeds": [500, 2001]}}, "seeds": [42, 2000, 2001]},
+            "best_rate.tuning.seeds.1: expected a seed that is not counted at the best rates (seeds), got 2001",
+        ),
         ({"conditions": {"Studies": CONDITION}}, "conditions.Studies: expected another name than studies, got Studies"),
         (
             {"studies": {"tables": STUDY}},
@@ -146,6 +150,8 @@ def test_no_advice_is_given_that_would_leave_nothing_to_normalize() -> None:
         {"studies": {"s": {**study(normalize_logits=False), "arms": ["groupnorm"]}}, "hidden_sizes": [20, 30]},
         {"studies": {"regularization": study(evaluate_training=True)}},
         {"studies": {"s": study({"normalize_hidden": [True, False]})}},
+        {"best_rate": {"tuning": {"seeds": [42, 500, 2001]}}, "seeds": [42, 500, 2000]},  # 42 and 500 are never counted
+        {"best_rate": {"preview": {"seeds": [2000]}}, "seeds": [2000]},  # decides nothing
         {"arms": ["vanilla"], "conditions": {"a": condition(normalize_hidden=False, normalize_logits=False)}},
         {"images": None, "batch_size": 100_000},  # a damaged file: the job that reads it says so
     ],

@@ -26,7 +26,7 @@ BAD: list[tuple[str, Callable[[str], str], str]] = [
     ),
     (
         "empty grid",
-        lambda text: text.replace("seeds: 2", "seeds: []"),
+        lambda text: text.replace("\nseeds: 2", "\nseeds: []"),
         "config.yaml:2: seeds: expected the number of fresh seeds",
     ),
 ]

@@ -140,7 +140,7 @@ BAD_FILES = {
 def test_a_file_that_is_no_configuration_is_one_line(workplace: Workplace, kind: str) -> None:
     content, complaint = BAD_FILES[kind]
     path = workplace.folder / "config.yaml"
-    path.write_bytes(content if kind != "octal" else content + path.read_bytes().replace(b"seeds: 2\n", b""))
+    path.write_bytes(content if kind != "octal" else content + path.read_bytes().replace(b"\nseeds: 2\n", b"\n"))
     (line,) = errors(workplace)
     assert line.startswith(f"error: {complaint}")
 
