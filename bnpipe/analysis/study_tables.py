@@ -8,7 +8,9 @@ summary     one row for each combination of swept values and arm: a summary of t
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from bnpipe.analysis.stats import estimate_mean
 from bnpipe.analysis.tables import check_one_dataset, evaluations_of, origin_of, rows_to_average, runs_of
@@ -79,14 +81,22 @@ def _tables_of(records: Sequence[Path], swept: Sequence[str], relative_to: Path)
     for path in records:
         record, name = read_record(path), path.relative_to(relative_to).as_posix()
         runs, evaluations = runs_of(record, name), evaluations_of(record)
-        yield origin_of(record, name), _with_swept(runs, record, swept), _with_swept(evaluations, record, swept)
+        evaluated = record.curves.evaluated.sum(axis=1)
+        yield (
+            origin_of(record, name),
+            _with_swept(runs, record, swept, np.ones_like(evaluated)),
+            _with_swept(evaluations, record, swept, evaluated),
+        )
 
 
-def _with_swept(rows: pd.DataFrame, record: Record, swept: Sequence[str]) -> pd.DataFrame:
-    """Replace the condition of each run by its swept settings. rows: those of one run after the other, equally many."""
-    each = len(rows) // len(record.settings)
+def _with_swept(rows: pd.DataFrame, record: Record, swept: Sequence[str], counts: NDArray[np.int64]) -> pd.DataFrame:
+    """Replace the condition of each run by its swept settings. rows: of one run after the other; counts: of each."""
     values = {
-        name: [setting_text(getattr(settings, name)) for settings in record.settings for _ in range(each)]
+        name: [
+            setting_text(getattr(settings, name))
+            for settings, count in zip(record.settings, counts, strict=True)
+            for _ in range(count)
+        ]
         for name in swept
     }
     return pd.concat([pd.DataFrame(values, index=rows.index), rows.drop(columns="condition")], axis="columns")

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -33,6 +34,19 @@ def test_swept_values_are_columns_and_runs_keep_their_order(tmp_path: Path) -> N
     assert evaluations["step"].tolist() == [0, 60, 120] * 4
     assert "training_set_loss" not in evaluations  # not measured
     assert pd.read_csv(summary)["mean"].tolist() == pytest.approx([0.9, 0.89, 0.9, 0.89])
+
+
+def test_runs_that_stopped_early_keep_their_swept_values(tmp_path: Path) -> None:
+    # The first of two runs stopped after its first evaluation, the second took all three.
+    record = make_record("study", seeds=(42, 42), steps=121)
+    settings = tuple(make_settings(steps=121, learning_rate=rate) for rate in (0.1, 1.0))
+    curves = replace(record.curves, stopped_after=np.array([1, 121]))
+    write_record(replace(record, settings=settings, curves=curves), tmp_path / "studies/study/runs/a.safetensors")
+    outputs = [tmp_path / f"studies/study/{name}.csv" for name in ("accuracy", "runs", "summary")]
+    make_study_tables([tmp_path / "studies/study/runs/a.safetensors"], ["learning_rate"], *outputs)
+    accuracy, runs = pd.read_csv(outputs[0]), pd.read_csv(outputs[1])
+    assert accuracy[["learning_rate", "step"]].to_numpy().tolist() == [[0.1, 0], [1, 0], [1, 60], [1, 120]]
+    assert runs["learning_rate"].tolist() == [0.1, 1]
 
 
 def test_summary_by_hand() -> None:
