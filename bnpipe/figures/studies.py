@@ -71,8 +71,8 @@ def draw_study(accuracy: pd.DataFrame, runs: pd.DataFrame, swept: Sequence[str],
         cells, of = (table.drop_duplicates(["variant", "place"]) for table in (shown, labelled))
         note = f"{note}; the first {len(cells)} of {len(of)} cells, all are in summary.csv"
     keys = [*swept, "arm", "seed"]
-    curves = accuracy.merge(shown[[*keys, "diverged"]], on=keys)
-    return draw_cells(with_labels(curves, swept), shown, in_words(swept[0]), about, note)
+    curves = with_labels(accuracy.merge(shown[[*keys, "diverged"]], on=keys), swept)
+    return draw_cells(while_all_train(curves), shown, in_words(swept[0]), about, note)
 
 
 def draw_cells(curves: pd.DataFrame, runs: pd.DataFrame, first: str, about: str, note: str) -> Figure:
@@ -128,6 +128,16 @@ def first_cells(runs: pd.DataFrame) -> pd.Series:
     """
     places, variations = distinct(runs["place"])[:MAX_PLACES], distinct(runs["variation"])[:MAX_VARIATIONS]
     return runs["place"].isin(places) & runs["variation"].isin(variations)
+
+
+def while_all_train(curves: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the steps of a cell at which some of its runs have stopped: a mean of the others would be of the slow.
+
+    curves: the table `accuracy` with the columns of `with_labels`.
+    """
+    of_cell = [curves["variant"], curves["place"]]
+    runs = curves.groupby(of_cell)["seed"].transform("nunique")
+    return curves[curves.groupby([*of_cell, curves["step"]])["seed"].transform("nunique") == runs]
 
 
 def variant_styles(runs: pd.DataFrame) -> dict[str, VariantStyle]:

@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -9,7 +10,7 @@ from matplotlib.container import ErrorbarContainer
 
 from bnpipe.core.csv_files import write_table
 from bnpipe.figures.arms import COLOURS, LINE_STYLES, MARKERS
-from bnpipe.figures.studies import make_study, variant_styles, with_labels
+from bnpipe.figures.studies import make_study, variant_styles, while_all_train, with_labels
 from tests.figures.checks import ALL_ARMS, check_figure
 from tests.figures.studies import ARMS, diverge, drawn, heights, make_tables, texts
 
@@ -133,3 +134,14 @@ def test_a_study_is_drawn_from_its_files_and_equal_tables_are_equal_bytes(tmp_pa
     svg = (tmp_path / "one.svg").read_text()
     for text in ("Does it help?", "MNIST; n = 3 seeds", "normalize logits: yes", "normalize logits: no"):
         assert text in svg  # as a comment beside its outlines
+
+
+def test_a_mean_curve_ends_where_the_first_of_its_runs_stopped() -> None:
+    rows = [("tanh", "vanilla", seed, step) for seed, last in ((1, 20), (2, 40)) for step in range(0, last + 1, 20)]
+    rows += [("tanh", "batchnorm", seed, 0) for seed in (1, 2)]
+    curves = with_labels(pd.DataFrame(rows, columns=["activation", "arm", "seed", "step"]), ["activation"])
+    kept = while_all_train(curves)
+    assert kept[["arm", "seed", "step"]].to_numpy().tolist() == [
+        *(["vanilla", 1, 0], ["vanilla", 1, 20], ["vanilla", 2, 0], ["vanilla", 2, 20]),
+        *(["batchnorm", 1, 0], ["batchnorm", 2, 0]),
+    ]
