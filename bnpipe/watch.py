@@ -91,7 +91,7 @@ def _rows(statuses: Statuses) -> Iterator[tuple[tuple[str, ...], bool]]:
 
 
 def _cells(statuses: Statuses) -> tuple[str, ...]:
-    """Return what stands in a line of the table after its name."""
+    """Return what a line of the table says after its name."""
     states = Counter(status.state for status in statuses.values())
     counts = [str(states[state] or "") for state in STATES]
     steps = sum(job.steps * job.runs for job in statuses)

@@ -1,5 +1,4 @@
 import math
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from bnpipe import compare
 from bnpipe.core.csv_files import write_table
+from tests.commands import assert_ends_with_its_reader
 from tests.workplace import REPOSITORY
 
 STEPS = {
@@ -242,9 +242,4 @@ def test_a_reader_that_leaves_ends_the_command(expected: Path) -> None:
     results = write(expected.parent / "results", many, [TANH, RELU])
     command = [sys.executable, "-m", "bnpipe.compare", str(expected), str(results)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith(b"claims.csv: ")
-        process.stdout.close()
-        assert process.stderr is not None
-        assert process.stderr.read() == b""
-    assert process.wait(timeout=60) == -signal.SIGPIPE
+        assert_ends_with_its_reader(process, b"claims.csv: ")

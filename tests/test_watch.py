@@ -12,6 +12,7 @@ from bnpipe import watch
 from bnpipe.core.progress import Evaluation
 from bnpipe.grid.state import Job, JobStatus
 from bnpipe.watch import render, seconds_left
+from tests.commands import assert_ends_with_its_reader
 from tests.workplace import REPOSITORY
 
 CONDITION = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 100}
@@ -163,12 +164,7 @@ def test_a_reader_that_leaves_ends_the_command(tmp_path: Path, follow: list[str]
     conditions = {f"c{number}": CONDITION for number in range(700)}  # more than a pipe holds
     (tmp_path / "config.yaml").write_text(json.dumps({"conditions": conditions, "dataset": "digits", "seeds": 1}))
     with start(tmp_path, *follow) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith(b"condition")
-        process.stdout.close()
-        assert process.stderr is not None
-        assert process.stderr.read() == b""
-    assert process.wait(timeout=60) == -signal.SIGPIPE
+        assert_ends_with_its_reader(process, b"condition")
 
 
 def test_ctrl_c_ends_the_command_without_a_word(tmp_path: Path) -> None:

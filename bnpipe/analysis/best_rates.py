@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bnpipe.analysis.curves import updates_to
-from bnpipe.core.csv_files import read_table, write_table
+from bnpipe.analysis.curves import updates_of_runs
+from bnpipe.core.csv_files import ENTRANT_KEYS, read_table, write_table
 
-NETWORK = ["entrant", "activation", "arm", "init_std", "learning_rate", "seed"]
-TUNING_COLUMNS = [*NETWORK, "updates_to_90", "chosen", "inside"]
+TUNING_COLUMNS = [*ENTRANT_KEYS, "updates_to_90", "chosen", "inside"]
 MARGIN = 2  # rates that the best one must have on either side: at the end of a grid there may be a better one beyond
 
 
@@ -29,12 +28,7 @@ def tuning_table(curves: pd.DataFrame, steps: int) -> pd.DataFrame:
     mean of log updates, where they count as `steps`. Of equals it is the smaller rate. `inside`: whether the
     grid has at least two more rates on either side of the best one.
     """
-    trials = (
-        curves.groupby(NETWORK, sort=False)[["step", "accuracy"]]
-        .apply(lambda curve: updates_to(curve["step"], curve["accuracy"]))
-        .rename("updates_to_90")
-        .reset_index()
-    )
+    trials = updates_of_runs(curves, ENTRANT_KEYS)
     logs = np.log(trials["updates_to_90"].fillna(steps))
     of_rate = trials.assign(log=logs, missed=trials["updates_to_90"].isna()).groupby("learning_rate")
     ranked = pd.DataFrame({"missed": of_rate["missed"].sum(), "log": of_rate["log"].mean()})

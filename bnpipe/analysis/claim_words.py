@@ -27,10 +27,14 @@ def is_decided(row: Row) -> bool:
     return bool(row["verdict"] != "undecided")
 
 
+def explanation_text(row: Row) -> str:
+    """Write the explanation of a row where its verdict is beside it."""
+    return _without_verdict(row).removeprefix("; ")
+
+
 def count_text(row: Row) -> str:
     """Write how many seeds agree on what, as the explanation says it; empty if no seed counts."""
-    sentence, *_ = str(row["explanation"]).removeprefix("undecided").removeprefix(", ").split("; ")
-    return sentence
+    return _without_verdict(row).split("; ")[0]
 
 
 def further_text(row: Row) -> str:
@@ -79,6 +83,10 @@ def threshold_text(row: Row) -> str:
 def evidence_text(e_value: float) -> str:
     """Write an e-value as min(1, 1/E), the largest chance of evidence as strong if the claim does not hold."""
     return f"{min(1.0, 1 / e_value):.2g}" if e_value else "1"
+
+
+def _without_verdict(row: Row) -> str:
+    return str(row["explanation"]).removeprefix("undecided").removeprefix(", ")
 
 
 class _Reader(NamedTuple):

@@ -1,6 +1,9 @@
 """What a curve of validation accuracy says: when it reaches a level, and how steady it is near its end."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
@@ -28,6 +31,16 @@ def updates_to(steps: ArrayLike, accuracy: ArrayLike, level: float = THRESHOLD) 
         return float(updates[0])
     part = (level - rising[first - 1]) / (rising[first] - rising[first - 1])
     return float(updates[first - 1] + part * (updates[first] - updates[first - 1]))
+
+
+def updates_of_runs(curves: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Count the updates to 90% of every run; columns keys and `updates_to_90`, empty if a run never gets there.
+
+    curves: one row for each evaluation, those of a run in the order of steps; columns keys, step and accuracy. keys:
+    the columns that identify a run. Runs are in the order of their first rows.
+    """
+    of_runs = curves.groupby([*keys], sort=False)[["step", "accuracy"]]
+    return of_runs.apply(lambda run: updates_to(run["step"], run["accuracy"])).rename("updates_to_90").reset_index()
 
 
 def detrended_spread(steps: ArrayLike, accuracy: ArrayLike) -> float:

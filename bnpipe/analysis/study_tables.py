@@ -91,12 +91,6 @@ def _tables_of(records: Sequence[Path], swept: Sequence[str], relative_to: Path)
 
 def _with_swept(rows: pd.DataFrame, record: Record, swept: Sequence[str], counts: NDArray[np.int64]) -> pd.DataFrame:
     """Replace the condition of each run by its swept settings. rows: of one run after the other; counts: of each."""
-    values = {
-        name: [
-            setting_text(getattr(settings, name))
-            for settings, count in zip(record.settings, counts, strict=True)
-            for _ in range(count)
-        ]
-        for name in swept
-    }
+    settings = [own for own, count in zip(record.settings, counts, strict=True) for _ in range(count)]
+    values = {name: [setting_text(getattr(own, name)) for own in settings] for name in swept}
     return pd.concat([pd.DataFrame(values, index=rows.index), rows.drop(columns="condition")], axis="columns")

@@ -8,6 +8,7 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write
 
 RUN_KEYS = ["condition", "arm", "seed"]  # columns that identify a run
+ENTRANT_KEYS = ["entrant", "activation", "arm", "init_std", "learning_rate", "seed"]  # and one of the fair comparison
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -18,9 +18,8 @@ from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.experiments.tuned import best_rate
 from bnpipe.networks.compiled import Array, Labels
-from bnpipe.networks.network import Network, draw_network
-from bnpipe.networks.seeds import BatchOrder, streams_of
-from bnpipe.training.trainer import network_arithmetic, training_subset
+from bnpipe.networks.network import Network
+from bnpipe.training.trainer import Training, network_arithmetic
 
 STEPS = 601  # that a network takes
 INTERVAL = 60  # steps between measurements
@@ -65,15 +64,11 @@ def table_along(condition: str, runs: Runs, images: Images, columns: Sequence[st
 
 def moments(settings: TrainingSettings, seed: int, images: Images) -> Iterator[Moment]:
     """Train a network and yield it before each of its evaluated steps. images: all training images."""
-    seen = training_subset(settings, images)
-    (stream,) = streams_of([seed])
-    network = draw_network(settings, stream)
-    order = BatchOrder([stream], len(seen), settings.batch_size)
+    training = Training(settings, seed, images)
     for begin, end in pairwise([*settings.evaluated_steps, settings.evaluated_steps[-1] + 1]):
-        batches = np.ascontiguousarray(order.next_batches(end - begin)[:, :, 0])
-        batch = seen.take(batches[0])
-        yield Moment(begin, network, batch.shown(np.float64), batch.labels)
-        network.train(seen.pixels, seen.labels, batches, settings.learning_rate)
+        batch = training.next_batch()
+        yield Moment(begin, training.network, batch.shown(np.float64), batch.labels)
+        training.advance(end - begin)
 
 
 def probe_of(settings: TrainingSettings, **changes: Any) -> Network:

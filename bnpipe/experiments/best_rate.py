@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bnpipe.core.csv_files import write_table
+from bnpipe.core.csv_files import ENTRANT_KEYS, write_table
 from bnpipe.core.records import Curves
 from bnpipe.core.settings import Runs
 from bnpipe.data.packed import Dataset, open_dataset
@@ -20,9 +20,8 @@ from bnpipe.training.engines import engine_on_cpu
 from bnpipe.training.train import train_runs
 from bnpipe.training.trainer import OnEvaluation
 
-NETWORK = ["entrant", "activation", "arm", "init_std", "learning_rate", "seed"]
-CURVE_COLUMNS = [*NETWORK, "step", "accuracy"]
-FINAL_COLUMNS = [*NETWORK, "final_accuracy"]
+CURVE_COLUMNS = [*ENTRANT_KEYS, "step", "accuracy"]
+FINAL_COLUMNS = [*ENTRANT_KEYS, "final_accuracy"]
 FINE_INTERVAL = 10  # steps between evaluations at the best rate
 
 
@@ -76,7 +75,7 @@ def _train(runs: Runs, dataset: Dataset, on_evaluation: OnEvaluation) -> Curves:
 
 
 def _networks(entrant: str, runs: Runs) -> pd.DataFrame:
-    """Name the network of every run; columns NETWORK."""
+    """Name the network of every run; columns ENTRANT_KEYS."""
     return pd.DataFrame(
         {
             "entrant": entrant,

@@ -10,16 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bnpipe.analysis.curves import updates_to
+from bnpipe.analysis.curves import updates_of_runs
 from bnpipe.analysis.words import TIMES, tick_text
-from bnpipe.core.csv_files import read_table
+from bnpipe.core.csv_files import ENTRANT_KEYS, read_table
 from bnpipe.figures.arms import COLOURS, LINE_STYLES, MARKERS
 from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, distinct, save, style
 
-NETWORK = ["entrant", "arm", "init_std", "seed"]
 MISSED = 1.3  # where trials that never passed are drawn, as a multiple of the steps that they had
 APART = 1.13  # how far those of two networks are apart, as a factor
-BESIDE = 1.09  # how far fresh seeds stand beside the trials at the same rate, as a factor
+BESIDE = 1.09  # how far to the right of the trials at the same rate fresh seeds are drawn, as a factor
 
 
 class NetworkStyle(NamedTuple):
@@ -47,15 +46,9 @@ def make_best_rate(
 ) -> None:
     """Draw the trials of all networks from their tables into each of the output files; see `draw_best_rate`."""
     trials = pd.concat([read_table(table) for table in tunings])
-    fresh = pd.concat([updates_table(read_table(table)) for table in curves]) if curves else None
+    fresh = pd.concat([updates_of_runs(read_table(table), ENTRANT_KEYS) for table in curves]) if curves else None
     with style():
         save(draw_best_rate(trials, steps, rates, inits, note, fresh), outputs)
-
-
-def updates_table(curves: pd.DataFrame) -> pd.DataFrame:
-    """Count updates to 90% of every run; curves: a table of `bnpipe.experiments.best_rate`."""
-    of_runs = curves.groupby([*NETWORK, "learning_rate"], sort=False)[["step", "accuracy"]]
-    return of_runs.apply(lambda run: updates_to(run["step"], run["accuracy"])).rename("updates_to_90").reset_index()
 
 
 def draw_best_rate(
@@ -69,8 +62,9 @@ def draw_best_rate(
     """Draw updates to 90% against learning rate, each nonlinearity a panel.
 
     trials: tables of `bnpipe.analysis.best_rates`. steps: those that a trial had. rates, inits: learning rate and init
-    std of the conditions, by nonlinearity; the rate is marked, the init std is not named. note: what stands above the
-    axes. fresh: see `updates_table`, of the seeds that are counted; they are drawn beside the best rate.
+    std of the conditions, by nonlinearity; the rate is marked, the init std is not named. note: what is written above
+    the axes. fresh: updates of the configuration's seeds at the best rates, see
+    `bnpipe.analysis.curves.updates_of_runs`; they are drawn beside the trials.
     """
     counts = f"{trials['seed'].nunique()} seeds for trials"
     if fresh is not None:

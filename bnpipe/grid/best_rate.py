@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from bnpipe.core.settings import TUNING_SEEDS
 from bnpipe.grid.fields import PositiveNumber, Section, SeedList, Whole, without_duplicates
 
 QUARTER_DECADES = (
@@ -14,7 +15,7 @@ QUARTER_DECADES = (
     *(10.0, 17.8, 31.6),
 )
 HALF_DECADES = (0.01, 0.0316, 0.1, 0.316, 1.0)
-TUNING_SEEDS = (500, 501, 502, 503, 504)
+SEEDS = tuple(sorted(TUNING_SEEDS))
 
 
 class TuningGrid(Section):
@@ -26,7 +27,7 @@ class TuningGrid(Section):
         "either side.",
     )
     seeds: SeedList = Field(
-        default=TUNING_SEEDS, description="Seeds of these trials; they are used for nothing else and never counted."
+        default=SEEDS, description="Seeds of these trials; they are used for nothing else and never counted."
     )
 
     @field_validator("learning_rates")
@@ -50,6 +51,6 @@ class BestRate(Section):
     )
     tuning: TuningGrid = Field(default=TuningGrid(), description="The trials of the target studies.")
     preview: TuningGrid = Field(
-        default=TuningGrid(learning_rates=HALF_DECADES, seeds=TUNING_SEEDS[:3]),
+        default=TuningGrid(learning_rates=HALF_DECADES, seeds=SEEDS[:3]),
         description="The coarser trials of the default target, which draws them and decides nothing by them.",
     )

@@ -1,7 +1,7 @@
 """The networks of the fair comparison: each is tuned by itself, and all are tuned by the same protocol."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bnpipe.core.settings import THRESHOLD, Arm
@@ -13,24 +13,34 @@ FITTING_INIT = {"tanh": "xavier", "sigmoid": "xavier", "relu": "he"}  # the usua
 LARGE_STD = 1.0  # the tutorial's bad initialization
 
 
-def entrants(configuration: Configuration) -> dict[str, dict[str, Any]]:
-    """Return what each network is tuned with, but for its learning rate, as plain values, by name.
+@dataclass(frozen=True)
+class Entrant:
+    """A network of the fair comparison."""
+
+    trial: dict[str, Any]  # what it is tuned with, but for the learning rate, as plain values
+    steps: int  # that it takes at its best rate: those of its condition
+    in_preview: bool  # whether it takes part in the coarser trials of the default target
+
+
+def entrants(configuration: Configuration) -> dict[str, Entrant]:
+    """Return the networks of the fair comparison, by name.
 
     Under the first condition of each nonlinearity these are the pair, vanilla with the initialization that is made for
-    the nonlinearity, and under a nonlinearity that saturates batchnorm from large weights. They stop once they have
-    passed 90%.
+    the nonlinearity, and under a nonlinearity that saturates batchnorm from large weights. In trials they stop once
+    they have passed 90%.
     """
     if configuration.best_rate is None:
         return {}
+    steps = configuration.best_rate.steps
     return {
-        name: asdict(training_settings(configuration, condition, arm))
+        name: Entrant(asdict(training_settings(configuration, trial, arm)), first.steps, in_preview)
         for _, first in first_of_each_activation(configuration)
-        for name, condition, arm in _networks(first, configuration.best_rate.steps)
+        for name, trial, arm, in_preview in _networks(first, steps)
     }
 
 
-def _networks(first: Condition, steps: int) -> Iterator[tuple[str, Condition, Arm]]:
-    """Go through the networks under a condition: name, condition, arm."""
+def _networks(first: Condition, steps: int) -> Iterator[tuple[str, Condition, Arm, bool]]:
+    """Go through the networks under a condition: name, condition of a trial, arm, whether it is in the preview."""
     trial = first.model_copy(
         update={
             "steps": steps,
@@ -40,8 +50,9 @@ def _networks(first: Condition, steps: int) -> Iterator[tuple[str, Condition, Ar
         }
     )
     for arm in ("vanilla", "batchnorm"):
-        yield f"{first.activation}-{arm}", trial, arm
+        yield f"{first.activation}-{arm}", trial, arm, True
     fitting = FITTING_INIT[first.activation]
-    yield f"{first.activation}-vanilla-{fitting}", trial.model_copy(update={"init_std": fitting}), "vanilla"
+    yield f"{first.activation}-vanilla-{fitting}", trial.model_copy(update={"init_std": fitting}), "vanilla", True
     if first.activation != "relu":
-        yield f"{first.activation}-batchnorm-1", trial.model_copy(update={"init_std": LARGE_STD}), "batchnorm"
+        large = trial.model_copy(update={"init_std": LARGE_STD})
+        yield f"{first.activation}-batchnorm-1", large, "batchnorm", False

@@ -8,8 +8,9 @@ from bnpipe.core.errors import InputError
 from bnpipe.grid.best_rate import TuningGrid
 from bnpipe.grid.config import Condition, Study
 from bnpipe.grid.descriptions import describe, describe_shared
+from bnpipe.grid.entrants import Entrant
 from bnpipe.grid.plan import Plan
-from bnpipe.grid.stacks import Kind, Stack, first_of_each_activation
+from bnpipe.grid.stacks import Kind, Stack
 
 MAX_NAMED = 20  # of the names that would have been right
 
@@ -92,15 +93,17 @@ class Parameters:
 
     # A job of the fair comparison.
 
-    def entrant_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what one of its networks is tuned with, but for the learning rate."""
+    def entrant(self, wildcards: Wildcards) -> Entrant:
+        """Return one of its networks."""
         return _known("entrant", wildcards["entrant"], self._plan.entrants)
 
+    def entrant_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what it is tuned with, but for the learning rate."""
+        return self.entrant(wildcards).trial
+
     def entrant_steps(self, wildcards: Wildcards) -> int:
-        """Return how many steps one of its networks takes at its best rate: those of its condition."""
-        activation = self.entrant_settings(wildcards)["activation"]
-        first = first_of_each_activation(self._configuration)
-        return next(condition.steps for _, condition in first if condition.activation == activation)
+        """Return how many steps it takes at its best rate."""
+        return self.entrant(wildcards).steps
 
     def tuning_grid(self, wildcards: Wildcards) -> TuningGrid:
         """Return what its trials are."""

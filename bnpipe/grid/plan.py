@@ -10,7 +10,7 @@ from bnpipe.core.digests import code_digest
 from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Activation, Arm, InitScheme
 from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.config import Condition, Configuration
-from bnpipe.grid.entrants import LARGE_STD, entrants
+from bnpipe.grid.entrants import Entrant, entrants
 from bnpipe.grid.expected import expected_records
 from bnpipe.grid.layout import Layout
 from bnpipe.grid.stacks import (
@@ -48,7 +48,7 @@ CLAIM_STUDIES = {  # and the studies that are asked too: table, and whose it is
 STUDY_TABLES = ["accuracy", "runs", "summary"]
 INITIALIZATIONS = ["small", "xavier", "unit"]  # of the tutorial's networks of noise
 EXPLANATIONS = ["gradient_shift", "input_shift", "smoothness"]  # measured along training at each arm's best rate
-TUNED: list[Activation] = ["tanh", "relu"]  # nonlinearities for which the best rates are looked for
+TUNED: list[Activation] = ["tanh", "relu"]  # nonlinearities for which explanations are looked for
 PAIR: list[Arm] = ["vanilla", "batchnorm"]  # compared by the experiments that are no grid of conditions
 MAX_EXAMINED = 20  # conditions that a figure of all of them has room for
 MAX_EXAMINED_SEEDS = 30  # that one job can take: an interval gains little from more
@@ -188,8 +188,8 @@ class Plan:
         return self.configuration.best_rate
 
     @cached_property
-    def entrants(self) -> dict[str, dict[str, Any]]:
-        """What each of its networks is tuned with, but for the learning rate, by name."""
+    def entrants(self) -> dict[str, Entrant]:
+        """Its networks, by name."""
         return entrants(self.configuration)
 
     @cached_property
@@ -210,10 +210,8 @@ class Plan:
 
     def tunings(self, grid: str) -> list[str]:
         """Return the tables of its networks' trials; grid: tuning, or preview, which leaves out large weights."""
-        drawn = [
-            name for name, settings in self.entrants.items() if grid == "tuning" or settings["init_std"] != LARGE_STD
-        ]
-        return [self.layout.study_table("best_rate", f"{grid}-{entrant}") for entrant in drawn]
+        drawn = [name for name, entrant in self.entrants.items() if grid == "tuning" or entrant.in_preview]
+        return [self.layout.study_table("best_rate", f"{grid}-{name}") for name in drawn]
 
     def tuned(self, table: str) -> list[str]:
         """Return the tables of all its networks at their best rates; table: curves or finals."""

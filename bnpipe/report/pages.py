@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bnpipe import __version__
-from bnpipe.analysis.claim_words import MARKS, detail_text
+from bnpipe.analysis.claim_words import MARKS, detail_text, explanation_text
 from bnpipe.analysis.registry.family import FAMILY, FIXED, REGISTERED
 from bnpipe.analysis.verdicts import LEVEL, Verdict
 from bnpipe.analysis.words import short
@@ -103,7 +103,7 @@ def claim_cards(claims: pd.DataFrame) -> dict[str, list[ClaimCard]]:
             kind=KINDS[verdict],
             mark=MARKS[verdict],
             verdict=verdict,
-            count=row["explanation"].removeprefix("undecided").removeprefix(", ").removeprefix("; "),
+            count=explanation_text(row),
             detail=detail_text(row),
         )
         groups.setdefault(row["group"], []).append(card)

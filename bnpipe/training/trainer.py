@@ -31,8 +31,7 @@ class Training:
         self._images = training_subset(settings, images)
         self._batches = BatchOrder(streams, len(self._images), settings.batch_size)
         if settings.arm == "firstbatch":
-            first = self._images.take(self._batches.peek()[:, 0])
-            normalize_first_batch(self.network, settings, first.shown(np.float64))
+            normalize_first_batch(self.network, settings, self.next_batch().shown(np.float64))
 
     def advance(self, steps: int) -> NDArray[Any]:
         """Train on the next mini-batches; return their losses (steps,), taken before each update."""
@@ -41,6 +40,10 @@ class Training:
             batches = self._next_batches(min(STEPS_AT_ONCE, steps - first))
             losses.append(self.network.train(self._images.pixels, self._images.labels, batches, self.rate))
         return np.concatenate(losses)
+
+    def next_batch(self) -> Images:
+        """Return the next mini-batch, and leave it to be the next."""
+        return self._images.take(self._batches.peek()[:, 0])
 
     def observed_step(self) -> Seen:
         """Train on the next mini-batch and return what happened."""

@@ -10,6 +10,7 @@ from bnpipe.analysis.claim_words import (
     detail_text,
     effect_text,
     evidence_text,
+    explanation_text,
     further_text,
     threshold_text,
     value_text,
@@ -83,9 +84,10 @@ def test_the_count_and_what_is_missing_are_parts_of_the_explanation() -> None:
     )
     assert count_text(undecided) == "2 of 3 seeds: faster"
     assert further_text(undecided) == "8 more agreeing seeds would decide it"
+    assert explanation_text(undecided).startswith("2 of 3 seeds: faster; 8 more")
     none = row("fewer-steps-tanh", verdict="undecided", explanation="undecided; 11 more agreeing seeds would decide it")
     assert count_text(none) == ""
-    assert further_text(none) == "11 more agreeing seeds would decide it"
+    assert further_text(none) == explanation_text(none) == "11 more agreeing seeds would decide it"
     supported = row("fewer-steps-tanh", explanation="12 of 12 seeds: faster; 1 seed explored")
     assert count_text(supported) == "12 of 12 seeds: faster"
     assert further_text(supported) == ""

@@ -1,9 +1,10 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from bnpipe.analysis.curves import detrended_spread, updates_to
+from bnpipe.analysis.curves import detrended_spread, updates_of_runs, updates_to
 
 
 def test_updates_are_interpolated_between_evaluations_and_count_from_one() -> None:
@@ -55,3 +56,11 @@ def test_fewer_than_forty_evaluations_in_the_last_quarter_say_nothing() -> None:
     steps = np.arange(0, 1560, 10)  # from 1170 to 1550: 39
     assert math.isnan(detrended_spread(steps, np.full(156, 0.9)))
     assert detrended_spread(np.arange(0, 1590, 10), np.full(159, 0.9)) == pytest.approx(0, abs=1e-12)
+
+
+def test_updates_of_runs_by_hand() -> None:
+    curves = pd.DataFrame({"step": [0, 10, 0, 10], "accuracy": [0.8, 1.0, 0.1, 0.2], "seed": [43, 43, 42, 42]})
+    table = updates_of_runs(curves.assign(arm="vanilla"), ["arm", "seed"])
+    assert table[["arm", "seed"]].to_numpy().tolist() == [["vanilla", 43], ["vanilla", 42]]  # in their order
+    # After 1 update 80%, after 11 updates 100%: 90% half-way.
+    assert table["updates_to_90"].tolist() == pytest.approx([6, np.nan], nan_ok=True)

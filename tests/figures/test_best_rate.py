@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from bnpipe.core.csv_files import write_table
-from bnpipe.figures.best_rate import draw_best_rate, make_best_rate, updates_table
+from bnpipe.figures.best_rate import draw_best_rate, make_best_rate
 from bnpipe.figures.style import style
 from tests.figures.checks import check_figure
 
@@ -89,13 +89,6 @@ def test_counted_seeds_stand_beside_the_trials(trials: pd.DataFrame) -> None:
     assert len(beside) == 1
     assert 0.1 < float(np.asarray(beside[0].get_xdata())[0]) < 0.13
     assert "2 other seeds at each network's best rate" in figure.get_suptitle()
-
-
-def test_updates_of_runs_by_hand() -> None:
-    curves = pd.DataFrame({"step": [0, 10, 0, 10], "accuracy": [0.8, 1.0, 0.1, 0.2], "seed": [42, 42, 43, 43]})
-    curves = curves.assign(entrant="tanh-vanilla", arm="vanilla", init_std=0.1, learning_rate=0.1)
-    # After 1 update 80%, after 11 updates 100%: 90% half-way.
-    assert updates_table(curves)["updates_to_90"].tolist() == pytest.approx([6, np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize("activations", [["tanh", "relu"], ["relu"]])

@@ -15,7 +15,9 @@ def configuration(**changes: Any) -> Configuration:
 
 def test_each_nonlinearity_has_the_pair_and_the_remedies() -> None:
     found = entrants(configuration())
-    assert {name: (own["activation"], own["arm"], own["init_std"]) for name, own in found.items()} == {
+    assert {
+        name: tuple(own.trial[key] for key in ("activation", "arm", "init_std")) for name, own in found.items()
+    } == {
         "tanh-vanilla": ("tanh", "vanilla", 0.1),
         "tanh-batchnorm": ("tanh", "batchnorm", 0.1),
         "tanh-vanilla-xavier": ("tanh", "vanilla", "xavier"),
@@ -28,8 +30,21 @@ def test_each_nonlinearity_has_the_pair_and_the_remedies() -> None:
 
 def test_all_are_tuned_by_the_same_protocol() -> None:
     for own in entrants(configuration()).values():
-        assert (own["steps"], own["stop_at_accuracy"], own["evaluation_interval"]) == (700, 0.9, 30)
-        assert not own["evaluate_training"]
+        assert (own.trial["steps"], own.trial["stop_at_accuracy"], own.trial["evaluation_interval"]) == (700, 0.9, 30)
+        assert not own.trial["evaluate_training"]
+
+
+def test_at_its_best_rate_each_takes_the_steps_of_its_condition() -> None:
+    steps = {name: own.steps for name, own in entrants(configuration()).items()}
+    assert {name.partition("-")[0]: taken for name, taken in steps.items()} == {"tanh": 2000, "relu": 3000}
+
+
+def test_the_preview_leaves_out_the_remedy_for_large_weights_and_nothing_else() -> None:
+    # Whatever the condition itself starts from: it may start from large weights, too.
+    for std in (0.1, 1.0):
+        condition = {"activation": "tanh", "learning_rate": 0.01, "init_std": std, "steps": 2000}
+        found = entrants(configuration(conditions={"a": condition}))
+        assert [name for name, own in found.items() if not own.in_preview] == ["tanh-batchnorm-1"]
 
 
 def test_without_the_comparison_nobody_takes_part() -> None:

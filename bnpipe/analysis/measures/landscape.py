@@ -13,7 +13,7 @@ Averages are geometric, over all layers and steps. A value that is not known mak
 
 import pandas as pd
 
-from bnpipe.analysis.measures.sources import Sources, lead, logarithms, measured
+from bnpipe.analysis.measures.sources import Sources, lead, logarithms, measured, strict_means
 
 COLUMNS = {"gradient_shift": "relative_change", "input_shift": "distance", "smoothness": "gradient_change"}
 
@@ -22,6 +22,5 @@ def less_change(sources: Sources, table: str, activation: str) -> pd.DataFrame:
     """Take the log ratio of the geometric means of a table's quantity (see COLUMNS), vanilla over batchnorm."""
     column = COLUMNS[table]
     rows = sources.rows(table, column, condition=activation)
-    logs = logarithms(rows[column].astype(float)).groupby([rows["arm"], rows["seed"]])
-    means = logs.mean().where(logs.count() == logs.size())
-    return measured(-lead(means))
+    logs = rows.assign(**{column: logarithms(rows[column].astype(float))})
+    return measured(-lead(strict_means(logs, column)))

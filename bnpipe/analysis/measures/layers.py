@@ -9,7 +9,7 @@ initialization  condition, arm, gradient_slope, orthogonality_gap: of networks b
 
 import pandas as pd
 
-from bnpipe.analysis.measures.sources import AbsentError, Sources, by_arm, lead, measured, outcome
+from bnpipe.analysis.measures.sources import Sources, by_arm, lead, measured, outcome, strict_means
 
 
 def saturated(sources: Sources) -> pd.DataFrame:
@@ -20,7 +20,7 @@ def saturated(sources: Sources) -> pd.DataFrame:
     condition = sources.condition(activation="tanh", learning_rate=0.01, init_std=1)
     layers = sources.rows("layers", "step", "layer", "saturated", condition=condition)
     hidden = layers[layers["layer"] < layers["layer"].max()]
-    return measured(-lead(_strict_means(hidden, "saturated")))
+    return measured(-lead(strict_means(hidden, "saturated")))
 
 
 def dies_first(sources: Sources, precision: str) -> pd.DataFrame:
@@ -46,11 +46,3 @@ def orthogonal(sources: Sources, activation: str) -> pd.DataFrame:
     condition = sources.condition(activation=activation, init_std=0.1)
     networks = sources.rows("initialization", "orthogonality_gap", condition=condition)
     return measured(-lead(by_arm(networks, "orthogonality_gap")))
-
-
-def _strict_means(rows: pd.DataFrame, column: str) -> "pd.Series[float]":
-    """Return means by arm and seed; that of a run is not known if one of its values is not."""
-    if rows.empty:
-        raise AbsentError(column)
-    groups = rows.groupby(["arm", "seed"])[column]
-    return groups.mean().where(groups.count() == groups.size())

@@ -77,6 +77,17 @@ def by_arm(rows: pd.DataFrame, column: str) -> "pd.Series[float]":
     return rows.set_index(["arm", "seed"])[column].astype(float)
 
 
+def strict_means(rows: pd.DataFrame, column: str) -> "pd.Series[float]":
+    """Return means of a column by arm and seed; that of a run is not known if one of its values is not.
+
+    Raises AbsentError if there are no rows.
+    """
+    if rows.empty:
+        raise AbsentError(column)
+    groups = rows.groupby(["arm", "seed"])[column]
+    return groups.mean().where(groups.count() == groups.size())
+
+
 def lead(values: "pd.Series[float]") -> "pd.Series[float]":
     """Return batchnorm's minus vanilla's values. values: indexed by arm and seed; the result: by seed."""
     return values.xs("batchnorm") - values.xs("vanilla")

@@ -14,7 +14,7 @@ transfers   activation, arm, step, accuracy: the study of this name, vanilla, ba
 import numpy as np
 import pandas as pd
 
-from bnpipe.analysis.curves import updates_to
+from bnpipe.analysis.curves import updates_of_runs
 from bnpipe.analysis.measures.sources import PAIR, AbsentError, Sources, logarithms, measured
 from bnpipe.analysis.verdicts import median_ranks
 
@@ -88,12 +88,9 @@ def updates_of(curves: pd.DataFrame, of: str) -> pd.DataFrame:
 
     curves: columns `of`, seed, step, accuracy. of: the column that names networks, the index with seed.
     """
-    keys, rows = [], []
-    for key, curve in curves.sort_values("step").groupby([of, "seed"]):
-        keys.append(key)
-        rows.append((updates_to(curve["step"], curve["accuracy"]), float(curve["step"].max() + 1)))
-    index = pd.MultiIndex.from_tuples(keys, names=[of, "seed"])
-    return pd.DataFrame(rows, index=index, columns=["updates", "budget"])
+    runs = updates_of_runs(curves.sort_values("step"), [of, "seed"]).set_index([of, "seed"])
+    budgets = curves.groupby([of, "seed"])["step"].max() + 1.0
+    return budgets.to_frame("budget").assign(updates=runs["updates_to_90"])
 
 
 def ratio(runs: pd.DataFrame, slower: str, faster: str) -> pd.DataFrame:

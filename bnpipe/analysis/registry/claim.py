@@ -36,7 +36,7 @@ class Claim:
     """A claim, and how it is measured."""
 
     key: str
-    group: str  # the heading under which it stands
+    group: str  # the heading that it is under
     statement: str
     measure: str  # what the value of a seed is
     condition: str  # of the networks that are measured
