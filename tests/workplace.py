@@ -16,6 +16,8 @@ from typing import Any, Self
 
 import yaml
 
+from tests import forked_jobs
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 TIME_LIMIT = 1800  # seconds for a run of the workflow; two quiet cores take less than a tenth
 PARTS = ("Snakefile", "bnpipe", "profiles", "workflow")
@@ -167,9 +169,8 @@ class Workplace:
         command = ["snakemake", "--cores", "2", *arguments]
         with TemporaryDirectory() as kept:
             said, complained = Path(kept, "stdout"), Path(kept, "stderr")
-            process = FORKED.Process(
-                target=_run_snakemake, args=(command, self.folder, dict(os.environ), said, complained)
-            )
+            environment = {**os.environ, "PYTHONPATH": str(self.folder), forked_jobs.SOCKET: forked_jobs.server()}
+            process = FORKED.Process(target=_run_snakemake, args=(command, self.folder, environment, said, complained))
             process.start()
             process.join(TIME_LIMIT)
             if process.exitcode is None:
@@ -204,12 +205,16 @@ class Workplace:
 def _run_snakemake(
     command: Sequence[str], folder: Path, environment: dict[str, str], said: Path, complained: Path
 ) -> None:
+    from snakemake.script import PythonScript  # not at the top: it takes two seconds, see above
+
     os.chdir(folder)
     os.environ.clear()
-    os.environ.update(environment, PYTHONPATH=str(folder))
+    os.environ.update(environment)
     for number, path in ((1, said), (2, complained)):
         with path.open("wb") as file:
             os.dup2(file.fileno(), number)
     sys.path.insert(0, str(folder))
     sys.argv = [*command]
+    execute = PythonScript._execute_cmd
+    PythonScript._execute_cmd = lambda script, _, **values: execute(script, forked_jobs.COMMAND, **values)
     runpy.run_module("snakemake", run_name="__main__", alter_sys=True)

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -160,10 +161,8 @@ def draw_mean(
 
 
 def save(figure: Figure, outputs: Sequence[Path]) -> None:
-    """Write a figure to each path in the format of its suffix, without a date, so that equal figures are equal bytes.
-
-    The layout is computed for the first path and kept for the others.
-    """
+    """Write a figure to each path in the format of its suffix, without a date, so that equal ones are equal bytes."""
+    _lay_out(figure)
     for path in outputs:
         with atomic_write(path) as partial:
             if path.suffix == ".svg":
@@ -171,4 +170,17 @@ def save(figure: Figure, outputs: Sequence[Path]) -> None:
                 partial.write_text(compact(partial.read_text(encoding="utf-8")), encoding="utf-8")
             else:
                 figure.savefig(partial, format=path.suffix.removeprefix("."))
-        figure.set_layout_engine("none")  # computing the layout takes longer than drawing
+
+
+def _lay_out(figure: Figure) -> None:
+    """Compute the layout once, with the widths that letters have in an SVG, for all formats.
+
+    `savefig` would do so by drawing the figure once more for each, which takes a quarter of the time.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        FigureCanvasSVG(figure)
+        figure.dpi, kept = FigureCanvasSVG.fixed_dpi, figure.dpi  # as it is while an SVG is drawn
+        engine.execute(figure)
+        figure.dpi = kept
+        figure.set_layout_engine(None)

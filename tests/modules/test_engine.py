@@ -470,6 +470,22 @@ def test_a_run_in_double_precision_takes_twice_the_memory() -> None:
     assert module.memory_of_a_run(replace(settings, precision="float64")) == 2 * memory
 
 
+@pytest.mark.parametrize(
+    ("changes", "measured_mb"),
+    [  # the most of any arm on an H200 with PyTorch 2.11: weights, what the graph keeps, and the largest need beside it
+        ({}, 7.0),
+        ({"batch_size": 4}, 5.6),
+        ({"batch_size": 256}, 11.9),
+        ({"hidden_sizes": (100,) * 12}, 8.2),
+        ({"hidden_sizes": (400,) * 3}, 16.2),
+        ({"precision": "float64"}, 12.4),
+    ],
+)
+def test_no_less_memory_is_planned_than_was_measured(changes: dict[str, Any], measured_mb: float) -> None:
+    estimate = module.memory_of_a_run(make_settings(**{"hidden_sizes": (100,) * 9, "batch_size": 60, **changes}))
+    assert measured_mb < estimate / 2**20 < 1.7 * measured_mb
+
+
 @on_a_gpu
 @pytest.mark.parametrize("arm", ["vanilla", "batchnorm"])
 def test_a_gpu_agrees_with_the_cpu(dataset: Dataset, arm: Arm) -> None:
