@@ -149,6 +149,7 @@ def _origins_table(origins: pd.DataFrame) -> Table:
 
 def _tutorial_text(reported: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> str | None:
     """Return what the tutorial reports for these settings, or None if it does not use them."""
+    settings = {key: value for key, value in settings.items() if key != "keep_weights"}  # it changes no run
     return next((str(entry["text"]) for entry in reported if entry["settings"] == settings), None)
 
 
