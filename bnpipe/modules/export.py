@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from numpy.typing import NDArray
@@ -16,9 +16,13 @@ from bnpipe.core.settings import TrainingSettings
 from bnpipe.modules.network import PRECISIONS, arm_of_layer
 from bnpipe.modules.norms import WITHOUT_STATISTICS
 
+Value = TypeVar("Value")
 Learned = Mapping[str, Tensor]  # of a transform, by name, each (units,)
 
-MODULES: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+INSTEAD = (
+    "use bnpipe.core.records.read_weights, which returns the arrays"  # what to do about what torch.nn does not have
+)
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
 def to_torch_module(record: str | Path, seed: int, **settings: Any) -> nn.Sequential:
@@ -39,8 +43,8 @@ def to_torch_module(record: str | Path, seed: int, **settings: Any) -> nn.Sequen
     things differ if the module is trained on: BatchNorm1d averages the unbiased variance whatever `moving_variance`
     says, and noisybatchnorm has no noise.
 
-    Raises InputError, in one line, if there is no such record or run, if the record holds no weights, or if the arm has
-    no counterpart in torch.nn.
+    Raises InputError, in one line, if there is no such record or run, if the record holds no weights, or if a part of
+    the network has no counterpart in torch.nn.
     """
     path = Path(record)
     run, trained_with = _find(path, seed, settings)
@@ -56,23 +60,30 @@ def to_torch_module(record: str | Path, seed: int, **settings: Any) -> nn.Sequen
 def build(weights: Mapping[str, NDArray[Any]], settings: TrainingSettings) -> nn.Sequential:
     """Build the module of a network from what it learned.
 
-    weights: by the names of `bnpipe.training.engines.Stack.weights`, of one run. Raises InputError if the arm has no
+    weights: by the names of `bnpipe.training.engines.Stack.weights`, of one run. Raises InputError if a part has no
     counterpart in torch.nn.
     """
     tensors = {name: torch.from_numpy(array).clone() for name, array in weights.items()}
     layers = sum(name.endswith(".weight") and ".transform." not in name for name in tensors)
+    activation = _known("activation", settings.activation, ACTIVATIONS)
     parts: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     for number in range(layers):
         is_last = number == layers - 1
         arm, prefix = arm_of_layer(settings, is_last), f"layers.{number}.transform."
         learned = {name.removeprefix(prefix): tensors[name].flatten() for name in tensors if name.startswith(prefix)}
         # (fan_in, fan_out) here, (fan_out, fan_in) in torch.nn
-        linear, norm = _counterpart(arm)(tensors[f"layers.{number}.weight"].T.contiguous(), learned, settings)
-        behind = [("norm", norm)] if norm is not None else []
-        activation = [] if is_last else [("activation", MODULES[settings.activation]())]
+        weight = tensors[f"layers.{number}.weight"]
+        if weight.ndim != 2:
+            raise InputError(
+                f"to_torch_module: expected a fully connected network, got weights of {weight.ndim} dimensions; "
+                f"{INSTEAD}"
+            )
+        linear, norm = _known("arm", arm, COUNTERPARTS)(weight.T.contiguous(), learned, settings)
+        normalization = [("norm", norm)] if norm is not None else []
+        nonlinearity = [] if is_last else [("activation", activation())]
         is_after = settings.position == "after" and arm not in WITHOUT_STATISTICS
-        order = [("linear", linear), *(activation + behind if is_after else behind + activation)]
-        parts.update((f"{name}{number + 1}", part) for name, part in order)
+        order = nonlinearity + normalization if is_after else normalization + nonlinearity
+        parts.update((f"{name}{number + 1}", part) for name, part in [("linear", linear), *order])
     return nn.Sequential(parts).to(PRECISIONS[settings.precision]).eval()
 
 
@@ -147,10 +158,9 @@ COUNTERPARTS: dict[str, Counterpart] = {  # of the arms that torch.nn has
 }
 
 
-def _counterpart(arm: str) -> Counterpart:
-    if arm not in COUNTERPARTS:
-        raise InputError(
-            f"to_torch_module: expected one of the arms that torch.nn has ({', '.join(COUNTERPARTS)}), got {arm}; "
-            "use bnpipe.core.records.read_weights, which returns its arrays"
-        )
-    return COUNTERPARTS[arm]
+def _known(what: str, name: str, counterparts: Mapping[str, Value]) -> Value:
+    """Return the counterpart of a part in torch.nn."""
+    if name not in counterparts:
+        there = " or ".join(counterparts)
+        raise InputError(f"to_torch_module: {what}: expected {there}, which torch.nn has, got {name}; {INSTEAD}")
+    return counterparts[name]
