@@ -117,10 +117,12 @@ def test_a_run_of_a_study_is_named_by_its_settings(dataset: Dataset, tmp_path: P
     path = tmp_path / "r.safetensors"
     made = record(dataset, path, seeds=(42, 42), learning_rate=[0.1, 0.3], init_std=[0.1, "he"], steps=5)
     weights = made.curves.weights["layers.0.weight"]
-    for run, chosen in enumerate([{"learning_rate": 0.1}, {"init_std": "he"}]):
-        module = to_torch_module(path, 42, **chosen)
+    for run, module in enumerate(
+        (to_torch_module(path, 42, learning_rate=0.1), to_torch_module(path, 42, init_std="he"))
+    ):
         np.testing.assert_array_equal(module.get_parameter("linear1.weight").detach().numpy().T, weights[run])
-    for chosen, count in (({}, 2), ({"learning_rate": 0.7}, 0)):
+    cases: list[tuple[dict[str, float], int]] = [({}, 2), ({"learning_rate": 0.7}, 0)]
+    for chosen, count in cases:
         with pytest.raises(InputError) as caught:
             to_torch_module(path, 42, **chosen)
         assert str(caught.value) == (

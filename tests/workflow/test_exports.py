@@ -18,7 +18,8 @@ def test_figures_tables_and_curves_are_exported_and_no_more_is_made(workplace: W
     wanted = ("figures/tanh/all_seeds.pdf", "tables/claims.tex", "tables/studies/precision.tex", "tensorboard")
     workplace.run(*(f"results/digits/exports/{name}" for name in wanted))
     made = workplace.contents()
-    exported = {name.removeprefix("exports/") for name in made.keys() - before.keys()}
+    own = "exports/tensorboard/.snakemake_timestamp"  # Snakemake's
+    exported = {name.removeprefix("exports/") for name in made.keys() - before.keys() - {own}}
     assert {name: made[name] for name in before} == before
     curves = {
         f"tensorboard/{condition}/{arm}/seed-{seed}/{FILE}"
@@ -39,13 +40,12 @@ def test_a_condition_that_keeps_its_weights_is_trained_again_and_alone(workplace
     workplace.run(runs)
     for name in ("accuracy", "runs", "summary", "comparison"):
         assert workplace.contents()[f"tables/{name}.csv"] == before[f"tables/{name}.csv"]
-    table = pd.read_csv(workplace.folder / runs).set_index(["condition", "arm", "seed"])
+    table = pd.read_csv(workplace.folder / runs)
     test = open_dataset(workplace.folder / "resources/digits/packed.safetensors").test
-    for arm in ("vanilla", "batchnorm"):
-        for seed in (42, 2000):
-            row = table.loc[("tanh", arm, seed)]
-            assert row["record"] == f"runs/tanh/{arm}/{FIRST_CHUNK}.safetensors"
-            network = bnpipe.to_torch_module(workplace.results / row["record"], seed)
-            with torch.no_grad():
-                right = network(torch.from_numpy(test.shown())).argmax(dim=1).numpy() == test.labels
-            assert f"{right.mean():.9g}" == f"{row['test_accuracy']:.9g}"
+    of_tanh = table[(table["condition"] == "tanh") & table["record"].str.contains(FIRST_CHUNK)]
+    assert len(of_tanh) == 2 * 2  # arms, seeds of the chunk
+    for record, seed, accuracy in zip(of_tanh["record"], of_tanh["seed"], of_tanh["test_accuracy"], strict=True):
+        network = bnpipe.to_torch_module(workplace.results / record, seed)
+        with torch.no_grad():
+            right = network(torch.from_numpy(test.shown())).argmax(dim=1).numpy() == test.labels
+        assert f"{right.mean():.9g}" == f"{accuracy:.9g}"
