@@ -35,7 +35,7 @@ unexport XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
 endif
 
 .DEFAULT_GOAL := report
-.PHONY: report studies watch install fit browser test test-slurm test-faults test-gpu lint format bench \
+.PHONY: report studies paper-figures watch install fit browser test test-slurm test-faults test-gpu lint format bench \
 	bench-workflow lock schema help
 
 # Shell: set $$dataset to the data set to run on (a mirror is one of MNIST's files, so naming one asks for MNIST), $$name
@@ -67,6 +67,9 @@ report: $(INSTALLED) ## set up, run all experiments, say where the report is (th
 
 studies: $(INSTALLED) ## run all studies, say where their page is (more than an hour on two cores)
 	@$(CHOOSE); $(RUN) --cores "$$CORES" -- studies; echo "Studies: $$PWD/results/$$name/studies.html"
+
+paper-figures: $(INSTALLED) ## make the report's figures as PDF and its tables as LaTeX, for a paper
+	@$(CHOOSE); $(RUN) --cores "$$CORES" -- exports; echo "Figures and tables: $$PWD/results/$$name/exports"
 
 watch: $(INSTALLED) ## show how far a grid is that runs, here or on a cluster, until all is done or Ctrl-C
 	@$(CHOOSE); $(BIN)/python -m bnpipe.watch --follow --config "$${settings[@]}"

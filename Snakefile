@@ -17,6 +17,7 @@ include: "workflow/rules/best_rate.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/exports.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/handlers.smk"
 

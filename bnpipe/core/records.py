@@ -20,7 +20,8 @@ Arrays = Mapping[str, NDArray[Any]]  # by name
 
 TRAINING_SET = ("training_set_accuracy", "training_set_loss")
 _HEADER = "bnpipe_record"
-_DIAGNOSTIC = "diagnostics."  # begins the names of diagnostics in the file
+_WEIGHTS = "weights."
+_BY_NAME = ("diagnostics", "weights")  # fields of Curves that hold arrays by name: in the file, field.name
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Curves:
     diagnostics: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     failure: NDArray[np.int64] | None = None  # (runs, 3): see `bnpipe.training.failures.locate_failures`
     stopped_after: NDArray[np.int64] | None = None  # (runs,), steps that each run took; None: all of them
+    # What each run computes with after its last step, by name, (runs, ...): `bnpipe.training.engines.Stack.weights`.
+    # Empty unless the settings say `keep_weights`, and in what `read_record` returns.
+    weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def steps_taken(self) -> NDArray[np.int64]:
@@ -75,15 +79,20 @@ def join(parts: Sequence[Curves]) -> Curves:
 def _to_arrays(curves: Curves) -> dict[str, NDArray[Any]]:
     """Return what was measured, by name; what was not is left out."""
     values = {own.name: getattr(curves, own.name) for own in fields(Curves)}
-    diagnostics = {_DIAGNOSTIC + name: array for name, array in values.pop("diagnostics").items()}
-    return {name: np.ascontiguousarray(array) for name, array in (values | diagnostics).items() if array is not None}
+    for group in _BY_NAME:
+        values |= {f"{group}.{name}": array for name, array in values.pop(group).items()}
+    return {name: np.ascontiguousarray(array) for name, array in values.items() if array is not None}
 
 
 def _from_arrays(arrays: Arrays) -> Curves:
-    diagnostics = {name.removeprefix(_DIAGNOSTIC): arrays[name] for name in arrays if name.startswith(_DIAGNOSTIC)}
-    return Curves(
-        **{name: arrays[name] for name in arrays if not name.startswith(_DIAGNOSTIC)}, diagnostics=diagnostics
-    )
+    values: dict[str, Any] = {group: {} for group in _BY_NAME}
+    for name, array in arrays.items():
+        group, dot, own = name.partition(".")
+        if dot:
+            values[group][own] = array
+        else:
+            values[name] = array
+    return Curves(**values)
 
 
 @dataclass(frozen=True)
@@ -129,11 +138,24 @@ def write_record(record: Record, path: Path) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Read a record. Raises InputError, naming the file, if it is missing, damaged or of another version."""
+    """Read a record, without the weights that it may hold, which take far more memory than all else.
+
+    Raises InputError, naming the file, if it is missing, damaged or of another version.
+    """
     with _reading(path), safe_open(path, framework="numpy") as file:
         condition, settings, origin = _read_header(file)
-        curves = _from_arrays({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no mapping
-        return Record(condition, settings, origin, curves)
+        names = [name for name in file.keys() if not name.startswith(_WEIGHTS)]  # noqa: SIM118 - no mapping
+        return Record(condition, settings, origin, _from_arrays({name: file.get_tensor(name) for name in names}))
+
+
+def read_weights(path: Path, run: int) -> dict[str, NDArray[Any]]:
+    """Read the weights of one of a record's runs, by name; empty if the record does not hold any.
+
+    run: its place among the runs. Raises InputError as `read_record` does.
+    """
+    with _reading(path), safe_open(path, framework="numpy") as file:
+        names = [name for name in file.keys() if name.startswith(_WEIGHTS)]  # noqa: SIM118 - no mapping
+        return {name.removeprefix(_WEIGHTS): file.get_slice(name)[run : run + 1][0] for name in names}
 
 
 def read_label(path: Path) -> Label:

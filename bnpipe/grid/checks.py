@@ -146,6 +146,11 @@ def _asked_by_experiments(trained: _Trained) -> Mistakes:
     if trained.group == "paper" and trained.condition.position != "before":
         line = "expected before: the paper's figure shows what normalization hands to the nonlinearity, got after"
         yield trained.place("position"), line
+    if trained.group == "paper" and trained.condition.keep_weights:
+        yield (
+            trained.place("keep_weights"),
+            "expected false here, since this experiment writes no run records, got true",
+        )
 
 
 def _taken_names(configuration: Configuration) -> Mistakes:

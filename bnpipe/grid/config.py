@@ -108,6 +108,9 @@ class Condition(Section):
         description="Stop a run after the first evaluation with at least this validation accuracy; null: never.",
         json_schema_extra={"unit": "share of images"},
     )
+    keep_weights: Switch | None = Field(
+        default=None, description="For this condition only; null: the value of the whole file."
+    )
 
 
 class Normalization(Section):
@@ -264,6 +267,11 @@ class Configuration(Section):
     diagnostics: Switch = Field(
         default=True,
         description="Whether to measure every layer at every evaluation; takes less than a tenth of the time.",
+    )
+    keep_weights: Switch = Field(
+        default=False,
+        description="Whether run records hold the trained weights, for `bnpipe.to_torch_module`. Does not change any "
+        "result; with other values networks are trained again.",
     )
     smallest_effects: SmallestEffects = Field(
         default=SmallestEffects(),

@@ -26,6 +26,7 @@ TRAINING_KEYS = {
     "diagnostics",
     "evaluation_interval",
     "hidden_sizes",
+    "keep_weights",
     "normalization",
     "runs_per_job",
     "seeds",

@@ -192,9 +192,12 @@ class Parameters:
         return self._plan.figure_files(f"{name}/{kind}" for name in self._plan.conditions for kind in kinds)
 
     def all_conditions(self, _: Wildcards) -> dict[str, dict[str, Any]]:
-        """Return the conditions as plain values, without keys that have their default."""
+        """Return the conditions as plain values, without keys that have their default.
+
+        keep_weights is left out: it changes no run, so claims are decided with it or without.
+        """
         return {
-            name: condition.model_dump(mode="json", exclude_defaults=True)
+            name: condition.model_dump(mode="json", exclude_defaults=True, exclude={"keep_weights"})
             for name, condition in self._configuration.conditions.items()
         }
 

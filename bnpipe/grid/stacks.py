@@ -1,7 +1,7 @@
 """From a configuration to the grid of work: which stacks of runs there are, and what each is trained with."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -38,7 +38,7 @@ class Stack:
 def condition_stacks(configuration: Configuration, name: str) -> Iterator[Stack]:
     """Go through the stacks of a condition: by arm, then by chunk of seeds."""
     for arm in configuration.arms:
-        settings = training_settings(configuration, configuration.conditions[name], arm)
+        settings = recorded_settings(configuration, configuration.conditions[name], arm)
         for seeds in seed_chunks(configuration):
             yield Stack("condition", name, chunk_name(seeds), Runs.of_seeds(settings, seeds))
 
@@ -50,7 +50,7 @@ def study_stacks(configuration: Configuration, name: str) -> Iterator[Stack]:
     for arm in study.arms or configuration.arms:
         for cells in _trainable_together(study.cells):
             runs = Runs(
-                settings=training_settings(configuration, cells[0], arm),
+                settings=recorded_settings(configuration, cells[0], arm),
                 learning_rates=tuple(cell.learning_rate for cell in cells) * len(seeds),
                 init_stds=tuple(cell.init_std for cell in cells) * len(seeds),
                 seeds=tuple(seed for seed in seeds for _ in cells),
@@ -77,11 +77,17 @@ def chunk_name(seeds: tuple[int, ...]) -> str:
 
 
 def training_settings(configuration: Configuration, condition: Condition, arm: Arm) -> TrainingSettings:
-    """Collect what the runs of one condition and arm are trained with."""
-    own = {name: value for name, value in condition if value is not None}
+    """Collect what the runs of one condition and arm are trained with, for experiments that write no records too."""
+    own = {name: value for name, value in condition if value is not None and name != "keep_weights"}
     shared = {name: getattr(configuration, name) for name in ("hidden_sizes", "batch_size", "evaluation_interval")}
     normalization = dict(configuration.normalization)
     return TrainingSettings(arm=arm, diagnostics=configuration.diagnostics, **{**normalization, **shared, **own})
+
+
+def recorded_settings(configuration: Configuration, condition: Condition, arm: Arm) -> TrainingSettings:
+    """Return the same, and whether the record of the runs holds their weights."""
+    keep = configuration.keep_weights if condition.keep_weights is None else condition.keep_weights
+    return replace(training_settings(configuration, condition, arm), keep_weights=keep)
 
 
 def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Condition]]:
@@ -93,7 +99,11 @@ def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Co
 
 
 def _digest(runs: Runs) -> str:
-    trained_with = (runs.settings, runs.learning_rates, runs.init_stds, runs.seeds)
+    trained_with: tuple[Any, ...] = (runs.settings, runs.learning_rates, runs.init_stds, runs.seeds)
+    added = {own.name: own.default for own in fields(runs.settings) if not own.repr}
+    changed = {name: value for name in added if (value := getattr(runs.settings, name)) != added[name]}
+    if changed:  # otherwise names are what they were before these settings were added
+        trained_with += (changed,)
     return sha256(repr(trained_with).encode()).hexdigest()[:12]
 
 

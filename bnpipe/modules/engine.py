@@ -97,6 +97,9 @@ class TorchStack:
         result: NDArray[np.bool] = np.logical_and.reduce(finite)
         return result
 
+    def weights(self) -> Arrays:
+        return self._arrays()
+
     def state(self) -> Arrays:
         network = {NETWORK + name: array for name, array in self._arrays().items()}
         return network | {BATCHES + name: array for name, array in self._batches.state().items()}

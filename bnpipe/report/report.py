@@ -15,7 +15,7 @@ from bnpipe.report.curves_chart import explore_curves
 from bnpipe.report.findings import findings
 from bnpipe.report.pages import Pages, claims_values
 from bnpipe.report.studies import study_of
-from bnpipe.report.tables import Table, make_table
+from bnpipe.report.tables import Table, in_order, make_table
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def make_report(
     """
     settings: Mapping[str, Mapping[str, Any]] = configuration["conditions"]
     accuracy, runs, summary, comparison = (
-        _in_order(pages.table(f"tables/{name}"), list(settings))
+        in_order(pages.table(f"tables/{name}"), list(settings))
         for name in ("accuracy", "runs", "summary", "comparison")
     )
     claims = pages.table("tables/claims")
@@ -88,12 +88,6 @@ def make_report(
         ),
     }
     pages.write("report", values)
-
-
-def _in_order(table: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
-    """Sort the rows of a table in the order of the conditions, keeping the order within each."""
-    places = {name: place for place, name in enumerate(conditions)}
-    return table.sort_values("condition", key=lambda names: names.map(places), kind="stable")
 
 
 def _of(condition: str | None, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
@@ -149,6 +143,7 @@ def _origins_table(origins: pd.DataFrame) -> Table:
 
 def _tutorial_text(reported: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> str | None:
     """Return what the tutorial reports for these settings, or None if it does not use them."""
+    settings = {key: value for key, value in settings.items() if key != "keep_weights"}  # it changes no run
     return next((str(entry["text"]) for entry in reported if entry["settings"] == settings), None)
 
 

@@ -163,6 +163,12 @@ def make_table(
     return Table(name, files, rows_are, caption, columns, rows, len(frame))
 
 
+def in_order(table: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """Sort the rows of a table in the order of the conditions, keeping the order within each."""
+    places = {name: place for place, name in enumerate(conditions)}
+    return table.sort_values("condition", key=lambda names: names.map(places), kind="stable")
+
+
 def claims_frame(claims: pd.DataFrame) -> pd.DataFrame:
     """Add columns to the table of claims with what a page shows of its rows in words."""
     words = {"effect_text": effect_text, "worst_text": worst_text, "threshold_text": threshold_text}

@@ -11,7 +11,7 @@ from bnpipe.core.records import Arrays
 from bnpipe.core.settings import Device, Runs, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.networks.compiled import Array
-from bnpipe.networks.network import KINDS, Network, Seen
+from bnpipe.networks.network import AVERAGES, KINDS, Network, Seen
 from bnpipe.training.diagnostics import Diagnosis
 from bnpipe.training.trainer import Training
 
@@ -35,6 +35,13 @@ class Stack(Protocol):
 
     def finite(self) -> NDArray[np.bool]:
         """Return of every run whether all that training changes is finite, (runs,)."""
+
+    def weights(self) -> Arrays:
+        """Return parameters and moving averages of every run; not all arrays are copies.
+
+        Their names are those of PyTorch's module: `layers.0.weight` (runs, fan_in, fan_out) of the first layer, and of
+        its transform `layers.0.transform.beta` (runs, 1, units), `gamma`, `mean` and `variance`, as far as it has them.
+        """
 
     def state(self) -> Arrays:
         """Return everything that decides the next steps; not all arrays are copies."""
@@ -82,6 +89,15 @@ class Single:
 
     def finite(self) -> NDArray[np.bool]:
         return np.array([all(np.isfinite(array).all() for array in self._training.network.state().values())])
+
+    def weights(self) -> Arrays:
+        network = self._training.network
+        found = {f"{number}.weight": weight[np.newaxis] for number, weight in enumerate(network.weights)}
+        for number, (parameters, learned) in enumerate(zip(network.parameters, network.learned, strict=True)):
+            averages = AVERAGES if number in network.averages else ()
+            own = {**parameters, **{name: getattr(learned, name) for name in averages}}
+            found |= {f"{number}.transform.{name}": array.reshape(1, 1, -1) for name, array in own.items()}
+        return {f"layers.{name}": array for name, array in found.items()}
 
     def state(self) -> Arrays:
         return self._training.state()

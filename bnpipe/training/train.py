@@ -22,6 +22,7 @@ from bnpipe.training.trainer import (
 )
 
 LOG, END = "log.", "end."  # prefixes of what evaluations found and how runs ended, in the state of a training run
+WEIGHTS = "weights."  # prefix of the trained weights, in how runs ended
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class TrainingRun:
         self._evaluated_training = training_subset(settings, dataset.train).first(len(self._validation))
         self._training_loss: list[NDArray[np.floating]] = []  # of the mini-batches so far, each (some steps, runs)
         self._log: dict[str, list[NDArray[np.floating]]] = {}  # what every evaluation found, by name, each (runs, ...)
-        self._ends: dict[str, NDArray[Any]] = {  # of each run, (runs,), once it has stopped
+        self._ends: dict[str, NDArray[Any]] = {  # of each run, (runs, ...), once it has stopped
             "steps_taken": np.zeros(len(runs), np.int64),
             "test_accuracy": np.zeros(len(runs)),
             "test_loss": np.zeros(len(runs)),
@@ -104,12 +105,11 @@ class TrainingRun:
         now = runs & (self._ends["steps_taken"] == 0)
         if now.any():
             accuracy, loss = self._stack.evaluate(self._test)
-            for name, values in (
-                ("test_accuracy", accuracy),
-                ("test_loss", loss),
-                ("finite_weights", self._stack.finite()),
-            ):
-                self._ends[name][now] = values[now]
+            ends = {"test_accuracy": accuracy, "test_loss": loss, "finite_weights": self._stack.finite()}
+            if self._runs.settings.keep_weights:
+                ends |= {WEIGHTS + name: array for name, array in self._stack.weights().items()}
+            for name, values in ends.items():
+                self._ends.setdefault(name, np.zeros_like(values))[now] = values[now]
             self._ends["steps_taken"][now] = self.steps_done
 
     def _evaluate(self) -> Arrays:
@@ -156,6 +156,7 @@ class TrainingRun:
             training_set_accuracy=measured.pop("training_set_accuracy", None),
             training_set_loss=measured.pop("training_set_loss", None),
             diagnostics=measured,
+            weights=part_of(self._ends, WEIGHTS),
         )
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.records import Curves, join, read_record, write_record
+from bnpipe.core.records import Curves, join, read_label, read_record, read_weights, write_record
 from tests.conftest import make_record, make_settings
 
 
@@ -28,6 +28,28 @@ def test_what_was_not_measured_comes_back_as_nothing(tmp_path: Path) -> None:
     assert curves.failure is None
     assert curves.training_set_loss is None
     assert curves.diagnostics == {}
+
+
+def test_weights_are_read_of_one_run_and_not_with_the_curves(tmp_path: Path) -> None:
+    record, path = make_record(seeds=(42, 43)), tmp_path / "record.safetensors"
+    weights = {
+        "layers.0.weight": np.arange(12, dtype=np.float32).reshape(2, 2, 3),
+        "layers.0.key": np.array([[1], [7]]),
+    }
+    write_record(replace(record, curves=replace(record.curves, weights=weights)), path)
+    assert read_record(path).curves.weights == {}
+    assert read_label(path).seeds == (42, 43)
+    found = read_weights(path, 1)
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "layers.0.weight": [[6, 7, 8], [9, 10, 11]],
+        "layers.0.key": [7],
+    }
+    assert found["layers.0.weight"].dtype == np.float32
+
+
+def test_a_record_without_weights_has_none_to_read(tmp_path: Path) -> None:
+    write_record(make_record(), tmp_path / "record.safetensors")
+    assert read_weights(tmp_path / "record.safetensors", 0) == {}
 
 
 def test_runs_of_a_record_may_differ_in_learning_rate_and_initialization(tmp_path: Path) -> None:
@@ -54,7 +76,12 @@ def test_first_nonfinite_step() -> None:
 
 def test_join_puts_runs_one_after_the_other() -> None:
     parts = [make_record(seeds=(42,)).curves, make_record(seeds=(43, 44)).curves]
+    parts = [
+        replace(part, weights={"layers.0.weight": np.full((len(part.seeds), 2, 1), first)})
+        for first, part in enumerate(parts)
+    ]
     joined = join(parts)
+    assert joined.weights["layers.0.weight"][:, 0, 0].tolist() == [0, 1, 1]
     assert joined.seeds.tolist() == [42, 43, 44]
     np.testing.assert_array_equal(joined.accuracy, np.concatenate([part.accuracy for part in parts]))
     np.testing.assert_array_equal(joined.steps, parts[0].steps)

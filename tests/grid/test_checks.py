@@ -126,6 +126,10 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
             "paper.condition.position: expected before: the paper's figure shows what normalization hands to the "
             "nonlinearity, got after",
         ),
+        (
+            {"paper": {"condition": condition(keep_weights=True)}},
+            "paper.condition.keep_weights: expected false here, since this experiment writes no run records, got true",
+        ),
     ],
     ids=lambda part: str(part)[:60],
 )

@@ -58,6 +58,7 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"evaluation_interval": 7}, "evaluation_interval: expected 7, as planned, got 60"),
     ({"normalization": {"epsilon": 0.5}}, "epsilon: expected 0.5, as planned, got 0.001"),
     ({"diagnostics": False}, "diagnostics: expected False, as planned, got True"),
+    ({"keep_weights": True}, "keep_weights: expected True, as planned, got False"),
     ({"device": "cuda"}, "device: expected cuda, as planned, got cpu"),
 ]
 

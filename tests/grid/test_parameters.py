@@ -93,5 +93,7 @@ def test_lists_of_the_whole_grid() -> None:
     assert told.default_study_records(of) == []
     assert len(told.all_condition_figures(of)) == 2 * 3 * 2  # conditions, kinds, formats
     assert told.all_conditions(of)["ant"] == {"activation": "relu", "learning_rate": 2.0, "init_std": 1.5, "steps": 70}
+    kept = {**STUDY["condition"], "keep_weights": True}  # claims are decided with it or without
+    assert "keep_weights" not in parameters(conditions={"ant": kept}).all_conditions(of)["ant"]
     assert told.condition_records({"condition": "ant"}) == told.all_records(of)[2:]
     assert told.study_records({"study": "rates"}) == told.all_study_records(of)

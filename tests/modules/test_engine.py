@@ -39,6 +39,7 @@ SMALL: dict[str, Any] = {
     "evaluation_interval": 12,
     "diagnostics": True,
     "evaluate_training": True,
+    "keep_weights": True,
 }
 CPU = torch.device("cpu")
 NOT_LEARNED = ("mean", "variance", "key", "step")  # names of what training changes, but not down the slope, or needs
@@ -134,6 +135,9 @@ def compare(one: Curves, other: Curves, rtol: float) -> None:
     assert one.diagnostics.keys() == other.diagnostics.keys()
     for name, values in one.diagnostics.items():
         np.testing.assert_allclose(values, other.diagnostics[name], rtol=rtol, atol=1e-9, err_msg=name)
+    assert sorted(one.weights) == sorted(other.weights)
+    for name, values in one.weights.items():
+        np.testing.assert_allclose(values, other.weights[name], rtol=rtol, atol=1e-9, err_msg=name)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

@@ -158,6 +158,11 @@ def test_other_data_is_said_and_not_compared_with_the_tutorial(made: Path) -> No
     assert "Batch normalization on scikit-learn&#39;s digits (not MNIST)" in page
 
 
+def test_a_condition_that_keeps_its_weights_is_still_the_tutorial_s(made: Path) -> None:
+    tanh = {**CONFIGURATION["conditions"]["tanh"], "keep_weights": True}
+    assert TUTORIAL in render(made, {**CONFIGURATION, "conditions": {"tanh": tanh}})
+
+
 def test_other_settings_are_not_compared_with_the_tutorial(made: Path) -> None:
     tanh = {**CONFIGURATION["conditions"]["tanh"], "learning_rate": 0.02}
     assert TUTORIAL not in render(made, {**CONFIGURATION, "conditions": {"tanh": tanh}})

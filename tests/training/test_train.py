@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import Arrays, Curves
-from bnpipe.core.settings import Arm, Runs
+from bnpipe.core.settings import Arm, Runs, TrainingSettings
 from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.data.prepare import prepare
 from bnpipe.modules.engine import TorchEngine
@@ -234,7 +234,9 @@ RESUMED: list[dict[str, object]] = [
 def test_a_training_that_was_stopped_twice_gives_the_same_bytes(
     dataset: Dataset, tmp_path: Path, changes: dict[str, object]
 ) -> None:
-    runs = make_runs([42, 43], **{"hidden_sizes": (20, 20), **changes, "learning_rate": [0.01, 1.0]})
+    runs = make_runs(
+        [42, 43], **{"hidden_sizes": (20, 20), "keep_weights": True, **changes, "learning_rate": [0.01, 1.0]}
+    )
     engine = engine_on_cpu(runs.settings)
     undisturbed = train_runs(runs, dataset, engine=engine)
 
@@ -326,6 +328,36 @@ def test_a_run_stops_after_the_evaluation_that_passes_and_its_neighbours_go_on(
         assert np.isnan(stopped.diagnostics["z_rms"][run, evaluations:]).all()
         assert np.isfinite(stopped.diagnostics["z_rms"][run, :evaluations]).all()
     assert stopped.first_nonfinite_step.tolist() == [-1, -1, -1]  # what is not there did not diverge
+
+
+class Together(TorchEngine):
+    """Trains all runs side by side, as on a GPU."""
+
+    def most_runs(self, settings: TrainingSettings, wanted: int) -> int:  # noqa: ARG002
+        return wanted
+
+
+@pytest.mark.parametrize("engine", [COMPILED, TorchEngine(), Together()], ids=["compiled", "torch", "side by side"])
+def test_weights_are_those_after_the_last_step_of_each_run(dataset: Dataset, engine: Engine) -> None:
+    runs = make_runs([42, 43], steps=31, hidden_sizes=(20,), evaluation_interval=10, keep_weights=True)
+    runs = runs.change(learning_rate=[1.0, 0.01], normalize_logits=False)
+    stopped = train_runs(runs.change(stop_at_accuracy=0.7), dataset, engine=engine)
+    first, second = stopped.steps_taken.tolist()
+    assert first < second == 31  # else nothing was stopped
+    assert {name: array.shape for name, array in stopped.weights.items()} == {
+        "layers.0.weight": (2, 784, 20),
+        "layers.1.weight": (2, 20, 10),
+        **{f"layers.0.transform.{name}": (2, 1, 20) for name in ("gamma", "beta", "mean", "variance")},
+        "layers.1.transform.beta": (2, 1, 10),
+    }
+    for run, steps in enumerate((first, second)):
+        alone = train_runs(runs.take([run]).change(steps=steps), dataset, engine=engine)
+        for name, array in stopped.weights.items():
+            np.testing.assert_allclose(array[run], alone.weights[name][0], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_weights_are_kept_only_if_asked_for(dataset: Dataset) -> None:
+    assert train_runs(make_runs([42], steps=2, hidden_sizes=(20,)), dataset).weights == {}
 
 
 def test_a_stopped_run_is_not_trained_further(dataset: Dataset) -> None:
