@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from bnpipe.core.settings import Activation, Arm, InitScheme, TrainingSettings
-from bnpipe.modules.network import NONLINEARITIES, PRECISIONS, StackedNetwork, draw_stack, losses_of
-from bnpipe.modules.norms import TRANSFORMS, BatchNorm, Bias, NoisyBatchNorm
+from bnpipe.modules.network import PRECISIONS, StackedNetwork, draw_stack, losses_of
+from bnpipe.modules.norms import BatchNorm, Bias, NoisyBatchNorm
+from bnpipe.modules.parts import NONLINEARITIES, TRANSFORMS
 from bnpipe.networks.network import CODES, KINDS, NUMBERS, Network
 from bnpipe.networks.seeds import initial_weights, streams_of
 from tests.conftest import make_runs, make_settings
