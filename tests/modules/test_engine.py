@@ -35,6 +35,8 @@ SMALL: dict[str, Any] = {
     "precision": "float64",
     "learning_rate": 0.1,
     "parameter_rate": 0.5,
+    "renorm_start": 2,
+    "renorm_ramp": 10,
     "steps": 25,
     "evaluation_interval": 12,
     "diagnostics": True,

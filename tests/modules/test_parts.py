@@ -1,4 +1,4 @@
-import subprocess
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -116,39 +116,44 @@ def test_a_nonlinearity_that_does_not_work_is_one_line(name: str, complaint: str
         nonlinearity_of(own(name))
 
 
-def in_a_process(folder: Path, part: str) -> str:
-    """Load a part in a process that runs in a folder; return its name, or what was wrong."""
-    program = (
-        f"from bnpipe.core.errors import InputError\nfrom bnpipe.modules.parts import load_part\n"
-        f"try:\n    print(load_part({part!r}).__name__)\nexcept InputError as error:\n    print(error)"
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the working directory, empty. Modules that are imported from there need names of their own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+def complaint(part: str) -> str:
+    with pytest.raises(InputError) as raised:
+        load_part(part)
+    return str(raised.value)
+
+
+def test_a_part_in_the_working_directory_is_imported_with_what_it_imports(folder: Path) -> None:
+    (folder / "my_norms.py").write_text("from my_helpers import swish\n", encoding="utf-8")
+    (folder / "my_helpers.py").write_text("def swish(x): return x\n", encoding="utf-8")
+    assert load_part("my_norms:swish").__module__ == "my_helpers"
+    assert sys.path[0] == str(folder)
+
+
+def test_a_part_that_cannot_be_imported_is_one_line(folder: Path) -> None:
+    (folder / "my_broken.py").write_text("import not_installed\n\ndef swish(x): return x\n", encoding="utf-8")
+    assert complaint("my_broken:swish") == (
+        "my_broken:swish: expected a part that works, got ModuleNotFoundError: No module named 'not_installed' "
+        f"({folder}/my_broken.py, line 1); correct it"
     )
-    root = Path(own_parts.__file__).parents[2]
-    command = [sys.executable, "-c", f"import sys; sys.path = [p for p in sys.path if p] + [{str(root)!r}]\n{program}"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=100)
-    return done.stdout.strip()
-
-
-def test_a_part_in_the_working_directory_is_imported_with_what_it_imports(tmp_path: Path) -> None:
-    (tmp_path / "norms.py").write_text("from helpers import swish\n", encoding="utf-8")
-    (tmp_path / "helpers.py").write_text("def swish(x): return x\n", encoding="utf-8")
-    assert in_a_process(tmp_path, "norms:swish") == "swish"
-
-
-def test_a_part_that_cannot_be_imported_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "norms.py").write_text("import not_installed\n\ndef swish(x): return x\n", encoding="utf-8")
-    assert in_a_process(tmp_path, "norms:swish") == (
-        "norms:swish: expected a part that works, got ModuleNotFoundError: No module named 'not_installed' "
-        f"({tmp_path}/norms.py, line 1); correct it"
+    (folder / "my_lazy.py").write_text("def __getattr__(name): raise AttributeError(name)\n", encoding="utf-8")
+    assert complaint("my_lazy:swish") == (
+        f"my_lazy:swish: expected that {folder}/my_lazy.py defines swish, got nothing of this name; define it"
     )
-    (tmp_path / "norms.py").write_text("def __getattr__(name): raise AttributeError(name)\n", encoding="utf-8")
-    assert "expected that" in in_a_process(tmp_path, "norms:swish")
-    assert in_a_process(tmp_path, "lost:swish").startswith("lost:swish: expected a module that Python finds")
-    assert in_a_process(tmp_path, "swish").startswith("swish: expected a built-in part or one of your own")
+    assert complaint("my_lost:swish").startswith("my_lost:swish: expected a module that Python finds")
+    assert complaint("swish") == ("swish: expected a built-in part or one of your own, module:name; correct the name")
 
 
-def test_a_module_that_another_one_hides_is_one_line(tmp_path: Path) -> None:
-    # `json` is imported long before the user's own.
-    (tmp_path / "json.py").write_text("def swish(x): return x\n", encoding="utf-8")
-    found = in_a_process(tmp_path, "json:swish")
-    assert found.startswith(f"json:swish: expected {tmp_path}/json.py, got ")
-    assert found.endswith("which was imported before it; rename your module")
+def test_a_module_that_another_one_hides_is_one_line(folder: Path) -> None:
+    # `json` was imported long before the user's own.
+    (folder / "json.py").write_text("def swish(x): return x\n", encoding="utf-8")
+    assert complaint("json:swish") == (
+        f"json:swish: expected {folder}/json.py, got {json.__file__}, which was imported before it; rename your module"
+    )
