@@ -67,14 +67,17 @@ class GhostBatchNorm(BatchNorm):
     def normalize(self, z: Tensor) -> Tensor:
         if not self.training:
             return super().normalize(z)
-        parts = torch.split(z, self._size, dim=1)
-        statistics = [torch.var_mean(part, dim=1, keepdim=True, correction=0) for part in parts]
-        variance, mean = (torch.stack(values).mean(dim=0) for values in zip(*statistics, strict=True))
-        self.move_averages(mean, variance, min(self._size, z.shape[1]))
-        return torch.cat(
-            [
-                (part - mean) * torch.rsqrt(variance + self.epsilon)
-                for part, (variance, mean) in zip(parts, statistics, strict=True)
-            ],
-            dim=1,
-        )
+        m = z.shape[1]
+        size = min(self._size, m)
+        rest = m % size
+        blocks = [z[:, : m - rest].unflatten(1, (-1, size))]  # (runs, parts, images of a part, units)
+        if rest:
+            blocks.append(z[:, m - rest :].unsqueeze(1))
+        statistics = [torch.var_mean(block, dim=2, keepdim=True, correction=0) for block in blocks]
+        variance, mean = (torch.cat(values, dim=1).mean(dim=1) for values in zip(*statistics, strict=True))
+        self.move_averages(mean, variance, size)
+        normalized = [
+            ((block - mean) * torch.rsqrt(variance + self.epsilon)).flatten(1, 2)
+            for block, (variance, mean) in zip(blocks, statistics, strict=True)
+        ]
+        return torch.cat(normalized, dim=1)

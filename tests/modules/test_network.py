@@ -150,7 +150,7 @@ def test_one_precision_throughout(arm: Arm, precision: str) -> None:
     stack = make_stack(small(arm=arm, precision=precision))
     layers = stack.observed(torch.rand(RUNS, BATCH, SIZES[0], dtype=PRECISIONS[precision]))
     tensors = [*stack.state_dict().values(), *(tensor for layer in layers for tensor in layer)]
-    counts = {torch.int64} if arm == "noisybatchnorm" else set()
+    counts = {torch.int64} if arm in ("noisybatchnorm", "batchrenorm") else set()
     assert {tensor.dtype for tensor in tensors} == {PRECISIONS[precision], *counts}
 
 
