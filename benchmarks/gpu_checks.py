@@ -25,7 +25,7 @@ from bnpipe.core.records import Curves
 from bnpipe.core.settings import Device, Runs, TrainingSettings
 from bnpipe.modules.devices import free_memory
 from bnpipe.modules.engine import TorchEngine, TorchStack, memory_of_a_run
-from bnpipe.modules.norms import TRANSFORMS
+from bnpipe.modules.parts import TRANSFORMS
 from bnpipe.training.engines import COMPILED, Engine
 from bnpipe.training.train import train_runs
 from bnpipe.training.trainer import network_arithmetic
@@ -39,6 +39,8 @@ SMALL: dict[str, Any] = {
     "precision": "float64",
     "learning_rate": 0.1,
     "parameter_rate": 0.5,
+    "renorm_start": 2,
+    "renorm_ramp": 10,
     "steps": 25,
     "evaluation_interval": 12,
 }

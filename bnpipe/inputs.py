@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from bnpipe.core.digests import check_code
+from bnpipe.core.parts import check_parts
 from bnpipe.data.header import check_split
 
 
 def check_job(snakemake: Any, *modules: str) -> None:
-    """Check the code and the inputs of a job.
+    """Check the code, the user's own parts and the inputs of a job.
 
     snakemake: what Snakemake hands to a script. modules: those that the job's digest of code is of. Raises InputError
-    as `bnpipe.core.digests.check_code` and `check_inputs` do.
+    as `bnpipe.core.digests.check_code`, `bnpipe.core.parts.check_parts` and `check_inputs` do.
     """
     check_code(snakemake.params.code, *modules, beside=Path(snakemake.scriptdir).resolve().parents[1])
+    check_parts(snakemake.params.get("parts"))
     check_inputs(paths(snakemake.input), snakemake.params.get("expected"))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.workplace import REPOSITORY
 
-OWN_NORMALIZER = "A normalizer of your own"
+OWN_PARTS = "A normalizer or a nonlinearity of your own"
 
 
 def code_of(name: str, heading: str = "") -> list[str]:

@@ -17,7 +17,7 @@ class Named(dict[str, Any]):
 
 
 def handed(code: str, scripts: Path = SCRIPTS, **expected: Any) -> Any:
-    params = SimpleNamespace(code=code, get=lambda _: expected or None)
+    params = SimpleNamespace(code=code, get=expected.get)
     return SimpleNamespace(params=params, input=Named(), scriptdir=str(scripts))
 
 
@@ -28,6 +28,13 @@ def test_the_code_that_was_planned_is_accepted() -> None:
 def test_code_that_was_edited_since_the_plan_is_refused() -> None:
     with pytest.raises(InputError, match=r"expected code 0000.* it was edited since; run the same command again"):
         check_job(handed("0" * 64), "analysis.words")
+
+
+def test_a_part_of_ones_own_that_was_edited_since_the_plan_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^torch.nn.functional:silu: expected code 000000000000, .* it was edited since"
+    ):
+        check_job(handed(code_digest("analysis.words"), parts={"torch.nn.functional:silu": "0" * 64}), "analysis.words")
 
 
 def test_another_copy_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ summary     one row for each combination of swept values and arm: a summary of t
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from bnpipe.analysis.stats import estimate_mean
 from bnpipe.analysis.tables import check_one_dataset, evaluations_of, origin_of, rows_to_average, runs_of
 from bnpipe.analysis.words import setting_text
 from bnpipe.core.csv_files import write_table
+from bnpipe.core.parts import is_own, short_name
 from bnpipe.core.records import Record, read_record
 
 STATES = ["healthy", "saturated", "dead", "overflow"]
@@ -92,5 +94,10 @@ def _tables_of(records: Sequence[Path], swept: Sequence[str], relative_to: Path)
 def _with_swept(rows: pd.DataFrame, record: Record, swept: Sequence[str], counts: NDArray[np.int64]) -> pd.DataFrame:
     """Replace the condition of each run by its swept settings. rows: of one run after the other; counts: of each."""
     settings = [own for own, count in zip(record.settings, counts, strict=True) for _ in range(count)]
-    values = {name: [setting_text(getattr(own, name)) for own in settings] for name in swept}
+    values = {name: [_cell(getattr(own, name)) for own in settings] for name in swept}
     return pd.concat([pd.DataFrame(values, index=rows.index), rows.drop(columns="condition")], axis="columns")
+
+
+def _cell(value: Any) -> Any:
+    """Write a setting as a cell of a table: a part of one's own by the name under which it is shown."""
+    return short_name(value) if isinstance(value, str) and is_own(value) else setting_text(value)

@@ -14,7 +14,8 @@ from safetensors.numpy import save
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write_bytes
-from bnpipe.core.settings import Arm, TrainingSettings
+from bnpipe.core.parts import short_name
+from bnpipe.core.settings import TrainingSettings
 
 Arrays = Mapping[str, NDArray[Any]]  # by name
 
@@ -104,6 +105,7 @@ class Origin:
     code_sha256: str  # of the package's files that training is built on
     device: str
     versions: dict[str, str]  # of Python and the libraries whose arithmetic was used
+    parts: dict[str, str] = field(default_factory=dict)  # of the user's own: their SHA-256 by name, `module:name`
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,9 @@ class Record:
     curves: Curves
 
     @property
-    def arm(self) -> Arm:
-        """The arm, which all runs share."""
-        return self.settings[0].arm
+    def arm(self) -> str:
+        """The name under which the arm is shown; all runs share it."""
+        return short_name(self.settings[0].arm)
 
 
 class Label(NamedTuple):

@@ -13,9 +13,12 @@ BuiltInArm = Literal[
     "weightnorm",
     "firstbatch",  # vanilla, from weights that normalize the first mini-batch
     "noisybatchnorm",  # batch normalization, and then a random scale and shift
+    "batchrenorm",  # batch normalization, corrected towards the moving averages
+    "ghostbatchnorm",  # batch normalization of parts of the mini-batch
 ]
-Arm = Literal[BuiltInArm]  # and arms of your own: docs/how-to.md
-Activation = Literal["tanh", "relu", "sigmoid"]
+BuiltInActivation = Literal["tanh", "relu", "sigmoid"]
+Arm = str  # a BuiltInArm, or one of your own, module:name (`bnpipe.core.parts`)
+Activation = str  # a BuiltInActivation, or one of your own
 InitScheme = Literal["xavier", "he"]
 VarianceConvention = Literal["biased", "unbiased"]
 Position = Literal["before", "after"]
@@ -55,6 +58,11 @@ class TrainingSettings:
     moving_average_weight: float  # of the newest batch; TensorFlow's momentum is 1 minus this
     moving_variance: VarianceConvention  # divisor of the averaged batch variance: m (biased) or m - 1
     groups: int = 5  # of features, in group normalization
+    ghost_size: int = 15  # images of a mini-batch that ghost batch normalization normalizes together
+    renorm_max_scale: float = 3.0  # in batch renormalization: its r lies between 1 / this and this, once it has risen
+    renorm_max_shift: float = 5.0  # and its d between minus this and this
+    renorm_start: int = 500  # steps of plain batch normalization before these limits begin to rise
+    renorm_ramp: int = 1000  # steps over which they rise
     normalize_logits: bool = True  # or only the hidden layers
     normalize_hidden: bool = True  # or only the logits
     position: Position = "before"  # of a normalization: before the nonlinearity or after it

@@ -58,7 +58,8 @@ def with_theory(
     """
     forward = backward = np.full(len(gains), np.nan)
     arm: Arm = settings.arm if settings.normalize_hidden else "vanilla"
-    if arm in mean_field.ARMS_WITH_THEORY and settings.position == "before":
+    is_written_out = arm in mean_field.ARMS_WITH_THEORY and settings.activation in mean_field.FUNCTIONS
+    if is_written_out and settings.position == "before":
         forward, backward = mean_field.growth(arm, settings.activation, gains, mean_square, variance, settings.epsilon)
     return layers.assign(forward_theory=[np.nan, *forward], backward_theory=[*backward, np.nan])
 

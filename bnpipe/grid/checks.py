@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from bnpipe.core.errors import InputError
+from bnpipe.core.parts import is_own, part_digest, short_name
 from bnpipe.core.settings import CLASSES, Arm, counts
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.given import Given
@@ -30,6 +31,7 @@ class _Trained:
     arms: tuple[Arm, ...]
     section: KeyPath  # the keys that lead to it
     swept: Mapping[str, KeyPath]  # the keys that lead to those of its values that are swept
+    arms_section: KeyPath  # the keys that lead to its arms
 
     def place(self, key: str) -> KeyPath:
         """Return the keys that lead to a value that it is trained with: its own, or that of the whole file."""
@@ -44,13 +46,20 @@ def check(configuration: Configuration, given: Given, images: tuple[int, int] | 
     known. A configuration written for MNIST runs on the digits that replace it, which may be too few for a study:
     returns by name, for such studies outside the default target, the line that refuses them once they are asked for.
     """
-    mistakes = [*_taken_names(configuration), *_equal_cells(configuration), *_shared_seeds(configuration)]
+    mistakes = [
+        *_taken_names(configuration),
+        *_equal_cells(configuration),
+        *_shared_seeds(configuration),
+        *_only_own_activations(configuration),
+    ]
     if images and images[1] >= images[0]:
         line = f"expected at most {images[0] - 1} (the data set has {images[0]} training images), got {images[1]}"
         mistakes.append((("validation_images",), line))
     for trained in _all_trained(configuration):
         mistakes += _nothing_normalized(trained)
         mistakes += _widths(trained, configuration)
+        mistakes += _ghosts(trained, configuration)
+        mistakes += _own_parts(trained)
         mistakes += _asked_by_experiments(trained)
         if images and images[1] < images[0]:
             mistakes += _sizes(trained, configuration, images[0] - images[1])
@@ -75,17 +84,18 @@ def _asks_for_more_images(configuration: Configuration, path: KeyPath, line: str
 def _all_trained(configuration: Configuration) -> Iterator[_Trained]:
     """Go through all that is trained: conditions, the cells of studies, and the paper's own experiment."""
     for name, condition in configuration.conditions.items():
-        yield _Trained(f"conditions.{name}", condition, configuration.arms, ("conditions", name), {})
+        yield _Trained(f"conditions.{name}", condition, configuration.arms, ("conditions", name), {}, ("arms",))
     for name, study in configuration.studies.items():
         places = product(
             *([("studies", name, "sweep", key, n) for n in range(len(values))] for key, values in study.sweep.items())
         )
         for cell, of_cell in zip(study.cells, places, strict=True):
             swept = dict(zip(study.sweep, of_cell, strict=True))
-            arms = study.arms or configuration.arms
-            yield _Trained(f"studies.{name}", cell, arms, ("studies", name, "condition"), swept)
+            arms, of_arms = study.arms or configuration.arms, ("studies", name, "arms") if study.arms else ("arms",)
+            yield _Trained(f"studies.{name}", cell, arms, ("studies", name, "condition"), swept, of_arms)
     if configuration.paper:
-        yield _Trained("paper", configuration.paper.condition, ("vanilla", "batchnorm"), ("paper", "condition"), {})
+        paper = configuration.paper.condition
+        yield _Trained("paper", paper, ("vanilla", "batchnorm"), ("paper", "condition"), {}, ())
 
 
 def _sizes(trained: _Trained, configuration: Configuration, training: int) -> Mistakes:
@@ -138,11 +148,40 @@ def _widths(trained: _Trained, configuration: Configuration) -> Mistakes:
         )
 
 
+def _ghosts(trained: _Trained, configuration: Configuration) -> Mistakes:
+    """See whether ghost batch normalization can divide the mini-batch into parts of one size."""
+    size, batch = configuration.normalization.ghost_size, trained.condition.batch_size or configuration.batch_size
+    if "ghostbatchnorm" in trained.arms and batch % size:
+        yield (
+            ("normalization", "ghost_size"),
+            f"expected a number that divides the batch_size of {trained.group} ({batch}), got {size}; change either",
+        )
+
+
+def _own_parts(trained: _Trained) -> Mistakes:
+    """See whether the user's own parts are there, and whether they go with what else is asked for."""
+    activation = trained.condition.activation
+    parts: dict[KeyPath, str] = {(*trained.arms_section, place): arm for place, arm in enumerate(trained.arms)}
+    parts[trained.place("activation")] = activation
+    for path, part in parts.items():
+        if is_own(part):
+            try:
+                part_digest(part)
+            except InputError as error:
+                yield path, str(error)
+    if is_own(activation) and "firstbatch" in trained.arms:
+        line = f"expected tanh, relu or sigmoid with the arm firstbatch, got {activation}; leave out one of the two"
+        yield trained.place("activation"), line
+
+
 def _asked_by_experiments(trained: _Trained) -> Mistakes:
     """See whether a condition is as the experiment that takes it needs it."""
     if trained.group == "studies.regularization" and not trained.condition.evaluate_training:
         line = "expected true in this study, which compares training and validation loss, got false"
         yield trained.place("evaluate_training"), line
+    if trained.group == "paper" and is_own(trained.condition.activation):
+        line = f"expected tanh, relu or sigmoid in the paper's experiment, got {trained.condition.activation}; name one"
+        yield trained.place("activation"), line
     if trained.group == "paper" and trained.condition.position != "before":
         line = "expected before: the paper's figure shows what normalization hands to the nonlinearity, got after"
         yield trained.place("position"), line
@@ -168,6 +207,17 @@ def _shared_seeds(configuration: Configuration) -> Mistakes:
         if counts(seed) and seed in configuration.seeds:
             line = f"expected a seed that is not counted at the best rates (seeds), got {seed}"
             yield ("best_rate", "tuning", "seeds", place), line
+
+
+def _only_own_activations(configuration: Configuration) -> Mistakes:
+    """See whether a condition is left for the experiments that need a built-in nonlinearity."""
+    conditions = configuration.conditions.values()
+    if all(is_own(condition.activation) for condition in conditions):
+        line = (
+            "expected one condition at least with tanh, relu or sigmoid, which mechanics, inference and others take, "
+        )
+        got = ", ".join(short_name(condition.activation) for condition in conditions)
+        yield ("conditions",), f"{line}got {got} only; add one"
 
 
 def _equal_cells(configuration: Configuration) -> Mistakes:

@@ -14,7 +14,6 @@ from bnpipe.core.settings import (
     CHECKPOINT_SECONDS,
     FIRST_SEED,
     FRESH_SEED,
-    Activation,
     Device,
     Position,
     Precision,
@@ -26,6 +25,7 @@ from bnpipe.core.yaml_files import YamlFile, plain
 from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.fields import (
     MAX_SEED_COUNT,
+    ActivationName,
     Arms,
     Factor,
     HiddenSizes,
@@ -50,9 +50,7 @@ from bnpipe.grid.mistakes import explain, locate
 class Condition(Section):
     """One experiment: every arm is trained with these settings, once for each seed."""
 
-    activation: Annotated[Activation, one_of(Activation)] = Field(
-        description="Nonlinearity of the hidden layers; the output layer is linear."
-    )
+    activation: ActivationName = Field(description="Nonlinearity of the hidden layers; the output layer is linear.")
     learning_rate: PositiveNumber = Field(description="Learning rate of plain gradient descent; it stays constant.")
     init_std: InitStd = Field(
         description="Standard deviation of the normal distribution (mean 0) from which the first weights are drawn; "
@@ -114,7 +112,7 @@ class Condition(Section):
 
 
 class Normalization(Section):
-    """Settings of batch normalization; the defaults are those of the tutorial (TensorFlow 1)."""
+    """Settings of the normalizations; those of batch normalization are by default the tutorial's (TensorFlow 1)."""
 
     epsilon: PositiveNumber = Field(default=1e-3, description="Added to a variance before its square root is taken.")
     moving_average_weight: Weight = Field(
@@ -128,6 +126,28 @@ class Normalization(Section):
     groups: Annotated[int, Whole(1, 100_000)] = Field(
         default=5,
         description="Groups of features in group normalization; must divide the width of every normalized layer.",
+    )
+    ghost_size: Annotated[int, Whole(2, 1_000_000)] = Field(
+        default=15,
+        description="Images that ghost batch normalization normalizes together; must divide batch_size.",
+        json_schema_extra={"unit": "images"},
+    )
+    renorm_max_scale: Factor = Field(
+        default=3.0,
+        description="Limit of batch renormalization's factor r, once it has risen from 1; 1 / this is the lower limit.",
+    )
+    renorm_max_shift: PositiveNumber = Field(
+        default=5.0, description="Limit of batch renormalization's shift d, either way, once it has risen from 0."
+    )
+    renorm_start: Annotated[int, Whole(0, 100_000_000)] = Field(
+        default=500,
+        description="Steps that batch renormalization begins with as plain batch normalization.",
+        json_schema_extra={"unit": "steps"},
+    )
+    renorm_ramp: Annotated[int, Whole(1, 100_000_000)] = Field(
+        default=1000,
+        description="Steps after these over which its two limits rise.",
+        json_schema_extra={"unit": "steps"},
     )
 
 
@@ -263,7 +283,7 @@ class Configuration(Section):
         description="Steps between evaluations; the first evaluation follows step 0.",
         json_schema_extra={"unit": "steps"},
     )
-    normalization: Normalization = Field(default=Normalization(), description="Settings of batch normalization.")
+    normalization: Normalization = Field(default=Normalization(), description="Settings of the normalizations.")
     diagnostics: Switch = Field(
         default=True,
         description="Whether to measure every layer at every evaluation; takes less than a tenth of the time.",

@@ -3,6 +3,7 @@
 from collections.abc import Container
 from typing import Any
 
+from bnpipe.core.parts import short_name
 from bnpipe.grid.config import Condition, Configuration, Study
 
 
@@ -10,7 +11,7 @@ def describe(condition: Condition, but: Container[str] = ()) -> str:
     """Describe a condition in one line, as figures show it under its name; but: keys to leave out."""
     std = condition.init_std if isinstance(condition.init_std, str) else f"{condition.init_std:g}"
     parts = {
-        "activation": condition.activation,
+        "activation": short_name(condition.activation),
         "learning_rate": f"learning rate {condition.learning_rate:g}",
         "init_std": f"init std {std}",
     }

@@ -4,13 +4,14 @@ Snakemake remembers what made a file, but its memory can be deleted, bypassed (`
 left behind in a copy. A record says what it is, and so a job can see for itself.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bnpipe.core.digests import short_digest
 from bnpipe.core.errors import InputError
+from bnpipe.core.parts import digests_of, is_own, own_parts
 from bnpipe.core.paths import portable
 from bnpipe.core.records import Label, read_label
 from bnpipe.grid.config import Configuration, parse_configuration
@@ -46,11 +47,13 @@ def expected_records(
     """
     shared = configuration.model_dump(mode="json", include=TRAINING_KEYS)
     named = configuration.model_dump(mode="json", include={"conditions", "studies"}, exclude_defaults=True)
+    conditions, studies = list(conditions), list(studies)
     wanted = {
         "conditions": {name: named["conditions"][name] for name in conditions},
         "studies": {name: {**named["studies"][name], **NO_MATTER} for name in studies},
     }
-    return {"dataset": dataset, "code": code, "configuration": {**shared, **wanted}}
+    parts = digests_of(filter(is_own, _parts(configuration, conditions, studies)))
+    return {"dataset": dataset, "code": code, "parts": parts, "configuration": {**shared, **wanted}}
 
 
 def check_records(records: Iterable[Path], expected: Mapping[str, Any], dataset_sha256: str | None = None) -> None:
@@ -69,6 +72,15 @@ def check_records(records: Iterable[Path], expected: Mapping[str, Any], dataset_
         difference = _first_difference(_expected_label(planned[name], expected, dataset_sha256), _label(label))
         if difference:
             raise InputError(f"{path}: {difference}; delete this record to train it again, or undo the change")
+
+
+def _parts(configuration: Configuration, conditions: Sequence[str], studies: Sequence[str]) -> set[str]:
+    """Return the arms and nonlinearities of some conditions and studies."""
+    parts = {configuration.conditions[name].activation for name in conditions}
+    parts |= {*configuration.arms} if parts else set()
+    for study in (configuration.studies[name] for name in studies):
+        parts |= {*(study.arms or configuration.arms), *(cell.activation for cell in study.cells)}
+    return parts
 
 
 def _stacks(expected: Mapping[str, Any]) -> dict[str, Stack]:
@@ -93,6 +105,7 @@ def _expected_label(stack: Stack, expected: Mapping[str, Any], dataset_sha256: s
         "data": short_digest(dataset_sha256),
         "device": expected["configuration"]["device"],
         "training code": short_digest(expected["code"]),
+        **{f"code of {part}": short_digest(expected["parts"][part]) for part in own_parts(stack.runs.settings)},
     }
 
 
@@ -106,6 +119,7 @@ def _label(label: Label) -> dict[str, Any]:
         "data": short_digest(label.origin.dataset_sha256),
         "device": label.origin.device.partition(" ")[0],  # without the name of the GPU
         "training code": short_digest(label.origin.code_sha256),
+        **{f"code of {part}": short_digest(digest) for part, digest in label.origin.parts.items()},
     }
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 
 from annotated_types import Ge, GroupedMetadata, Le
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,7 +21,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bnpipe.core.settings import FIRST_SEED, FRESH_SEED, Arm, InitScheme
+from bnpipe.core.parts import PATTERN, short_name
+from bnpipe.core.settings import FIRST_SEED, FRESH_SEED, BuiltInActivation, BuiltInArm, InitScheme
 from bnpipe.core.yaml_files import Unquoted, plain, surprise
 
 MAX_SEED = 2**32 - 1  # numpy.random.RandomState takes no larger one
@@ -73,6 +75,22 @@ def one_of(literal: Any) -> WrapValidator:
     """Expect one of the values of a Literal type."""
     *values, last = get_args(literal)
     return expected(f"{', '.join(values)} or {last}")
+
+
+def one_of_or_own(literal: Any) -> WrapValidator:
+    """Expect one of the values of a Literal type, or a part of one's own."""
+    return expected(f"{', '.join(get_args(literal))} or a part of your own, module:name")
+
+
+def named_otherwise(literal: Any) -> AfterValidator:
+    """Refuse a part of one's own that would be shown under one of the names of a Literal type."""
+
+    def validate(part: str) -> str:
+        if part not in get_args(literal) and short_name(part).lower() in get_args(literal):
+            raise unexpected(f"another name than {short_name(part).lower()}, which is built in", "rename yours")
+        return part
+
+    return AfterValidator(validate)
 
 
 def _read_number(value: Any) -> Any:
@@ -129,6 +147,14 @@ def seeds_of(count: int) -> tuple[int, ...]:
     return FIRST_SEED, *range(FRESH_SEED, FRESH_SEED + count)
 
 
+def _told_apart(arms: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a list of arms; refuse it if two would be shown, and have files, under the same name."""
+    names = [short_name(arm).lower() for arm in arms]
+    if len({*names}) < len({*arms}):
+        raise unexpected("parts whose names differ in more than upper and lower case (paths contain them)")
+    return arms
+
+
 Switch = Annotated[bool, Strict(), expected("true or false")]
 Text = Annotated[str, Field(strict=True, min_length=1), expected("text that is not empty", _read_text)]
 PositiveNumber = Annotated[
@@ -156,7 +182,12 @@ Factor = Annotated[
 Share = Annotated[
     float, Field(strict=True, gt=0, lt=1), expected("a number greater than 0 and less than 1", _read_number)
 ]
-Arms = Annotated[tuple[Annotated[Arm, one_of(Arm)], ...], Field(min_length=1)]
+_OwnPart = Annotated[str, Field(strict=True, pattern=PATTERN, examples=["mypackage.parts:Name"])]
+ArmName = Annotated[BuiltInArm | _OwnPart, one_of_or_own(BuiltInArm), named_otherwise(BuiltInArm)]
+ActivationName = Annotated[
+    BuiltInActivation | _OwnPart, one_of_or_own(BuiltInActivation), named_otherwise(BuiltInActivation)
+]
+Arms = Annotated[tuple[ArmName, ...], Field(min_length=1), AfterValidator(_told_apart)]
 Name = Annotated[
     str,
     Field(strict=True, pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"),

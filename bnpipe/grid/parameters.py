@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from bnpipe.core.errors import InputError
+from bnpipe.core.parts import digests_of, own_parts
 from bnpipe.grid.best_rate import TuningGrid
 from bnpipe.grid.config import Condition, Study
 from bnpipe.grid.descriptions import describe, describe_shared
@@ -55,6 +56,10 @@ class Parameters:
     def stack_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return what the runs of a stack are trained with: see `bnpipe.core.settings.Runs.from_plain`."""
         return self.stack(wildcards).runs.to_plain()
+
+    def stack_parts(self, wildcards: Wildcards) -> dict[str, str]:
+        """Return the digests of the user's own parts that a stack's networks are built of, by name."""
+        return digests_of(own_parts(self.stack(wildcards).runs.settings))
 
     def stack_seeds(self, wildcards: Wildcards) -> tuple[int, ...]:
         """Return the seed of each run of a stack."""

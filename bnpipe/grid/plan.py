@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from bnpipe.core.digests import code_digest
-from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Activation, Arm, InitScheme
+from bnpipe.core.parts import digests_of, own_parts, short_name
+from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Activation, Arm, InitScheme, TrainingSettings
 from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.entrants import Entrant, entrants
@@ -63,7 +64,7 @@ class Plan:
         self.layout = Layout(dataset)
         self.title = title
         self.conditions = list(configuration.conditions)
-        self.arms = list(configuration.arms)
+        self.arms = [short_name(arm) for arm in configuration.arms]
         self.studies = list(configuration.studies)
         self.default_studies = [name for name, study in configuration.studies.items() if study.default]
         self.stacks = cache(self._stacks)
@@ -104,8 +105,8 @@ class Plan:
 
     @property
     def first(self) -> str:
-        """The condition whose networks some experiments look into."""
-        return self.conditions[0]
+        """The condition whose networks some experiments look into: the first one whose nonlinearity is built in."""
+        return first_of_each_activation(self.configuration)[0][0]
 
     @property
     def first_settings(self) -> dict[str, Any]:
@@ -122,7 +123,7 @@ class Plan:
         """Their settings, by condition and arm."""
         conditions = {name: self.configuration.conditions[name] for name in self.examined}
         return {
-            name: {arm: self.plain_settings(condition, arm) for arm in self.arms}
+            name: {short_name(arm): self.plain_settings(condition, arm) for arm in self.configuration.arms}
             for name, condition in conditions.items()
         }
 
@@ -173,6 +174,14 @@ class Plan:
             for scheme in get_args(InitScheme)
         }
         return {**self.examined_settings, **schemes}
+
+    @property
+    def initial_parts(self) -> dict[str, str]:
+        """The digests of the user's own parts that these networks are built of, by name."""
+        settings = [
+            TrainingSettings.from_plain(own) for arms in self.initial_settings.values() for own in arms.values()
+        ]
+        return digests_of(part for own in settings for part in own_parts(own))
 
     @property
     def paper_seeds(self) -> tuple[int, ...]:

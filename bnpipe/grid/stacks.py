@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from typing import Any, Literal
 
+from bnpipe.core.parts import is_own, short_name
 from bnpipe.core.settings import Arm, Runs, TrainingSettings
 from bnpipe.grid.config import Condition, Configuration
 
@@ -23,9 +24,9 @@ class Stack:
     runs: Runs
 
     @property
-    def arm(self) -> Arm:
-        """The arm, which all runs share."""
-        return self.runs.settings.arm
+    def arm(self) -> str:
+        """The name under which the arm is shown; all runs share it."""
+        return short_name(self.runs.settings.arm)
 
     @property
     def wildcards(self) -> dict[str, str]:
@@ -58,7 +59,7 @@ def study_stacks(configuration: Configuration, name: str) -> Iterator[Stack]:
             size = configuration.runs_per_job or (STUDY_RUNS if configuration.device == "cpu" else len(runs))
             for first in range(0, len(runs), size):
                 job = runs[first : first + size]
-                yield Stack("study", name, f"{arm}-{_digest(job)}", job)
+                yield Stack("study", name, f"{short_name(arm)}-{_digest(job)}", job)
 
 
 def seed_chunks(configuration: Configuration) -> list[tuple[int, ...]]:
@@ -91,10 +92,14 @@ def recorded_settings(configuration: Configuration, condition: Condition, arm: A
 
 
 def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Condition]]:
-    """Return the first condition of each nonlinearity, with its name, in their order."""
+    """Return the first condition of each nonlinearity that is built in, with its name, in their order.
+
+    The experiments that take these compute with the compiled engine, or by formulas of the nonlinearity.
+    """
     first: dict[str, tuple[str, Condition]] = {}
     for name, condition in configuration.conditions.items():
-        first.setdefault(condition.activation, (name, condition))
+        if not is_own(condition.activation):
+            first.setdefault(condition.activation, (name, condition))
     return list(first.values())
 
 

@@ -4,23 +4,19 @@ Weights are (runs, fan_in, fan_out) and activations (runs, batch, units), so tha
 every run of the stack.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bnpipe.core.settings import Activation, Arm, Runs, TrainingSettings
-from bnpipe.modules.norms import TRANSFORMS, WITHOUT_STATISTICS, NoisyBatchNorm
+from bnpipe.core.settings import Arm, Runs, TrainingSettings
+from bnpipe.modules.norms import NoisyBatchNorm
+from bnpipe.modules.parts import WITHOUT_STATISTICS, nonlinearity_of, transform_of
 from bnpipe.networks.seeds import initial_weights
 
 PRECISIONS = {"float32": torch.float32, "float64": torch.float64}
-NONLINEARITIES: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "sigmoid": torch.sigmoid,
-}
 
 
 def arm_of_layer(settings: TrainingSettings, is_last: bool) -> Arm:
@@ -38,9 +34,9 @@ class Layer(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(weight, requires_grad=settings.trained == "all")
         arm = arm_of_layer(settings, is_last)
-        self.transform = TRANSFORMS[arm](self.weight, settings)
+        self.transform = transform_of(arm, self.weight, settings)
         self._after = settings.position == "after" and arm not in WITHOUT_STATISTICS
-        self._nonlinearity = nn.Identity() if is_last else NONLINEARITIES[settings.activation]
+        self._nonlinearity = nn.Identity() if is_last else nonlinearity_of(settings.activation)
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return z, the product, and what the layer passes on, both (runs, batch, units)."""

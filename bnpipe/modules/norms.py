@@ -1,17 +1,18 @@
 """The normalizations as PyTorch modules, which come between a layer's product and its nonlinearity.
 
-Activations are (runs, batch, units), parameters (runs, 1, units). A new arm is a module with a ``forward`` and an entry
-in `TRANSFORMS`: it is built from the layer's weights (runs, fan_in, units) and the settings. What it learns is a
-Parameter, what it averages a buffer; gradients come from autograd, and `training` tells training from inference.
+Activations are (runs, batch, units), parameters (runs, 1, units). An arm is a module with a ``forward`` that is built
+from the layer's weights (runs, fan_in, units) and the settings. What it learns is a Parameter, what it averages a
+buffer; gradients come from autograd, and `training` tells training from inference. `bnpipe.modules.parts` knows them
+all by name, and those that a user has written.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from bnpipe.core.settings import Arm, TrainingSettings
+from bnpipe.core.settings import TrainingSettings
 from bnpipe.modules.noise import normal, random_bits, two_uniforms
 
 
@@ -66,17 +67,20 @@ class BatchNorm(Scaled):
         self.register_buffer("variance", one_for_each_unit(weight, 1))
         self.newest = settings.moving_average_weight
         self._correction = int(settings.moving_variance == "unbiased")
-        self._epsilon = settings.epsilon
+        self.epsilon = settings.epsilon
 
     def normalize(self, z: Tensor) -> Tensor:
         mean, variance = self.mean, self.variance
         if self.training:
             variance, mean = torch.var_mean(z, dim=1, keepdim=True, correction=0)
-            m = z.shape[1]
-            with torch.no_grad():
-                self.mean.lerp_(mean, self.newest)
-                self.variance.lerp_(variance * (m / (m - self._correction)), self.newest)
-        return (z - mean) * torch.rsqrt(variance + self._epsilon)
+            self.move_averages(mean, variance, z.shape[1])
+        return (z - mean) * torch.rsqrt(variance + self.epsilon)
+
+    @torch.no_grad()
+    def move_averages(self, mean: Tensor, variance: Tensor, m: int) -> None:
+        """Move the moving averages towards the mean and biased variance, (runs, 1, units), of m images."""
+        self.mean.lerp_(mean, self.newest)
+        self.variance.lerp_(variance * (m / (m - self._correction)), self.newest)
 
 
 class NoisyBatchNorm(BatchNorm):
@@ -165,16 +169,3 @@ class WeightNorm(Scaled):
     def normalize(self, z: Tensor) -> Tensor:
         norms: Tensor = torch.linalg.vector_norm(self._weights[0], dim=1, keepdim=True)
         return z / norms
-
-
-TRANSFORMS: dict[Arm, Callable[[Tensor, TrainingSettings], nn.Module]] = {
-    "vanilla": Bias,
-    "batchnorm": BatchNorm,
-    "layernorm": FeatureNorm,
-    "groupnorm": lambda weight, settings: FeatureNorm(weight, settings, groups=settings.groups),
-    "rmsnorm": lambda weight, settings: FeatureNorm(weight, settings, centred=False),
-    "weightnorm": WeightNorm,
-    "firstbatch": Bias,
-    "noisybatchnorm": NoisyBatchNorm,
-}
-WITHOUT_STATISTICS: tuple[Arm, ...] = ("vanilla", "weightnorm", "firstbatch")  # these arms have no order to choose

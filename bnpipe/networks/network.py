@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bnpipe.core.settings import Activation, Arm, Precision, TrainingSettings
+from bnpipe.core.settings import Precision, TrainingSettings
 from bnpipe.networks.compiled import (
     BATCH_NORM,
     BIAS,
@@ -36,7 +36,7 @@ from bnpipe.networks.compiled import (
 )
 from bnpipe.networks.seeds import initial_weights
 
-KINDS: dict[Arm, int] = {  # of the arms that are compiled
+KINDS: Mapping[str, int] = {  # of the arms that are compiled
     "vanilla": BIAS,
     "batchnorm": BATCH_NORM,
     "layernorm": FEATURE_NORM,
@@ -45,7 +45,7 @@ KINDS: dict[Arm, int] = {  # of the arms that are compiled
     "weightnorm": WEIGHT_NORM,
     "firstbatch": BIAS,  # and first weights of its own: `bnpipe.networks.first_batch`
 }
-CODES: dict[Activation, int] = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
+CODES: Mapping[str, int] = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
 WITH_STATISTICS = (BATCH_NORM, FEATURE_NORM)  # which may come before or after a nonlinearity
 AVERAGES = ("mean", "variance")  # those of the numbers that are moving averages
 ALIGNMENT = 64  # bytes: products on memory that is not aligned take up to a quarter longer
@@ -223,6 +223,11 @@ class Network:
                 seen=zeros(3 * m * total * watched),
             )
         return self._rooms[m, watched]
+
+
+def is_compiled(settings: TrainingSettings) -> bool:
+    """Return whether networks of these settings are compiled; otherwise PyTorch trains them on a CPU too."""
+    return settings.arm in KINDS and settings.activation in CODES
 
 
 def plan_of(settings: TrainingSettings) -> Plan:

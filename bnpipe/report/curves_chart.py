@@ -10,8 +10,6 @@ from bnpipe.figures.arms import COLOURS, LINE_STYLES
 from bnpipe.report.explorer import Explorer, Inputs, arm_scale, as_spec, first_seeds, none_if_unknown
 
 MAX_EVALUATIONS = 40_000  # in a chart: 0.8 MB of the page
-# Of Vega, by matplotlib's line styles.
-DASHES = {arm: [1, 0] if line == "solid" else [1.5 * part for part in line[1]] for arm, line in LINE_STYLES.items()}
 TICKS = "measure === 'loss' ? format(pow(10, datum.value), '.2~g') : datum.label"  # of losses, the logarithm is drawn
 
 
@@ -42,6 +40,12 @@ def explore_curves(name: str, accuracy: pd.DataFrame, conditions: Sequence[str],
     return Explorer(name, as_spec(chart, kept), groups, (), len(kept), len(runs))
 
 
+def dashes(arm: str) -> list[float]:
+    """Return the dashes of an arm's lines, as Vega draws them."""
+    line = LINE_STYLES[arm]
+    return [1, 0] if line == "solid" else [1.5 * part for part in line[1]]
+
+
 def _curves(accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[str]) -> pd.DataFrame:
     """Put the curves of each run into one row, in the order of conditions, arms and seeds, with None if not known."""
     ordered = {"condition": [*conditions], "arm": [*arms]}
@@ -68,10 +72,10 @@ def _curves_chart(tests: Sequence[str], arms: Sequence[str]) -> Any:
             color=alt.Color(
                 "arm:N",
                 title=None,
-                scale=arm_scale(arms, COLOURS),
+                scale=arm_scale(arms, COLOURS.__getitem__),
                 legend=alt.Legend(symbolType="stroke", symbolSize=400),
             ),
-            strokeDash=alt.StrokeDash("arm:N", title=None, scale=arm_scale(arms, DASHES)),
+            strokeDash=alt.StrokeDash("arm:N", title=None, scale=arm_scale(arms, dashes)),
             detail="run:N",
         )
     )

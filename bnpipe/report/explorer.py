@@ -5,7 +5,7 @@ The inputs that a page shows beside a chart are bound to the chart's parameters.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,9 +87,9 @@ def first_seeds(runs: pd.DataFrame, most: int) -> pd.DataFrame:
     return runs[runs["seed"].isin(seeds)][:most]
 
 
-def arm_scale(arms: Sequence[str], by_arm: Mapping[str, Any]) -> alt.Scale:
-    """Return a scale that gives each arm its own colour, dashes or shape. by_arm: these, by the arm's name."""
-    return alt.Scale(domain=[*arms], range=[by_arm[arm] for arm in arms])
+def arm_scale(arms: Sequence[str], of_arm: Callable[[str], Any]) -> alt.Scale:
+    """Return a scale that gives each arm its own colour, dashes or shape. of_arm: returns that of an arm."""
+    return alt.Scale(domain=[*arms], range=[of_arm(arm) for arm in arms])
 
 
 def as_spec(chart: Any, rows: pd.DataFrame) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import yaml
 
 from bnpipe.analysis.registry.family import FAMILY
 from bnpipe.core.errors import InputError
+from bnpipe.core.parts import short_name
 from bnpipe.report import tables
 from bnpipe.report.curves_chart import explore_curves
 from bnpipe.report.findings import findings
@@ -50,6 +51,7 @@ def make_report(
         in_order(pages.table(f"tables/{name}"), list(settings))
         for name in ("accuracy", "runs", "summary", "comparison")
     )
+    arms = [short_name(arm) for arm in configuration["arms"]]
     claims = pages.table("tables/claims")
     reported = yaml.safe_load(_read(tutorial)) if pages.is_mnist else []
     pairs = comparison.drop_duplicates(["condition", "arm"])
@@ -76,12 +78,13 @@ def make_report(
         ),
         "mechanics": _mechanics_table(pages.table("tables/mechanics_summary")),
         "origins": _origins_table(pages.table("tables/origins")),
-        "explorer": explore_curves("curves", accuracy, list(settings), configuration["arms"]),
+        "explorer": explore_curves("curves", accuracy, list(settings), arms),
         "studies": [study_of(pages, name, configuration["studies"][name]) for name in studies],
         "provenance": "provenance.json",
         "dataset_name": dataset_name,
         "shown_seed": shown_seed,
         "networks": len(runs),
+        "arms": arms,
         "configuration": configuration,
         "configuration_text": yaml.safe_dump(
             dict(configuration), sort_keys=False, default_flow_style=None, width=100, allow_unicode=True

@@ -34,8 +34,10 @@ SYMBOLS = {
     ">": "triangle-right",
     "d": "M0,-1L0.6,0L0,1L-0.6,0Z",
     "p": "M0,-1L0.95,-0.31L0.59,0.81L-0.59,0.81L-0.95,-0.31Z",
+    "*": "M0,-1L0.22,-0.31L0.95,-0.31L0.36,0.12L0.59,0.81L0,0.38L-0.59,0.81L-0.36,0.12L-0.95,-0.31L-0.22,-0.31Z",
+    "H": "M1,0L0.5,0.87L-0.5,0.87L-1,0L-0.5,-0.87L0.5,-0.87Z",
+    "8": "M0.38,-0.92L0.92,-0.38L0.92,0.38L0.38,0.92L-0.38,0.92L-0.92,0.38L-0.92,-0.38L-0.38,-0.92Z",
 }
-SHAPES = {arm: SYMBOLS[marker] for arm, marker in MARKERS.items()}
 
 
 def explore_runs(name: str, runs: pd.DataFrame, swept: Sequence[str]) -> Explorer:
@@ -58,6 +60,11 @@ def explore_runs(name: str, runs: pd.DataFrame, swept: Sequence[str]) -> Explore
     )
     groups = {"show": "Show", "only": "Only runs with"}
     return Explorer(name, as_spec(chart, _outcomes(kept, keys)), groups, keys, len(kept), len(runs))
+
+
+def symbol(arm: str) -> str:
+    """Return the symbol of an arm, as Vega draws it."""
+    return SYMBOLS[MARKERS[arm]]
 
 
 def variants(table: pd.DataFrame, keys: Sequence[str]) -> pd.Series:
@@ -114,8 +121,8 @@ def _runs_chart(keys: Sequence[str], arms: Sequence[str]) -> Any:
         x=column,
         xOffset=alt.XOffset("arm:N", sort=[*arms]),
         y=alt.Y("value:Q", title=None),
-        color=alt.Color("arm:N", title=None, scale=arm_scale(arms, COLOURS)),
-        shape=alt.Shape("arm:N", title=None, scale=arm_scale(arms, SHAPES)),
+        color=alt.Color("arm:N", title=None, scale=arm_scale(arms, COLOURS.__getitem__)),
+        shape=alt.Shape("arm:N", title=None, scale=arm_scale(arms, symbol)),
         opacity=alt.condition("datum.chosen", alt.value(0.7), alt.value(0.04)),
         tooltip=[
             *settings,

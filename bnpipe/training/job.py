@@ -9,6 +9,7 @@ from typing import Any
 from bnpipe.core.digests import code_digest, versions
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import exclusive_lock
+from bnpipe.core.parts import digests_of, own_parts
 from bnpipe.core.records import Origin, Record, read_record, write_record
 from bnpipe.core.settings import CHECKPOINT_SECONDS, Device, Runs
 from bnpipe.data.packed import open_dataset
@@ -54,6 +55,7 @@ def train_and_record(
             code_sha256=code_digest("training.job"),
             device=engine.description,
             versions=versions(*engine.libraries),
+            parts=digests_of(own_parts(runs.settings)),
         )
         if _is_there(record, condition, runs, origin):
             log.info("%s: made by another job meanwhile, from the same data, code and settings; it is kept", record)

@@ -36,6 +36,15 @@ def test_swept_values_are_columns_and_runs_keep_their_order(tmp_path: Path) -> N
     assert pd.read_csv(summary)["mean"].tolist() == pytest.approx([0.9, 0.89, 0.9, 0.89])
 
 
+def test_parts_of_ones_own_are_named_without_their_module(tmp_path: Path) -> None:
+    settings = (make_settings(arm="my.norms:MeanOnly", activation="my.norms:swish"),)
+    write_record(replace(make_record("study"), settings=settings), tmp_path / "studies/study/runs/a.safetensors")
+    outputs = [tmp_path / f"studies/study/{name}.csv" for name in ("accuracy", "runs", "summary")]
+    make_study_tables([tmp_path / "studies/study/runs/a.safetensors"], ["activation"], *outputs)
+    for path in outputs:
+        assert {*pd.read_csv(path)[["activation", "arm"]].itertuples(index=False, name=None)} == {("swish", "MeanOnly")}
+
+
 def test_runs_that_stopped_early_keep_their_swept_values(tmp_path: Path) -> None:
     # The first of two runs stopped after its first evaluation, the second took all three.
     record = make_record("study", seeds=(42, 42), steps=121)

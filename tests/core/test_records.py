@@ -58,6 +58,15 @@ def test_runs_of_a_record_may_differ_in_learning_rate_and_initialization(tmp_pat
     assert read_record(tmp_path / "record.safetensors").settings == settings
 
 
+def test_a_record_says_which_parts_of_ones_own_it_was_made_with(tmp_path: Path) -> None:
+    record = make_record()
+    origin = replace(record.origin, parts={"my.norms:MeanOnly": "f" * 64})
+    record = replace(record, settings=(make_settings(arm="my.norms:MeanOnly"),), origin=origin)
+    write_record(record, tmp_path / "record.safetensors")
+    back = read_record(tmp_path / "record.safetensors")
+    assert (back.settings[0].arm, back.arm, back.origin) == ("my.norms:MeanOnly", "MeanOnly", origin)
+
+
 def test_equal_records_are_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_record(make_record(), tmp_path / name)

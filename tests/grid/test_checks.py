@@ -14,6 +14,7 @@ from bnpipe.grid.given import Given
 
 CONDITION: dict[str, Any] = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 50}
 STUDY: dict[str, Any] = {"about": "Which?", "condition": CONDITION, "sweep": {"learning_rate": [0.1, 1]}}
+SWISH = "tests.modules.own_parts:swish"  # a nonlinearity of one's own that is there
 IMAGES = (100, 20)  # of the training file, and how many of them are for validation
 
 
@@ -101,6 +102,41 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
         (
             {"best_rate": {"tuning": {"seeds": [500, 2001]}}, "seeds": [42, 2000, 2001]},
             "best_rate.tuning.seeds.1: expected a seed that is not counted at the best rates (seeds), got 2001",
+        ),
+        (
+            {"arms": ["ghostbatchnorm"], "conditions": {"a": condition(batch_size=20)}},
+            "normalization.ghost_size: expected a number that divides the batch_size of conditions.a (20), got 15; "
+            "change either",
+        ),
+        (
+            {"arms": ["vanilla", "lost.norms:Own"]},
+            "arms.1: expected a module that Python finds, got lost.norms:Own, and there is neither lost/norms.py ",
+        ),
+        (
+            {"studies": {"s": {**study(), "arms": ["tests.modules.own_parts:LostNorm"]}}},
+            "studies.s.arms.0: expected a name that ",
+        ),
+        (
+            {"conditions": {"tanh": CONDITION, "a": condition(activation="lost:f")}},
+            "conditions.a.activation: expected a ",
+        ),
+        (
+            {"studies": {"s": study({"activation": ["tanh", "lost:f"]})}},
+            "studies.s.sweep.activation.1: expected a module",
+        ),
+        (
+            {"studies": {"s": {**study(activation=SWISH), "arms": ["vanilla", "firstbatch"]}}},
+            f"studies.s.condition.activation: expected tanh, relu or sigmoid with the arm firstbatch, got {SWISH}; "
+            "leave out one of the two",
+        ),
+        (
+            {"paper": {"condition": condition(activation=SWISH)}},
+            f"paper.condition.activation: expected tanh, relu or sigmoid in the paper's experiment, got {SWISH}",
+        ),
+        (
+            {"conditions": {"a": condition(activation=SWISH), "b": condition(activation=SWISH)}},
+            "conditions: expected one condition at least with tanh, relu or sigmoid, which mechanics, inference and "
+            "others take, got swish, swish only; add one",
         ),
         ({"conditions": {"Studies": CONDITION}}, "conditions.Studies: expected another name than studies, got Studies"),
         (

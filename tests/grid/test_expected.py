@@ -99,6 +99,38 @@ def test_records_of_another_origin_are_refused(tmp_path: Path, origin: dict[str,
         check_records([path], expected, DATA)
 
 
+def test_records_of_another_part_are_refused(tmp_path: Path) -> None:
+    part = "tests.modules.own_parts:OwnNorm"
+    made, expected = planned(arms=["vanilla", part])
+    digest = expected["parts"][part]
+    assert expected["parts"].keys() == {part}
+    vanilla, own = condition_stacks(made, "zebra")
+    records = []
+    for stack, parts in ((vanilla, {}), (own, {part: digest})):
+        record = record_of(stack)
+        records.append(tmp_path / Layout("digits").record(stack))
+        write_record(replace(record, origin=replace(record.origin, parts=parts)), records[-1])
+    check_records(records, expected, DATA)
+    other = {**expected, "parts": {part: "0" * 64}}
+    check_records(records[:1], other, DATA)  # which does not depend on it
+    with pytest.raises(
+        InputError, match=rf"code of {part}: expected 000000000000, as planned, got {digest[:12]}; delete"
+    ):
+        check_records(records, other, DATA)
+    write_record(record_of(own), records[1])
+    with pytest.raises(InputError, match=rf"code of {part}: expected {digest[:12]}, as planned, got None"):
+        check_records(records, expected, DATA)
+
+
+def test_what_is_expected_of_parts_is_of_the_named_groups_alone() -> None:
+    arm, swish = "tests.modules.own_parts:OwnNorm", "tests.modules.own_parts:swish"
+    study = {**STUDY, "arms": ["vanilla"], "sweep": {"activation": ["tanh", swish]}}
+    made = configuration(arms=["vanilla", arm], studies={"rates": study})
+    assert expected_records(made, "digits", CODE, conditions=["ant"])["parts"].keys() == {arm}
+    assert expected_records(made, "digits", CODE, studies=["rates"])["parts"].keys() == {swish}
+    assert expected_records(made, "digits", CODE)["parts"] == {}
+
+
 def test_records_of_different_data_never_meet(tmp_path: Path) -> None:
     made, expected = planned()
     first, second, *_ = stacks_of(made)

@@ -100,7 +100,11 @@ def test_seeds_have_any_notation(value: object) -> None:
         ("conditions.tanh.init_std", "010", "got 010; YAML 1.1 reads it as 8: write"),
         ("hidden_sizes.0", "0100", "got 0100; YAML 1.1 reads it as 64: write"),
         ("seeds", "042", "got 042; YAML 1.1 reads it as 34: write"),
-        ("conditions.tanh.activation", "off", "expected tanh, relu or sigmoid, got off"),
+        (
+            "conditions.tanh.activation",
+            "off",
+            "expected tanh, relu, sigmoid or a part of your own, module:name, got off",
+        ),
         ("diagnostics", "2", "expected true or false, got 2"),
         ("diagnostics", "1", "expected true or false, got 1"),
     ],

@@ -22,7 +22,11 @@ LIST = "expected a list"
 NOT_EMPTY = "expected at least one entry"
 NO_DUPLICATES = "expected a list without duplicates"
 TEXT = "expected text that is not empty"
-ARMS = "vanilla, batchnorm, layernorm, groupnorm, rmsnorm, weightnorm, firstbatch or noisybatchnorm"
+ARMS = (
+    "vanilla, batchnorm, layernorm, groupnorm, rmsnorm, weightnorm, firstbatch, noisybatchnorm, batchrenorm, "
+    "ghostbatchnorm or a part of your own, module:name"
+)
+ACTIVATIONS = "tanh, relu, sigmoid or a part of your own, module:name"
 
 BAD_VALUES: list[tuple[str, object, str]] = [
     ("dataset", "", TEXT),
@@ -50,6 +54,10 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("arms", "vanilla", LIST),
     ("arms", ["vanilla", "vanilla"], NO_DUPLICATES),
     ("arms.1", "instancenorm", f"expected {ARMS}"),
+    ("arms.1", "norms:", f"expected {ARMS}"),
+    ("arms.1", "norms:a-b", f"expected {ARMS}"),
+    ("arms.1", "norms:BatchNorm", "expected another name than batchnorm, which is built in, got 'norms:BatchNorm'"),
+    ("arms", ["a:Norm", "b:norm"], "expected parts whose names differ in more than upper and lower case"),
     ("runs_per_job", 0, "expected a whole number from 1 to 1000000"),
     ("checkpoint_seconds", -1, "expected a whole number from 0 to 1000000"),
     ("conditions", {}, NOT_EMPTY),
@@ -57,9 +65,12 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("conditions", ["tanh"], MAPPING),
     ("conditions.tanh", None, MAPPING),
     ("conditions.tanh", 5, MAPPING),
-    ("conditions.tanh.activation", "selu", "expected tanh, relu or sigmoid"),
-    ("conditions.tanh.activation", "Tanh", "expected tanh, relu or sigmoid"),
-    ("conditions.tanh.activation", None, "expected tanh, relu or sigmoid"),
+    ("conditions.tanh.activation", "selu", f"expected {ACTIVATIONS}"),
+    ("conditions.tanh.activation", "Tanh", f"expected {ACTIVATIONS}"),
+    ("conditions.tanh.activation", None, f"expected {ACTIVATIONS}"),
+    ("conditions.tanh.activation", "parts.swish", f"expected {ACTIVATIONS}"),
+    ("conditions.tanh.activation", "a part:swish", f"expected {ACTIVATIONS}"),
+    ("conditions.tanh.activation", "parts:relu", "another name than relu, which is built in, got 'parts:relu'; rename"),
     ("conditions.tanh.learning_rate", 0, POSITIVE),
     ("conditions.tanh.learning_rate", -0.01, POSITIVE),
     ("conditions.tanh.learning_rate", math.inf, POSITIVE),

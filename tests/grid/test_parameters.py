@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from bnpipe.core.errors import InputError
+from bnpipe.core.parts import digests_of
 from bnpipe.core.settings import Runs
 from bnpipe.grid.parameters import MAX_NAMED, Parameters
 from bnpipe.grid.plan import Plan
@@ -27,6 +28,15 @@ def test_the_stack_of_a_condition_and_of_a_study_is_found_by_the_wildcards_of_it
         assert told.stack_seeds(stack.wildcards) == stack.runs.seeds
         assert told.stack_steps(stack.wildcards) == stack.runs.settings.steps
         assert Runs.from_plain(told.stack_settings(stack.wildcards), stack.runs.seeds) == stack.runs
+
+
+def test_a_job_is_told_the_digests_of_its_own_parts_and_of_no_others() -> None:
+    part = "tests.modules.own_parts:OwnNorm"
+    told, stacks = (
+        parameters(arms=["vanilla", part], seeds=1),
+        condition_stacks(configuration(arms=["vanilla", part], seeds=1), "ant"),
+    )
+    assert [told.stack_parts(stack.wildcards) for stack in stacks] == [{}, digests_of([part])]
 
 
 @pytest.mark.parametrize(

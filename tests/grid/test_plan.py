@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from bnpipe.core.parts import digests_of
 from bnpipe.grid.plan import MAX_EXAMINED, MAX_EXAMINED_SEEDS, Plan
 from tests.grid.test_stacks import STUDY, configuration
 
@@ -49,6 +50,21 @@ def test_of_many_conditions_and_seeds_the_first_are_examined() -> None:
 def test_the_first_condition_is_looked_into_with_batch_normalization() -> None:
     made = plan(arms=["vanilla", "layernorm"])
     assert (made.first, made.first_settings["arm"], made.first_settings["steps"]) == ("zebra", "batchnorm", 2000)
+
+
+def test_parts_of_ones_own_are_shown_by_their_names_and_known_by_their_digests() -> None:
+    condition = {**CONDITION, "activation": "tests.modules.own_parts:swish"}
+    made = plan(arms=["vanilla", "tests.modules.own_parts:OwnNorm"], conditions={"own": condition, "tanh": CONDITION})
+    assert made.arms == ["vanilla", "OwnNorm"]
+    assert [*made.examined_settings["own"]] == ["vanilla", "OwnNorm"]
+    assert made.initial_parts == digests_of(["tests.modules.own_parts:OwnNorm", "tests.modules.own_parts:swish"])
+    assert plan().initial_parts == {}
+    # What needs a built-in nonlinearity takes the condition that has one.
+    assert (made.first, made.first_settings["activation"]) == ("tanh", "tanh")
+    assert made.pair_settings.keys() == {"tanh"}
+    assert plan(best_rate={}, conditions={"own": condition, "tanh": CONDITION}).entrants.keys() == {
+        *("tanh-vanilla", "tanh-batchnorm", "tanh-vanilla-xavier", "tanh-batchnorm-1")
+    }
 
 
 def test_tables_of_claims_follow_what_is_configured() -> None:

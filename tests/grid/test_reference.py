@@ -25,7 +25,7 @@ def test_every_key_of_every_section_has_a_row() -> None:
     "row",
     [
         "| `batch_size` | a whole number from 2 to 1,000,000 | `60` | images | Images in a mini-batch. |",
-        "| `activation` | `tanh`, `relu`, `sigmoid` | none (required) |  |"
+        "| `activation` | `tanh`, `relu`, `sigmoid`; or text such as `mypackage.parts:Name` | none (required) |  |"
         " Nonlinearity of the hidden layers; the output layer is linear. |",
     ],
 )

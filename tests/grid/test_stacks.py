@@ -52,6 +52,15 @@ def test_stacks_go_by_condition_then_arm_then_chunk() -> None:
     ]
 
 
+def test_parts_of_ones_own_are_named_in_paths_without_their_module() -> None:
+    study = {**STUDY, "arms": ["my.norms:Mean_Only"]}
+    made = configuration(arms=["vanilla", "my.norms:MeanOnly"], seeds=1, studies={"rates": study})
+    (_, of_condition, *_), (of_study, *_) = stacks(made), study_stacks(made, "rates")
+    assert of_condition.runs.settings.arm == "my.norms:MeanOnly"
+    assert of_condition.wildcards["arm"] == of_condition.arm == "MeanOnly"
+    assert re.fullmatch(r"Mean_Only-[0-9a-f]{12}", of_study.name)
+
+
 def test_the_runs_of_a_condition_share_its_settings() -> None:
     made = configuration(seeds=3, chunk_size=2)
     first, *_ = stacks(made)

@@ -9,17 +9,17 @@ import pytest
 import threadpoolctl
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from bnpipe.analysis.tables import LAYER_COLUMNS, PROBE_ACCURACIES
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import Curves
-from bnpipe.core.settings import Activation, Arm, Runs, TrainingSettings
+from bnpipe.core.settings import Activation, Arm, Runs
 from bnpipe.data.packed import Dataset, Images
 from bnpipe.modules import engine as module
 from bnpipe.modules.devices import open_gpu
 from bnpipe.modules.engine import TorchEngine, TorchStack, observed_from
-from bnpipe.modules.norms import TRANSFORMS
+from bnpipe.modules.parts import TRANSFORMS
 from bnpipe.networks.network import KINDS, Seen
 from bnpipe.training.diagnostics import Diagnosis
 from bnpipe.training.engines import COMPILED, Engine, Single, Stack, engine_on_cpu, observe_from
@@ -35,6 +35,8 @@ SMALL: dict[str, Any] = {
     "precision": "float64",
     "learning_rate": 0.1,
     "parameter_rate": 0.5,
+    "renorm_start": 2,
+    "renorm_ramp": 10,
     "steps": 25,
     "evaluation_interval": 12,
     "diagnostics": True,
@@ -261,7 +263,7 @@ def test_weights_stay_where_only_the_transforms_learn(
         np.testing.assert_array_equal(one, other)
     for name, array in stack.state().items():
         if name.startswith("network."):
-            keeps_averages = arm in ("batchnorm", "noisybatchnorm")
+            keeps_averages = arm in ("batchnorm", "noisybatchnorm", "batchrenorm", "ghostbatchnorm")
             kept = name.endswith("key") or "weight" in name
             kept |= not keeps_averages and ("mean" in name or "variance" in name)
             kept |= arm in ("vanilla", "firstbatch") and "gamma" in name
@@ -388,42 +390,6 @@ def test_noise_comes_and_goes_with_training_mode(dataset: Dataset) -> None:
     learned = {name: torch.from_numpy(array) for name, array in noisy._arrays().items()}
     plain._network.load_state_dict({name: learned[name] for name in plain._network.state_dict()})
     np.testing.assert_array_equal(noisy.evaluate(dataset.validation), plain.evaluate(dataset.validation))
-
-
-# An arm of one's own.
-
-
-class Own(nn.Module):
-    """Layer normalization in other words: parameters with other names, and no word about gradients."""
-
-    def __init__(self, weight: Tensor, settings: TrainingSettings) -> None:
-        super().__init__()
-        runs, _, units = weight.shape
-        self.weight = nn.Parameter(weight.new_ones(runs, 1, units))
-        self.bias = nn.Parameter(weight.new_zeros(runs, 1, units))
-        self._epsilon = settings.epsilon
-
-    def forward(self, z: Tensor) -> Tensor:
-        return nn.functional.layer_norm(z, z.shape[-1:], eps=self._epsilon) * self.weight + self.bias
-
-
-@pytest.mark.parametrize("position", ["before", "after"])
-def test_a_module_with_a_forward_is_all_that_an_arm_needs(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, position: str
-) -> None:
-    monkeypatch.setitem(TRANSFORMS, "own", Own)  # type: ignore[misc]
-    runs = small([42, 43], arm="own", position=position)
-    assert "own" not in KINDS
-    engine = engine_on_cpu(runs.settings)
-    assert isinstance(engine, TorchEngine)
-    curves = train_runs(runs, dataset, engine=engine)
-    expected = train_runs(runs.change(arm="layernorm"), dataset, engine=COMPILED)
-    own_names = {f"{name}_{kind}" for name in ("gamma", "beta") for kind in ("mean", "std")}
-    for name in own_names:  # parameters that are not called gamma and beta are not looked into
-        assert np.isnan(curves.diagnostics[name]).all()
-    others = {name: values for name, values in expected.diagnostics.items() if name not in own_names}
-    found = {name: values for name, values in curves.diagnostics.items() if name not in own_names}
-    compare(replace(curves, diagnostics=found), replace(expected, diagnostics=others), rtol=1e-6)
 
 
 # What is PyTorch's own.

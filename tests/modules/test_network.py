@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from bnpipe.core.settings import Activation, Arm, InitScheme, TrainingSettings
-from bnpipe.modules.network import NONLINEARITIES, PRECISIONS, StackedNetwork, draw_stack, losses_of
-from bnpipe.modules.norms import TRANSFORMS, BatchNorm, Bias, NoisyBatchNorm
+from bnpipe.modules.network import PRECISIONS, StackedNetwork, draw_stack, losses_of
+from bnpipe.modules.norms import BatchNorm, Bias, NoisyBatchNorm
+from bnpipe.modules.parts import NONLINEARITIES, TRANSFORMS
 from bnpipe.networks.network import CODES, KINDS, NUMBERS, Network
 from bnpipe.networks.seeds import initial_weights, streams_of
 from tests.conftest import make_runs, make_settings
@@ -149,7 +150,7 @@ def test_one_precision_throughout(arm: Arm, precision: str) -> None:
     stack = make_stack(small(arm=arm, precision=precision))
     layers = stack.observed(torch.rand(RUNS, BATCH, SIZES[0], dtype=PRECISIONS[precision]))
     tensors = [*stack.state_dict().values(), *(tensor for layer in layers for tensor in layer)]
-    counts = {torch.int64} if arm == "noisybatchnorm" else set()
+    counts = {torch.int64} if arm in ("noisybatchnorm", "batchrenorm") else set()
     assert {tensor.dtype for tensor in tensors} == {PRECISIONS[precision], *counts}
 
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from bnpipe.core.settings import Arm
-from bnpipe.modules.norms import TRANSFORMS, WITHOUT_STATISTICS, BatchNorm, Bias, NoisyBatchNorm, Scaled
+from bnpipe.core.settings import Arm, BuiltInArm
+from bnpipe.modules.norms import BatchNorm, Bias, NoisyBatchNorm, Scaled
+from bnpipe.modules.parts import TRANSFORMS, WITHOUT_STATISTICS
 from bnpipe.networks.network import KINDS, plan_of
 from tests.conftest import make_settings
 
@@ -43,7 +44,7 @@ def slopes(module: Callable[[Tensor], Tensor], z: Tensor, *parameters: Tensor) -
 
 
 def test_every_arm_of_the_configuration_has_a_transform() -> None:
-    assert set(TRANSFORMS) == set(get_args(Arm))
+    assert set(TRANSFORMS) == set(get_args(BuiltInArm))
     assert KINDS.keys() <= TRANSFORMS.keys()
 
 
@@ -173,7 +174,12 @@ def test_a_transform_names_what_it_learns_and_the_averages_it_keeps(arm: Arm) ->
     module = make(arm)
     assert [name for name, _ in module.named_parameters()] == (["beta"] if arm in BIASES else ["gamma", "beta"])
     averages = ["mean", "variance"]
-    buffers = {"batchnorm": averages, "noisybatchnorm": [*averages, "key", "step"]}
+    buffers = {
+        "batchnorm": averages,
+        "noisybatchnorm": [*averages, "key", "step"],
+        "batchrenorm": [*averages, "step"],
+        "ghostbatchnorm": averages,
+    }
     assert [name for name, _ in module.named_buffers()] == buffers.get(arm, [])
     for name, tensor in module.state_dict().items():
         is_count = name in ("key", "step")

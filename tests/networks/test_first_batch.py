@@ -4,7 +4,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bnpipe.core.settings import Activation, Precision, TrainingSettings
+from bnpipe.core.settings import Activation, BuiltInActivation, Precision, TrainingSettings
 from bnpipe.networks.first_batch import normalize_first_batch
 from bnpipe.networks.network import Network
 from tests.conftest import make_settings
@@ -40,7 +40,7 @@ def test_one_layer_by_hand() -> None:
     assert network.parameters[0]["beta"].item() == pytest.approx(-4 / 3, rel=1e-14)
 
 
-@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("activation", get_args(BuiltInActivation))
 @pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
 def test_every_unit_has_mean_0_and_variance_1_up_to_epsilon(
     activation: Activation, precision: Precision, tolerance: float
@@ -58,7 +58,7 @@ def test_every_unit_has_mean_0_and_variance_1_up_to_epsilon(
         assert (values.var(axis=0) < 1).all()
 
 
-@pytest.mark.parametrize("activation", get_args(Activation))
+@pytest.mark.parametrize("activation", get_args(BuiltInActivation))
 @pytest.mark.parametrize("changes", [{}, {"normalize_logits": False}, {"normalize_hidden": False}])
 def test_it_starts_as_the_batch_normalized_network_does(activation: Activation, changes: dict[str, bool]) -> None:
     network, settings = drawn(activation=activation, **changes)

@@ -10,7 +10,15 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor
 from torch.nn import functional
 
-from bnpipe.core.settings import Activation, Arm, Position, Precision, TrainingSettings
+from bnpipe.core.settings import (
+    Activation,
+    Arm,
+    BuiltInActivation,
+    BuiltInArm,
+    Position,
+    Precision,
+    TrainingSettings,
+)
 from bnpipe.networks.compiled import BIAS, Labels
 from bnpipe.networks.network import CODES, KINDS, Network, draw_network, plan_of
 from bnpipe.networks.seeds import initial_weights
@@ -68,7 +76,7 @@ def normalized(arm: Arm, z: Tensor, weight: Tensor, settings: TrainingSettings, 
             return functional.rms_norm(z, [z.shape[1]], eps=settings.epsilon)
         case "weightnorm":
             return z / weight.square().sum(dim=0).sqrt()
-        case "noisybatchnorm":
+        case _:
             raise NotImplementedError("it is not compiled")
 
 
@@ -446,7 +454,7 @@ def test_memory_is_aligned() -> None:
 
 
 def test_an_arm_that_is_not_compiled_is_not_among_the_kinds() -> None:
-    assert {*get_args(Arm)} - {*KINDS} == {"noisybatchnorm"}
-    assert set(CODES) == set(get_args(Activation))
+    assert {*get_args(BuiltInArm)} - {*KINDS} == {"noisybatchnorm", "batchrenorm", "ghostbatchnorm"}
+    assert set(CODES) == set(get_args(BuiltInActivation))
     with pytest.raises(KeyError, match="another"):
         plan_of(make_settings(arm="another"))

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from bnpipe.figures.arms import COLOURS
 from bnpipe.report import curves_chart
-from bnpipe.report.curves_chart import explore_curves
+from bnpipe.report.curves_chart import dashes, explore_curves
 from tests.report.charts import ARMS, CONDITIONS, accuracy_table, drawn, inputs
 
 
@@ -26,6 +27,13 @@ def test_every_evaluation_is_in_the_chart_in_the_order_of_the_configuration() ->
     }
     assert (chart.shown, chart.of) == (12, 12)
     json.dumps(chart.spec, allow_nan=False)
+
+
+def test_an_arm_of_ones_own_has_a_colour_and_dashes_of_its_own() -> None:
+    own = accuracy_table().replace({"arm": {"batchnorm": "MeanOnly"}})
+    marks = drawn(explore_curves("curves", own, CONDITIONS, ["vanilla", "MeanOnly"]).spec)
+    dashed = f'stroke-dasharray="{",".join(f"{part:g}" for part in dashes("MeanOnly"))}"'
+    assert any(f'stroke="{COLOURS["MeanOnly"]}"' in mark and dashed in mark for mark in marks)
 
 
 def test_what_is_missing_or_not_finite_is_null() -> None:

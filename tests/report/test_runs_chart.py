@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
+from bnpipe.figures.arms import COLOURS, MARKERS
 from bnpipe.report import runs_chart
-from bnpipe.report.runs_chart import explore_runs, variants
+from bnpipe.report.runs_chart import SYMBOLS, explore_runs, symbol, variants
 from tests.report.charts import drawn, inputs, runs_table
 
 
@@ -29,6 +30,13 @@ def test_a_map_has_a_cell_for_every_combination_and_a_dot_for_every_run() -> Non
     cells = sum('aria-roledescription="rect mark"' in mark for mark in drawn({**chart.spec, "config": {}}))
     dots = sum('aria-roledescription="point"' in mark for mark in drawn({**chart.spec, "config": {}}))
     assert (cells, dots) == (2 * 2 * 2, 2 * 2 * 2 * 2)
+
+
+def test_an_arm_of_ones_own_has_a_colour_and_a_shape_of_its_own() -> None:
+    runs = runs_table().replace({"arm": {"batchnorm": "MeanOnly"}})
+    marks = drawn(explore_runs("map", runs, ["learning_rate", "normalize_logits"]).spec)
+    assert any(f'fill="{COLOURS["MeanOnly"]}"' in mark for mark in marks)
+    assert {symbol(arm) for arm in COLOURS} | {SYMBOLS[marker] for marker in MARKERS.spares} == {*SYMBOLS.values()}
 
 
 def test_choosing_a_value_dims_all_other_runs() -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from bnpipe.core.errors import InputError
+from bnpipe.core.parts import digests_of
 from bnpipe.core.records import read_record
 from bnpipe.data.packed import Dataset
 from bnpipe.data.prepare import prepare
@@ -71,6 +72,15 @@ def test_a_job_that_was_stopped_writes_the_same_record(
     job(packed, record)
     assert record.read_bytes() == undisturbed
     assert list(tmp_path.iterdir()) == [record]
+
+
+def test_a_record_has_the_digests_of_the_parts_of_ones_own(packed: Path, tmp_path: Path) -> None:
+    part, record = "tests.modules.own_parts:OwnNorm", tmp_path / "record.safetensors"
+    job(packed, record, settings={**SETTINGS, "arm": part, "steps": 9}, seeds=[42])
+    assert read_record(record).origin.parts == digests_of([part])
+    before = record.read_bytes()
+    job(packed, record, settings={**SETTINGS, "arm": part, "steps": 9}, seeds=[42])
+    assert record.read_bytes() == before  # kept, or made again to the same bytes
 
 
 def test_sigterm_keeps_the_state_and_the_next_job_goes_on(packed: Path, undisturbed: bytes, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import Arrays, Curves
-from bnpipe.core.settings import Arm, Runs, TrainingSettings
+from bnpipe.core.settings import Arm, BuiltInArm, Runs, TrainingSettings
 from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.data.prepare import prepare
 from bnpipe.modules.engine import TorchEngine
@@ -148,7 +148,7 @@ def test_runs_of_other_learning_rates_and_initializations_have_the_same_bits_alo
         np.testing.assert_array_equal(alone.test_loss[0], stack.test_loss[run])
 
 
-@pytest.mark.parametrize("arm", sorted({*get_args(Arm)} - {*ARMS}))
+@pytest.mark.parametrize("arm", sorted({*get_args(BuiltInArm)} - {*ARMS}))
 def test_the_other_normalizations_learn_and_have_the_same_bits_alone(dataset: Dataset, arm: Arm) -> None:
     runs = make_runs([42, 43, 44], arm=arm, learning_rate=0.1, hidden_sizes=(50,) * 3, normalize_logits=False)
     engine = engine_on_cpu(runs.settings)
@@ -218,6 +218,8 @@ RESUMED: list[dict[str, object]] = [
     {"arm": "batchnorm", "normalize_hidden": False},
     {"arm": "firstbatch"},
     {"arm": "noisybatchnorm", "diagnostics": True},
+    {"arm": "batchrenorm", "renorm_start": 20, "renorm_ramp": 100, "diagnostics": True},
+    {"arm": "ghostbatchnorm", "activation": "torch.nn.functional:silu"},
     {
         "arm": "batchnorm",
         "moving_variance": "unbiased",

@@ -1,4 +1,4 @@
-"""What the how-to says of the workflow: a normalizer of one's own in a grid, the rules in another workflow."""
+"""What the how-to says of the workflow: parts of one's own in a grid, the rules in another workflow."""
 
 import re
 import subprocess
@@ -8,31 +8,50 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.documents import OWN_NORMALIZER, code_of
+from tests.documents import OWN_PARTS, code_of
 from tests.workplace import Workplace
 
 # They are of batch normalization whatever the arms are, so those of the finished workplace stay as they are.
 OTHER_FIGURES = ["mechanics", "inference", *(f"initialization/{start}_layers" for start in ("small", "xavier", "unit"))]
 
 
-def test_a_grid_runs_with_the_normalizer_of_the_how_to(workplace: Workplace) -> None:
-    code, names = code_of("how-to.md", OWN_NORMALIZER)
-    with (workplace.folder / "bnpipe/modules/norms.py").open("a", encoding="utf-8") as file:
-        file.write("\n\n" + code)
-    settings = workplace.folder / "bnpipe/core/settings.py"
-    text, replaced = re.subn(r"^Arm = .*\n", names, settings.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert replaced == 1
-    settings.write_text(text, encoding="utf-8")
-    condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 25}
-    arms = ["vanilla", "batchnorm", "meanonly"]
-    workplace.configure(arms=arms, seeds=2, conditions={"tanh": condition}, studies={}, paper=None)
+def test_a_grid_runs_with_the_parts_of_the_how_to(workplace: Workplace) -> None:
+    (code,) = code_of("how-to.md", OWN_PARTS)
+    file = workplace.folder / "norms.py"
+    file.write_text(code, encoding="utf-8")
+    tanh = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 25}
+    conditions = {"tanh": tanh, "swish": {**tanh, "activation": "norms:swish"}}
+    arms = ["vanilla", "batchnorm", "norms:MeanOnly"]
+    configuration = {"seeds": 2, "conditions": conditions, "studies": {}, "paper": None}
+    workplace.configure(arms=arms, **configuration)
     workplace.run("--touch", *(f"results/digits/figures/{name}.svg" for name in OTHER_FIGURES))
     workplace.run("results/digits/report.html")
     runs = pd.read_csv(workplace.results / "tables/runs.csv")
-    losses = runs.pivot_table("final_training_loss", "seed", "arm")
-    assert set(losses) == set(arms)
+    losses = runs.pivot_table("final_training_loss", ["condition", "seed"], "arm")
+    assert set(losses) == {"vanilla", "batchnorm", "MeanOnly"}
     assert losses.notna().all(axis=None)
-    assert (losses["meanonly"] != losses["vanilla"]).all()
+    assert (losses["MeanOnly"] != losses["vanilla"]).all()
+    assert (losses.xs("swish").to_numpy() != losses.xs("tanh").to_numpy()).all()
+    page = (workplace.results / "report.html").read_text(encoding="utf-8")
+    assert "vanilla against batchnorm against MeanOnly" in page
+    assert "MeanOnly: final validation accuracy" in page
+
+    # A change trains the networks with these parts again, and no others: their chunks, of two.
+    file.write_text(code + "\n# changed\n", encoding="utf-8")
+    planned = workplace.planned()
+    assert planned["train"] == 2 * (1 + 3)  # MeanOnly with tanh, all arms with swish
+    assert {"initialization", "tables", "report"} <= set(planned)
+    assert not {"mechanics", "inference", "activations"} & set(planned)
+    done = workplace.snakemake(
+        "--rerun-triggers", "mtime", "--", "results/digits/tables/runs.csv", "--forcerun", "tables"
+    )
+    assert "code of norms:" in done.stdout + done.stderr  # bypassed or not, an old record is not taken for a new one
+
+    file.write_text("import torch\n", encoding="utf-8")
+    done = workplace.snakemake("--dry-run")
+    line = f"error: config.yaml:5: arms.2: expected a name that {file} defines (torch), got MeanOnly; define it there, "
+    assert line in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_another_workflow_takes_the_rules_as_the_how_to_says(tmp_path: Path) -> None:

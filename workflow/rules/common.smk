@@ -57,7 +57,7 @@ wildcard_constraints:
     study="[A-Za-z][A-Za-z0-9_-]*",
     entrant="[a-z0-9-]+",
     grid="tuning|preview",
-    stack="[a-z]+-[0-9a-f]+",
+    stack="[A-Za-z][A-Za-z0-9_]*-[0-9a-f]+",
 
 
 # What a job does, is granted and is told.

@@ -33,6 +33,7 @@ use rule job as initialization with:
             settings=plan.initial_settings,
             seeds=plan.examined_seeds,
         ),
+        parts=plan.initial_parts,
         expected=plan.expected_data,
 
 

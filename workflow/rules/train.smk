@@ -18,6 +18,7 @@ rule train:
         gpu=int(configuration.device == "cuda"),
     params:
         code=code_digest("training.job"),
+        parts=told(jobs.stack_parts),
         expected=plan.expected_data,
         name=told(jobs.group),
         settings=told(jobs.stack_settings),

@@ -17,7 +17,7 @@ from bnpipe.inputs import check_job, paths
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-OWN = ("call", "code", "expected")  # parameters that are the adapter's
+OWN = ("call", "code", "expected", "parts")  # parameters that are the adapter's
 
 
 @contextmanager
