@@ -1,7 +1,7 @@
 """What the numbers of a run depend on, apart from its seed and the data."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 BuiltInArm = Literal[
@@ -74,9 +74,7 @@ class TrainingSettings:
     evaluate_training: bool = False  # whether training images are evaluated too, as many as validation images
     diagnostics: bool = False  # whether layers are looked into at every evaluation
     stop_at_accuracy: float | None = None  # a run stops after the first evaluation with this accuracy; None: never
-    # Settings that were added later. They are not in `repr`, from which the records of studies get their names, so that
-    # a new setting renames no record: see `bnpipe.grid.stacks`.
-    keep_weights: bool = field(default=False, repr=False)  # whether the record holds the trained weights
+    keep_weights: bool = False  # whether the record holds the trained weights
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:

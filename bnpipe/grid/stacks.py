@@ -1,7 +1,7 @@
 """From a configuration to the grid of work: which stacks of runs there are, and what each is trained with."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -104,11 +104,7 @@ def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Co
 
 
 def _digest(runs: Runs) -> str:
-    trained_with: tuple[Any, ...] = (runs.settings, runs.learning_rates, runs.init_stds, runs.seeds)
-    added = {own.name: own.default for own in fields(runs.settings) if not own.repr}
-    changed = {name: value for name in added if (value := getattr(runs.settings, name)) != added[name]}
-    if changed:  # otherwise names are what they were before these settings were added
-        trained_with += (changed,)
+    trained_with = runs.settings, runs.learning_rates, runs.init_stds, runs.seeds
     return sha256(repr(trained_with).encode()).hexdigest()[:12]
 
 

@@ -47,6 +47,7 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
             "renorm_ramp": 1000,
         },
         "diagnostics": True,
+        "keep_weights": False,
         "smallest_effects": {key: effect.size for key, effect in SMALLEST_EFFECTS.items()},
         "chunk_size": 10,
         "runs_per_job": None,

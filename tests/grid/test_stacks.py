@@ -77,19 +77,6 @@ def test_a_condition_decides_for_itself_whether_its_weights_are_kept_and_otherwi
         assert not training_settings(made, made.conditions["zebra"], "vanilla").keep_weights
 
 
-def test_a_setting_that_was_added_renames_a_study_s_record_only_if_it_is_used() -> None:
-    study = {
-        "about": "?",
-        "arms": ["vanilla"],
-        "condition": {"activation": "relu", "learning_rate": 0.01, "init_std": 1, "steps": 301},
-        "sweep": {"precision": ["float32"]},
-    }
-    (plain,) = study_stacks(configuration(seeds=[42], studies={"p": study}), "p")
-    assert plain.name == "vanilla-9566068151fa"  # as before there were such settings
-    (other,) = study_stacks(configuration(seeds=[42], studies={"p": study}, keep_weights=True), "p")
-    assert other.name != plain.name
-
-
 def test_the_wildcards_of_a_stack_are_those_of_the_rules() -> None:
     first, *_ = stacks(configuration(seeds=[7, 9]))
     assert first.wildcards == {"condition": "zebra", "arm": "vanilla", "chunk": chunk(7, 9)}
