@@ -16,6 +16,7 @@ from bnpipe.core.settings import (
     FRESH_SEED,
     Activation,
     Device,
+    Optimizer,
     Position,
     Precision,
     Trained,
@@ -30,7 +31,9 @@ from bnpipe.grid.fields import (
     Factor,
     HiddenSizes,
     InitStd,
+    Kept,
     Name,
+    NotNegative,
     PositiveNumber,
     Section,
     Seeds,
@@ -53,7 +56,7 @@ class Condition(Section):
     activation: Annotated[Activation, one_of(Activation)] = Field(
         description="Nonlinearity of the hidden layers; the output layer is linear."
     )
-    learning_rate: PositiveNumber = Field(description="Learning rate of plain gradient descent; it stays constant.")
+    learning_rate: PositiveNumber = Field(description="Learning rate of the optimizer; it stays constant.")
     init_std: InitStd = Field(
         description="Standard deviation of the normal distribution (mean 0) from which the first weights are drawn; "
         "xavier: 1 / sqrt(fan_in), he: sqrt(2 / fan_in)."
@@ -108,6 +111,33 @@ class Condition(Section):
         description="Stop a run after the first evaluation with at least this validation accuracy; null: never.",
         json_schema_extra={"unit": "share of images"},
     )
+    optimizer: Annotated[Optimizer, one_of(Optimizer)] = Field(
+        default="sgd",
+        description="What trains: sgd (plain gradient descent), momentum or adam, as in torch.optim.",
+    )
+    momentum: Kept = Field(
+        default=0.9, description="Of optimizer momentum: the share of the velocity that is kept at each step."
+    )
+    beta1: Kept = Field(
+        default=0.9, description="Of optimizer adam: the share of the average gradient that is kept at each step."
+    )
+    beta2: Kept = Field(
+        default=0.999,
+        description="Of optimizer adam: the share of the average squared gradient that is kept at each step.",
+    )
+    adam_epsilon: PositiveNumber = Field(
+        default=1e-8, description="Of optimizer adam: added to the root of the average square."
+    )
+    weight_decay: NotNegative = Field(
+        default=0.0,
+        description="This times the weights is added to their gradient, as in torch.optim; gamma, beta and b do not "
+        "decay.",
+    )
+
+    @property
+    def is_plain_descent(self) -> bool:
+        """Whether weights are trained by plain gradient descent without weight decay."""
+        return self.optimizer == "sgd" and self.weight_decay == 0
 
 
 class Normalization(Section):

@@ -19,6 +19,7 @@ from bnpipe.grid.stacks import (
     chunk_name,
     condition_stacks,
     first_of_each_activation,
+    plain_conditions,
     seed_chunks,
     study_stacks,
     training_settings,
@@ -104,8 +105,8 @@ class Plan:
 
     @property
     def first(self) -> str:
-        """The condition whose networks some experiments look into."""
-        return self.conditions[0]
+        """The condition whose networks some experiments look into: the first that they can."""
+        return next(iter(plain_conditions(self.configuration)))
 
     @property
     def first_settings(self) -> dict[str, Any]:

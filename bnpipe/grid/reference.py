@@ -90,6 +90,8 @@ def expected(schema: Schema) -> str:
             return f"a whole number from {low:,} to {high:,}"
         case {"type": "number", "exclusiveMinimum": low}:
             return f"a number greater than {low}{_upper_bound(schema)}"
+        case {"type": "number", "minimum": low}:
+            return f"a number of at least {low}{_upper_bound(schema)}"
         case {"type": kind}:
             return {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}[kind]
         case _:

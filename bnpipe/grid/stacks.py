@@ -1,7 +1,7 @@
 """From a configuration to the grid of work: which stacks of runs there are, and what each is trained with."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -9,6 +9,7 @@ from bnpipe.core.settings import Arm, Runs, TrainingSettings
 from bnpipe.grid.config import Condition, Configuration
 
 STUDY_RUNS = 30  # of a study in one job on the CPU: enough to be worth its start, few enough to use all cores
+LAST_NAMED = "stop_at_accuracy"  # the last of the settings that the names of records always depend on
 
 Kind = Literal["condition", "study"]
 
@@ -84,17 +85,33 @@ def training_settings(configuration: Configuration, condition: Condition, arm: A
     return TrainingSettings(arm=arm, diagnostics=configuration.diagnostics, **{**normalization, **shared, **own})
 
 
+def plain_conditions(configuration: Configuration) -> dict[str, Condition]:
+    """Return the conditions of plain gradient descent, by name: the experiments look into these alone."""
+    return {name: condition for name, condition in configuration.conditions.items() if condition.is_plain_descent}
+
+
 def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Condition]]:
-    """Return the first condition of each nonlinearity, with its name, in their order."""
+    """Return the first condition of each nonlinearity that `plain_conditions` holds, with its name, in their order."""
     first: dict[str, tuple[str, Condition]] = {}
-    for name, condition in configuration.conditions.items():
+    for name, condition in plain_conditions(configuration).items():
         first.setdefault(condition.activation, (name, condition))
     return list(first.values())
 
 
 def _digest(runs: Runs) -> str:
-    trained_with = (runs.settings, runs.learning_rates, runs.init_stds, runs.seeds)
-    return sha256(repr(trained_with).encode()).hexdigest()[:12]
+    """Return a digest of everything that the runs are trained with.
+
+    A setting that is declared after LAST_NAMED is left out if it has its default, so a new setting renames no records.
+    """
+    declared = fields(runs.settings)
+    named = [own.name for own in declared].index(LAST_NAMED) + 1
+    settings = ", ".join(
+        f"{own.name}={getattr(runs.settings, own.name)!r}"
+        for place, own in enumerate(declared)
+        if place < named or getattr(runs.settings, own.name) != own.default
+    )
+    text = f"({TrainingSettings.__name__}({settings}), {runs.learning_rates}, {runs.init_stds}, {runs.seeds})"
+    return sha256(text.encode()).hexdigest()[:12]
 
 
 def _trainable_together(cells: Iterable[Condition]) -> Iterable[list[Condition]]:

@@ -114,8 +114,8 @@ COMPILED = Compiled()
 
 
 def engine_on_cpu(settings: TrainingSettings) -> Engine:
-    """Return the engine that trains networks of these settings on a CPU: PyTorch, if their arm is not compiled."""
-    if settings.arm in KINDS:
+    """Return the engine that trains networks of these settings on a CPU: PyTorch, if the compiled one does not."""
+    if settings.arm in KINDS and settings.is_plain_descent:
         return COMPILED
     from bnpipe.modules.engine import TorchEngine  # not at the top: PyTorch takes seconds to be imported
 
