@@ -48,6 +48,7 @@ from bnpipe.grid.fields import (
     without_duplicates,
 )
 from bnpipe.grid.mistakes import explain, locate
+from bnpipe.grid.optimizers import EquilibriumStudy, OptimizerStudy
 
 
 class Condition(Section):
@@ -304,6 +305,12 @@ class Configuration(Section):
     )
     best_rate: BestRate | None = Field(
         default=None, description="The comparison of every network at its own best learning rate; null: leave it out."
+    )
+    optimizers: OptimizerStudy | None = Field(
+        default=None, description="The fair comparison under every optimizer; null: leave it out."
+    )
+    equilibrium: EquilibriumStudy | None = Field(
+        default=None, description="The study of weight decay and batch normalization; null: leave it out."
     )
     paper: Paper | None = Field(default=None, description="The paper's own experiment; null: leave it out.")
     chunk_size: Annotated[int, Whole(1, MAX_SEED_COUNT)] = Field(

@@ -13,6 +13,7 @@ from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.entrants import Entrant, entrants
 from bnpipe.grid.expected import expected_records
 from bnpipe.grid.layout import Layout
+from bnpipe.grid.optimizer_studies import OptimizerStudies
 from bnpipe.grid.stacks import (
     Kind,
     Stack,
@@ -68,6 +69,7 @@ class Plan:
         self.studies = list(configuration.studies)
         self.default_studies = [name for name, study in configuration.studies.items() if study.default]
         self.stacks = cache(self._stacks)
+        self.optimizers = OptimizerStudies(configuration, self.layout)
 
     def _stacks(self, kind: Kind, group: str) -> dict[str, Stack]:
         """Return the stacks of a condition or study, by the paths of their records."""
@@ -282,7 +284,7 @@ class Plan:
         tables += [*self.study_tables(self.studies), self.layout.study_table("scale_equivalence", "scale_equivalence")]
         if self.configuration.paper:
             tables += [table for tables in self.paper_tables.values() for table in tables]
-        return tables
+        return tables + self.optimizers.tables
 
     # Figures, by name.
 
@@ -308,7 +310,7 @@ class Plan:
     def experiments(self) -> list[str]:
         """The experiments that the page of studies shows beside the configuration's studies."""
         fair = ["best_rate", *(EXPLANATIONS if self.explained_settings else [])] if self.best_rate else []
-        return [*fair, *(["paper"] if self.configuration.paper else [])]
+        return [*fair, *self.optimizers.names, *(["paper"] if self.configuration.paper else [])]
 
     @property
     def study_figures(self) -> list[str]:
