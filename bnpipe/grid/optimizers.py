@@ -60,13 +60,14 @@ class OptimizerStudy(Section):
 class EquilibriumStudy(Section):
     """Weight decay and batch normalization, in the networks of the first condition of plain gradient descent."""
 
-    learning_rate: PositiveNumber = Field(default=0.1, description="Learning rate of plain gradient descent.")
+    learning_rate: PositiveNumber = Field(default=0.3, description="Learning rate of plain gradient descent.")
     weight_decays: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = Field(
-        default=(0.0, 0.001, 0.01), description="Weight decays to compare; 0 shows how the weights grow without."
+        default=(0.0, 0.01, 0.03), description="Weight decays to compare; 0 shows how the weights grow without."
     )
     steps: Annotated[int, Whole(80, 100_000_000)] = Field(
-        default=3000,
-        description="Number of mini-batches; the balance needs about 1 / (2 * learning rate * weight decay) of them.",
+        default=2000,
+        description="Number of mini-batches, the second half of which counts. The weights settle within about "
+        "3 / (learning rate * weight decay) of them.",
         json_schema_extra={"unit": "mini-batches"},
     )
     seeds: Annotated[int, Whole(1, MAX_SEED_COUNT)] = Field(
