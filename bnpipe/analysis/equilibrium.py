@@ -63,10 +63,11 @@ def answer(table: pd.DataFrame) -> str:
                 else "Without weight decay the weights behind batch normalization do not grow."
             )
             continue
+        norm = "their norm" if sentences else "the norm of weights behind batch normalization"
         is_met = abs(row["ratio"] - 1) <= TOLERANCE
         sentences.append(
-            f"With weight decay {row['weight_decay']:g} their norm is {two_digits(row['norm_growth'])} times what it "
-            f"was, and a step turns them by {row['angle']:.4f} radians, {row['ratio']:.2f} times the predicted "
+            f"With weight decay {row['weight_decay']:g} {norm} is {two_digits(row['norm_growth'])} times what it was, "
+            f"and a step turns them by {row['angle']:.4f} radians, {row['ratio']:.2f} times the predicted "
             f"{row['predicted_angle']:.4f}: {'within' if is_met else 'not within'} {TOLERANCE:.0%} "
             f"(layers and seeds: {row['lowest_ratio']:.2f} to {row['highest_ratio']:.2f})."
         )

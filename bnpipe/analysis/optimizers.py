@@ -87,12 +87,11 @@ def answer(ratios: pd.DataFrame) -> str:
     for activation, own in ratios.groupby("activation", sort=False):
         leads = [f"{_times(row)} with {row['optimizer']}" for _, row in own.iterrows()]
         sentences.append(
-            f"With {activation}, each network at its own best rate, the updates that vanilla needs are those of "
-            f"batchnorm times {listed(leads)}."
+            f"With {activation}, the updates to 90% of vanilla over those of batchnorm are {listed(leads)}."
         )
         changes = [f"{_change(row)} with {row['optimizer']}" for _, row in own.iterrows() if row["optimizer"] != PLAIN]
         if changes:
-            sentences.append(f"Compared with {PLAIN}, this lead of batch normalization {listed(changes)}.")
+            sentences.append(f"Compared with {PLAIN}, this ratio {listed(changes)}.")
     return " ".join(sentences)
 
 
@@ -109,7 +108,7 @@ def _interval_of(values: pd.Series) -> tuple[float, float, float]:
 def _times(row: pd.Series) -> str:
     """Write a ratio with its interval."""
     if np.isnan(row["ratio"]):
-        return "an unknown number"
+        return "unknown"
     interval = "" if np.isnan(row["low"]) else f" ({two_digits(row['low'])} to {two_digits(row['high'])})"
     return f"{row['ratio']:.2f}{interval}"
 

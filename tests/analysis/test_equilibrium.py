@@ -47,6 +47,8 @@ def test_the_answer_speaks_of_batch_normalization_and_says_whether_theory_is_met
         "norm is 8 times what it was, and a step turns them by 0.1031 radians, 1.33 times the predicted 0.0775: not "
         "within 10% (layers and seeds: 1.16 to 1.43)."
     )
+    alone = answer(equilibrium_table(turns()))
+    assert alone.startswith("With weight decay 0.05 the norm of weights behind batch normalization is 8 times")
     shrunk = equilibrium_table(turns(decay=0.0)).assign(norm_growth=0.9)
     assert answer(shrunk) == "Without weight decay the weights behind batch normalization do not grow."
 

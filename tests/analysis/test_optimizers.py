@@ -70,18 +70,15 @@ def test_the_ratios_by_hand() -> None:
 def test_the_answer_says_whether_the_lead_shrinks() -> None:
     table = ratios_table(seeds_table(trained()), trials())
     assert answer(table) == (
-        "With tanh, each network at its own best rate, the updates that vanilla needs are those of batchnorm times "
-        "4.00 (0.71 to 22) with sgd, 2.00 (0.36 to 11) with momentum and 4.14 "
-        f"(2{TIMES}10⁻⁴ to 8{TIMES}10⁴) with adam. Compared with sgd, this lead of batch normalization shrinks to 0.50 "
-        "of its size with momentum and shows no certain change with adam."
+        "With tanh, the updates to 90% of vanilla over those of batchnorm are 4.00 (0.71 to 22) with sgd, 2.00 (0.36 "
+        f"to 11) with momentum and 4.14 (2{TIMES}10⁻⁴ to 8{TIMES}10⁴) with adam. Compared with sgd, this ratio shrinks "
+        "to 0.50 of its size with momentum and shows no certain change with adam."
     )
     alone = table.assign(relative_low=1.2, relative_high=1.4, relative=1.3)[1:2]
-    assert answer(alone).endswith(
-        "Compared with sgd, this lead of batch normalization grows to 1.30 of its size with momentum."
-    )
+    assert answer(alone).endswith("Compared with sgd, this ratio grows to 1.30 of its size with momentum.")
     assert "Compared" not in answer(table[:1])
     unknown = ratios_table(seeds_table(trained().assign(updates_to_90=np.nan)), trials())
-    assert "times an unknown number with sgd, an unknown number with momentum and" in answer(unknown)
+    assert "are unknown with sgd, unknown with momentum and unknown with adam." in answer(unknown)
     assert answer(unknown).count("shows no certain change") == 2
 
 
