@@ -123,7 +123,9 @@ def render(
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
-def render_studies(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION) -> str:
-    """Render studies.html."""
-    make_study_report(pages_of(folder), configuration, ["paper"], TEMPLATES / "experiments.yaml")
+def render_studies(
+    folder: Path, configuration: Mapping[str, Any] = CONFIGURATION, experiments: Sequence[str] = ("paper",)
+) -> str:
+    """Render studies.html. experiments: those that are no grid."""
+    make_study_report(pages_of(folder), configuration, experiments, TEMPLATES / "experiments.yaml")
     return (folder / "studies.html").read_text(encoding="utf-8")

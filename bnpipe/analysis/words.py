@@ -3,6 +3,7 @@
 This module imports nothing else of the package: a page that needs one of these helpers must not depend on a figure.
 """
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
@@ -44,6 +45,12 @@ def two_digits(value: float) -> str:
         return f"{float(f'{value:.2g}'):g}".replace("-", MINUS)
     digit, _, power = f"{value:.0e}".partition("e")
     return digit.replace("-", MINUS) + f"{TIMES}10" + str(int(power)).translate(SUPERSCRIPTS)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Write parts of a sentence as a list: a, b and c."""
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def short(digest: str) -> str:

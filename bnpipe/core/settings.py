@@ -25,6 +25,7 @@ Position = Literal["before", "after"]
 Trained = Literal["all", "transforms"]
 Precision = Literal["float32", "float64"]
 Device = Literal["cpu", "cuda"]
+Optimizer = Literal["sgd", "momentum", "adam"]
 
 FIRST_SEED = 42  # the tutorial's, which is shown and never counted in a verdict
 FRESH_SEED = 2000  # a number of seeds counts from here: nobody had seen their runs when the claims were registered
@@ -38,6 +39,11 @@ OVERFLOW_PLACES = ("z", "output", "loss", "delta", "weights")  # where a number 
 SATURATED = 0.99  # outputs of tanh beyond it, on either side, are called saturated
 CHECKPOINT_SECONDS = 60  # between two checkpoints of a training
 CLASSES = 10  # width of the output layer
+OPTIMIZER_KEYS: dict[Optimizer, tuple[str, ...]] = {  # the settings that mean something to each optimizer alone
+    "sgd": (),
+    "momentum": ("momentum",),
+    "adam": ("beta1", "beta2", "adam_epsilon"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class TrainingSettings:
 
     arm: Arm  # what stands between a product and its nonlinearity
     activation: Activation  # of the hidden layers; the output layer is linear
-    learning_rate: float  # of plain gradient descent
+    learning_rate: float  # of the optimizer
     init_std: (
         float | InitScheme
     )  # of the normal distribution of first weights; xavier 1/sqrt(fan_in), he sqrt(2/fan_in)
@@ -75,6 +81,12 @@ class TrainingSettings:
     diagnostics: bool = False  # whether layers are looked into at every evaluation
     stop_at_accuracy: float | None = None  # a run stops after the first evaluation with this accuracy; None: never
     keep_weights: bool = False  # whether the record holds the trained weights
+    optimizer: Optimizer = "sgd"  # sgd: plain gradient descent
+    momentum: float = 0.9  # of momentum: the share of the velocity that is kept at each step
+    beta1: float = 0.9  # of adam: the share of the moving average of gradients that is kept at each step
+    beta2: float = 0.999  # of adam: the same for squared gradients
+    adam_epsilon: float = 1e-8  # of adam: added to the root of the average square
+    weight_decay: float = 0.0  # times the weights, added to their gradient; what the transforms learn does not decay
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:
@@ -85,6 +97,11 @@ class TrainingSettings:
     def layer_sizes(self) -> tuple[int, ...]:
         """Width of every layer of units, from the pixels to the classes."""
         return (PIXELS, *self.hidden_sizes, CLASSES)
+
+    @property
+    def is_plain_descent(self) -> bool:
+        """Whether weights are trained by plain gradient descent without weight decay."""
+        return self.optimizer == "sgd" and self.weight_decay == 0
 
     @property
     def evaluated_steps(self) -> range:

@@ -45,6 +45,24 @@ def make_trials(
     write_table(_curves_table(entrant, runs, _train(runs, open_dataset(packed), on_evaluation)), curves)
 
 
+def make_tuned_curves(
+    entrant: str,
+    settings: Mapping[str, Any],
+    seeds: Sequence[int],
+    packed: Path,
+    tuning: Path,
+    curves: Path,
+    on_evaluation: OnEvaluation = lambda *_: None,
+) -> None:
+    """Train a network at the best rate of a table of trials, for each seed, up to 90%; write the table `curves`.
+
+    Arguments and errors are otherwise those of `make_trials`; InputError too if the table names no best rate.
+    """
+    runs = Runs.from_plain({**settings, "learning_rate": best_rate(tuning)}, seeds)
+    often = runs.change(evaluation_interval=FINE_INTERVAL)
+    write_table(_curves_table(entrant, often, _train(often, open_dataset(packed), on_evaluation)), curves)
+
+
 def make_tuned_runs(
     entrant: str,
     settings: Mapping[str, Any],
@@ -61,10 +79,9 @@ def make_tuned_runs(
     Each seed is trained twice: once it is evaluated often and stops at 90%, once it takes all steps. steps: these.
     Arguments and errors are otherwise those of `make_trials`; InputError too if the table names no best rate.
     """
+    make_tuned_curves(entrant, settings, seeds, packed, tuning, curves, on_evaluation)
     dataset = open_dataset(packed)
     runs = Runs.from_plain({**settings, "learning_rate": best_rate(tuning)}, seeds)
-    often = runs.change(evaluation_interval=FINE_INTERVAL)
-    write_table(_curves_table(entrant, often, _train(often, dataset, on_evaluation)), curves)
     whole = runs.change(steps=steps, evaluation_interval=max(steps - 1, 1), stop_at_accuracy=None)
     final = _train(whole, dataset, lambda *_: None).accuracy[:, -1]
     write_table(_networks(entrant, whole).assign(final_accuracy=final)[FINAL_COLUMNS], finals)

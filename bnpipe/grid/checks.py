@@ -5,18 +5,22 @@ from dataclasses import dataclass
 from itertools import product
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.parts import is_own, part_digest, short_name
-from bnpipe.core.settings import CLASSES, Arm, counts
+from bnpipe.core.parts import is_own, part_digest
+from bnpipe.core.settings import CLASSES, OPTIMIZER_KEYS, Arm, counts
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.given import Given
 from bnpipe.grid.mistakes import KeyPath, locate
+from bnpipe.grid.stacks import examinable
 
 MIN_GROUP_FEATURES = 4  # of a group: two are always +1 and -1 once normalized, and pass no gradient on
 # Names that the workflow has given already: to the folder `figures/studies`, the figure `studies/paper.svg`, the rule
 # `study_tables`, and so on.
 TAKEN = {
     "conditions": ("studies",),
-    "studies": ("best_rate", "figure", "gradient_shift", "input_shift", "paper", "smoothness", "tables"),
+    "studies": (
+        *("best_rate", "equilibrium", "figure", "gradient_shift", "input_shift", "optimizers", "paper", "smoothness"),
+        "tables",
+    ),
 }
 
 Mistakes = Iterator[tuple[KeyPath, str]]  # where each is, and what is expected and what is there instead
@@ -50,13 +54,14 @@ def check(configuration: Configuration, given: Given, images: tuple[int, int] | 
         *_taken_names(configuration),
         *_equal_cells(configuration),
         *_shared_seeds(configuration),
-        *_only_own_activations(configuration),
+        *_nothing_to_look_into(configuration),
     ]
     if images and images[1] >= images[0]:
         line = f"expected at most {images[0] - 1} (the data set has {images[0]} training images), got {images[1]}"
         mistakes.append((("validation_images",), line))
     for trained in _all_trained(configuration):
         mistakes += _nothing_normalized(trained)
+        mistakes += _without_meaning(trained)
         mistakes += _widths(trained, configuration)
         mistakes += _ghosts(trained, configuration)
         mistakes += _own_parts(trained)
@@ -128,6 +133,34 @@ def _nothing_normalized(trained: _Trained) -> Mistakes:
         )
 
 
+def _without_meaning(trained: _Trained) -> Mistakes:
+    """Go through the keys of an optimizer that are set and mean nothing to what trains."""
+    condition = trained.condition
+    for optimizer, keys in OPTIMIZER_KEYS.items():
+        for key in keys:
+            if key in condition.model_fields_set and key not in OPTIMIZER_KEYS[condition.optimizer]:
+                yield (
+                    trained.place(key),
+                    f"expected no {key} with optimizer {condition.optimizer}, which has none, got "
+                    f"{getattr(condition, key):g}; delete it, or set optimizer: {optimizer}",
+                )
+    if condition.weight_decay and condition.trained == "transforms":
+        yield (
+            trained.place("weight_decay"),
+            f"expected 0 with trained: transforms, where no weights are trained, got {condition.weight_decay:g}",
+        )
+
+
+def _nothing_to_look_into(configuration: Configuration) -> Mistakes:
+    """See whether the experiments have a condition to look into."""
+    if not examinable(configuration):
+        yield (
+            ("conditions",),
+            "expected at least one condition with tanh, relu or sigmoid, optimizer sgd and weight_decay 0, which "
+            "mechanics, inference and others look into, got none; add one",
+        )
+
+
 def _widths(trained: _Trained, configuration: Configuration) -> Mistakes:
     """See whether group normalization can divide every layer into groups of at least MIN_GROUP_FEATURES."""
     if "groupnorm" not in trained.arms:
@@ -190,6 +223,10 @@ def _asked_by_experiments(trained: _Trained) -> Mistakes:
             trained.place("keep_weights"),
             "expected false here, since this experiment writes no run records, got true",
         )
+    if trained.group == "paper" and not trained.condition.is_plain_descent:
+        key = "weight_decay" if trained.condition.optimizer == "sgd" else "optimizer"
+        found = getattr(trained.condition, key)
+        yield trained.place(key), f"expected optimizer sgd and weight_decay 0 in the paper's experiment, got {found}"
 
 
 def _taken_names(configuration: Configuration) -> Mistakes:
@@ -207,17 +244,6 @@ def _shared_seeds(configuration: Configuration) -> Mistakes:
         if counts(seed) and seed in configuration.seeds:
             line = f"expected a seed that is not counted at the best rates (seeds), got {seed}"
             yield ("best_rate", "tuning", "seeds", place), line
-
-
-def _only_own_activations(configuration: Configuration) -> Mistakes:
-    """See whether a condition is left for the experiments that need a built-in nonlinearity."""
-    conditions = configuration.conditions.values()
-    if all(is_own(condition.activation) for condition in conditions):
-        line = (
-            "expected one condition at least with tanh, relu or sigmoid, which mechanics, inference and others take, "
-        )
-        got = ", ".join(short_name(condition.activation) for condition in conditions)
-        yield ("conditions",), f"{line}got {got} only; add one"
 
 
 def _equal_cells(configuration: Configuration) -> Mistakes:

@@ -15,6 +15,7 @@ from bnpipe.core.settings import (
     FIRST_SEED,
     FRESH_SEED,
     Device,
+    Optimizer,
     Position,
     Precision,
     Trained,
@@ -30,7 +31,9 @@ from bnpipe.grid.fields import (
     Factor,
     HiddenSizes,
     InitStd,
+    Kept,
     Name,
+    NotNegative,
     PositiveNumber,
     Section,
     Seeds,
@@ -45,13 +48,14 @@ from bnpipe.grid.fields import (
     without_duplicates,
 )
 from bnpipe.grid.mistakes import explain, locate
+from bnpipe.grid.optimizers import EquilibriumStudy, OptimizerStudy
 
 
 class Condition(Section):
     """One experiment: every arm is trained with these settings, once for each seed."""
 
     activation: ActivationName = Field(description="Nonlinearity of the hidden layers; the output layer is linear.")
-    learning_rate: PositiveNumber = Field(description="Learning rate of plain gradient descent; it stays constant.")
+    learning_rate: PositiveNumber = Field(description="Learning rate of the optimizer; it stays constant.")
     init_std: InitStd = Field(
         description="Standard deviation of the normal distribution (mean 0) from which the first weights are drawn; "
         "xavier: 1 / sqrt(fan_in), he: sqrt(2 / fan_in)."
@@ -109,6 +113,33 @@ class Condition(Section):
     keep_weights: Switch | None = Field(
         default=None, description="For this condition only; null: the value of the whole file."
     )
+    optimizer: Annotated[Optimizer, one_of(Optimizer)] = Field(
+        default="sgd",
+        description="What trains: sgd (plain gradient descent), momentum or adam, as in torch.optim.",
+    )
+    momentum: Kept = Field(
+        default=0.9, description="Of optimizer momentum: the share of the velocity that is kept at each step."
+    )
+    beta1: Kept = Field(
+        default=0.9, description="Of optimizer adam: the share of the average gradient that is kept at each step."
+    )
+    beta2: Kept = Field(
+        default=0.999,
+        description="Of optimizer adam: the share of the average squared gradient that is kept at each step.",
+    )
+    adam_epsilon: PositiveNumber = Field(
+        default=1e-8, description="Of optimizer adam: added to the root of the average square."
+    )
+    weight_decay: NotNegative = Field(
+        default=0.0,
+        description="This times the weights is added to their gradient, as in torch.optim; gamma, beta and b do not "
+        "decay.",
+    )
+
+    @property
+    def is_plain_descent(self) -> bool:
+        """Whether weights are trained by plain gradient descent without weight decay."""
+        return self.optimizer == "sgd" and self.weight_decay == 0
 
 
 class Normalization(Section):
@@ -302,6 +333,12 @@ class Configuration(Section):
     )
     best_rate: BestRate | None = Field(
         default=None, description="The comparison of every network at its own best learning rate; null: leave it out."
+    )
+    optimizers: OptimizerStudy | None = Field(
+        default=None, description="The fair comparison under every optimizer; null: leave it out."
+    )
+    equilibrium: EquilibriumStudy | None = Field(
+        default=None, description="The study of weight decay and batch normalization; null: leave it out."
     )
     paper: Paper | None = Field(default=None, description="The paper's own experiment; null: leave it out.")
     chunk_size: Annotated[int, Whole(1, MAX_SEED_COUNT)] = Field(

@@ -4,6 +4,7 @@ from collections.abc import Container
 from typing import Any
 
 from bnpipe.core.parts import short_name
+from bnpipe.core.settings import OPTIMIZER_KEYS
 from bnpipe.grid.config import Condition, Configuration, Study
 
 
@@ -14,6 +15,13 @@ def describe(condition: Condition, but: Container[str] = ()) -> str:
         "activation": short_name(condition.activation),
         "learning_rate": f"learning rate {condition.learning_rate:g}",
         "init_std": f"init std {std}",
+    }
+    if condition.optimizer != "sgd":
+        parts["optimizer"] = f"optimizer {condition.optimizer}"
+    parts |= {
+        key: f"{key.replace('_', ' ')} {getattr(condition, key):g}"
+        for key in (*OPTIMIZER_KEYS[condition.optimizer], "weight_decay")
+        if getattr(condition, key) != Condition.model_fields[key].default
     }
     return ", ".join(text for key, text in parts.items() if key not in but)
 

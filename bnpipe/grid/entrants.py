@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import product
+from typing import Any, get_args
 
-from bnpipe.core.settings import THRESHOLD, Arm
+from bnpipe.core.settings import THRESHOLD, Arm, Optimizer
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.stacks import first_of_each_activation, training_settings
 
 TRIAL_INTERVAL = 30  # steps between the evaluations of a trial: one of 5,000 images costs as much as 28 steps
 FITTING_INIT = {"tanh": "xavier", "sigmoid": "xavier", "relu": "he"}  # the usual remedy without normalization
+PAIR: tuple[Arm, ...] = ("vanilla", "batchnorm")
 LARGE_STD = 1.0  # the tutorial's bad initialization
 
 
@@ -39,9 +41,30 @@ def entrants(configuration: Configuration) -> dict[str, Entrant]:
     }
 
 
-def _networks(first: Condition, steps: int) -> Iterator[tuple[str, Condition, Arm, bool]]:
-    """Go through the networks under a condition: name, condition of a trial, arm, whether it is in the preview."""
-    trial = first.model_copy(
+def optimizer_entrants(configuration: Configuration) -> dict[str, Entrant]:
+    """Return the networks of the study of optimizers, by name: each pair under each optimizer.
+
+    The pairs are those of the first condition of each nonlinearity. Layers are not looked into, since that takes long
+    where it is not compiled.
+    """
+    if configuration.optimizers is None:
+        return {}
+    networks = {}
+    for activation, first in (
+        (condition.activation, condition) for _, condition in first_of_each_activation(configuration)
+    ):
+        for optimizer, arm in product(get_args(Optimizer), PAIR):
+            trial = _trial(first, configuration.optimizers.steps).model_copy(update={"optimizer": optimizer})
+            settings = asdict(training_settings(configuration, trial, arm))
+            networks[f"{activation}-{optimizer}-{arm}"] = Entrant(
+                {**settings, "diagnostics": False}, first.steps, False
+            )
+    return networks
+
+
+def _trial(first: Condition, steps: int) -> Condition:
+    """Return the condition of a trial of this many steps."""
+    return first.model_copy(
         update={
             "steps": steps,
             "evaluation_interval": TRIAL_INTERVAL,
@@ -49,7 +72,12 @@ def _networks(first: Condition, steps: int) -> Iterator[tuple[str, Condition, Ar
             "evaluate_training": False,
         }
     )
-    for arm in ("vanilla", "batchnorm"):
+
+
+def _networks(first: Condition, steps: int) -> Iterator[tuple[str, Condition, Arm, bool]]:
+    """Go through the networks under a condition: name, condition of a trial, arm, whether it is in the preview."""
+    trial = _trial(first, steps)
+    for arm in PAIR:
         yield f"{first.activation}-{arm}", trial, arm, True
     fitting = FITTING_INIT[first.activation]
     yield f"{first.activation}-vanilla-{fitting}", trial.model_copy(update={"init_std": fitting}), "vanilla", True

@@ -160,6 +160,12 @@ Text = Annotated[str, Field(strict=True, min_length=1), expected("text that is n
 PositiveNumber = Annotated[
     float, Field(strict=True, gt=0, allow_inf_nan=False), expected("a number greater than 0", _read_number)
 ]
+NotNegative = Annotated[
+    float, Field(strict=True, ge=0, allow_inf_nan=False), expected("a number of at least 0", _read_number)
+]
+Kept = Annotated[
+    float, Field(strict=True, ge=0, lt=1), expected("a number of at least 0 and less than 1", _read_number)
+]
 InitStd = Annotated[
     Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)] | InitScheme,
     expected("a number greater than 0, xavier or he", _read_number),

@@ -129,6 +129,26 @@ class Parameters:
         """Return the seeds of a chunk."""
         return _known("chunk", wildcards["chunk"], self._plan.seed_chunks)
 
+    # A job of the studies of optimizers and weight decay.
+
+    def optimizer_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what a network is tried with, but for the learning rate."""
+        networks = self._plan.optimizers.entrants
+        if not networks:
+            raise InputError("optimizers: expected how networks are tuned, got nothing; add it to the configuration")
+        return _known("entrant", wildcards["entrant"], networks).trial
+
+    def optimizer_rates(self, wildcards: Wildcards) -> tuple[float, ...]:
+        """Return the learning rates that it is tried with."""
+        return self._plan.optimizers.rates(self.optimizer_settings(wildcards)["optimizer"])
+
+    def equilibrium_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Return what one of the two networks of the study of weight decay is trained with."""
+        settings = self._plan.optimizers.equilibrium_settings(wildcards["arm"])
+        if settings is None:
+            raise InputError("equilibrium: expected what is trained, got nothing; add it to the configuration")
+        return settings
+
     # A job of one study.
 
     def study(self, wildcards: Wildcards) -> Study:

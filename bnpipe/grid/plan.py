@@ -14,11 +14,13 @@ from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.entrants import Entrant, entrants
 from bnpipe.grid.expected import expected_records
 from bnpipe.grid.layout import Layout
+from bnpipe.grid.optimizer_studies import OptimizerStudies
 from bnpipe.grid.stacks import (
     Kind,
     Stack,
     chunk_name,
     condition_stacks,
+    examinable,
     first_of_each_activation,
     seed_chunks,
     study_stacks,
@@ -68,6 +70,7 @@ class Plan:
         self.studies = list(configuration.studies)
         self.default_studies = [name for name, study in configuration.studies.items() if study.default]
         self.stacks = cache(self._stacks)
+        self.optimizers = OptimizerStudies(configuration, self.layout)
 
     def _stacks(self, kind: Kind, group: str) -> dict[str, Stack]:
         """Return the stacks of a condition or study, by the paths of their records."""
@@ -105,8 +108,8 @@ class Plan:
 
     @property
     def first(self) -> str:
-        """The condition whose networks some experiments look into: the first one whose nonlinearity is built in."""
-        return first_of_each_activation(self.configuration)[0][0]
+        """The condition whose networks some experiments look into: the first that they can."""
+        return next(iter(examinable(self.configuration)))
 
     @property
     def first_settings(self) -> dict[str, Any]:
@@ -290,7 +293,7 @@ class Plan:
         tables += [*self.study_tables(self.studies), self.layout.study_table("scale_equivalence", "scale_equivalence")]
         if self.configuration.paper:
             tables += [table for tables in self.paper_tables.values() for table in tables]
-        return tables
+        return tables + self.optimizers.tables
 
     # Figures, by name.
 
@@ -316,7 +319,7 @@ class Plan:
     def experiments(self) -> list[str]:
         """The experiments that the page of studies shows beside the configuration's studies."""
         fair = ["best_rate", *(EXPLANATIONS if self.explained_settings else [])] if self.best_rate else []
-        return [*fair, *(["paper"] if self.configuration.paper else [])]
+        return [*fair, *self.optimizers.names, *(["paper"] if self.configuration.paper else [])]
 
     @property
     def study_figures(self) -> list[str]:

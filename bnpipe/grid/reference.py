@@ -32,6 +32,9 @@ SECTIONS = {
     "Study": "Studies",
     "BestRate": "The fair comparison",
     "TuningGrid": "Trials of learning rates",
+    "OptimizerStudy": "Optimizers",
+    "OptimizerRates": "Learning rates of optimizers",
+    "EquilibriumStudy": "Equilibrium of weight decay",
     "Paper": "The paper's experiment",
     "Normalization": "Normalization",
     "SmallestEffects": "Smallest effects",
@@ -90,6 +93,8 @@ def expected(schema: Schema) -> str:
             return f"a whole number from {low:,} to {high:,}"
         case {"type": "number", "exclusiveMinimum": low}:
             return f"a number greater than {low}{_upper_bound(schema)}"
+        case {"type": "number", "minimum": low}:
+            return f"a number of at least {low}{_upper_bound(schema)}"
         case {"type": kind}:
             return {"string": "text", "boolean": "`true`, `false`", "null": "`null`"}[kind]
         case _:

@@ -1,7 +1,7 @@
 """From a configuration to the grid of work: which stacks of runs there are, and what each is trained with."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -91,20 +91,35 @@ def recorded_settings(configuration: Configuration, condition: Condition, arm: A
     return replace(training_settings(configuration, condition, arm), keep_weights=keep)
 
 
-def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Condition]]:
-    """Return the first condition of each nonlinearity that is built in, with its name, in their order.
+def examinable(configuration: Configuration) -> dict[str, Condition]:
+    """Return the conditions of plain gradient descent with a built-in nonlinearity, by name.
 
-    The experiments that take these compute with the compiled engine, or by formulas of the nonlinearity.
+    The experiments look into these alone: they compute with the compiled engine, or by formulas.
     """
+    return {
+        name: condition
+        for name, condition in configuration.conditions.items()
+        if condition.is_plain_descent and not is_own(condition.activation)
+    }
+
+
+def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Condition]]:
+    """Return the first `examinable` condition of each nonlinearity, with its name, in their order."""
     first: dict[str, tuple[str, Condition]] = {}
-    for name, condition in configuration.conditions.items():
-        if not is_own(condition.activation):
-            first.setdefault(condition.activation, (name, condition))
+    for name, condition in examinable(configuration).items():
+        first.setdefault(condition.activation, (name, condition))
     return list(first.values())
 
 
 def _digest(runs: Runs) -> str:
-    trained_with = runs.settings, runs.learning_rates, runs.init_stds, runs.seeds
+    """Return a digest of all that the runs are trained with; settings with their defaults need no mention.
+
+    So a new setting renames no records.
+    """
+    changed = {
+        own.name: value for own in fields(runs.settings) if (value := getattr(runs.settings, own.name)) != own.default
+    }
+    trained_with = changed, runs.learning_rates, runs.init_stds, runs.seeds
     return sha256(repr(trained_with).encode()).hexdigest()[:12]
 
 

@@ -1,6 +1,6 @@
 """Training in PyTorch: all runs of a stack side by side, gradients by autograd, on a GPU the step as a CUDA graph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ from bnpipe.data.packed import Images
 from bnpipe.modules.devices import captured, describe_device, free_memory
 from bnpipe.modules.network import PRECISIONS, StackedNetwork, draw_stack, losses_of
 from bnpipe.modules.norms import BatchNorm
+from bnpipe.modules.optimizers import OPTIMIZERS, Descent
 from bnpipe.networks.compiled import Array
 from bnpipe.networks.first_batch import normalize_first_batch
 from bnpipe.networks.network import Network, Seen
@@ -24,6 +25,7 @@ from bnpipe.training.trainer import BATCHES, NETWORK, STEPS_AT_ONCE, part_of, tr
 
 CPU = torch.device("cpu")
 EVALUATION_ROWS = 500  # images evaluated at a time
+OPTIMIZER = "optimizer."  # begins the names of what the optimizer keeps, in the state of a training
 AVERAGES = (".mean", ".variance")  # ends of the names of moving averages
 
 
@@ -35,7 +37,8 @@ class TorchStack:
         self._settings = settings
         self._precision = PRECISIONS[settings.precision]
         self._network = draw_stack(runs, streams, device)
-        self._rates = torch.tensor(runs.learning_rates, dtype=self._precision, device=device).view(-1, 1, 1)
+        self._rates = torch.tensor(runs.learning_rates, dtype=self._precision, device=device)
+        self._descend = Descent(self._network, self._rates, settings)
         chosen = training_subset(settings, images)
         self._pixels, self._labels = on_device(chosen, device)
         self._batches = BatchOrder(streams, len(chosen), settings.batch_size)
@@ -45,7 +48,7 @@ class TorchStack:
         self._indices = torch.zeros(len(runs), settings.batch_size, dtype=torch.int64, device=device)
         self._loss = torch.zeros(len(runs), dtype=self._precision, device=device)
         on_gpu = device.type == "cuda"
-        self._step = captured(self._eager_step, self._network.state_dict().values()) if on_gpu else self._eager_step
+        self._step = captured(self._eager_step, self._state().values()) if on_gpu else self._eager_step
 
     def advance(self, steps: int) -> NDArray[np.floating]:
         losses = self._loss.new_empty(steps, len(self._loss))
@@ -71,7 +74,7 @@ class TorchStack:
 
     def diagnose(self, training: Images, validation: Images) -> Arrays:
         probe, few = training.first(PROBE_IMAGES), validation.first(ACCURACY_IMAGES)
-        kept = {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
+        kept = {name: tensor.clone() for name, tensor in self._state().items()}
         moving = self._accuracy(few)
         norms = [module for module in self._network.modules() if isinstance(module, BatchNorm)]
         weights = [norm.newest for norm in norms]
@@ -81,19 +84,21 @@ class TorchStack:
         for norm, weight in zip(norms, weights, strict=True):
             norm.newest = weight
         statistics = {name: tensor for name, tensor in self._network.state_dict().items() if name.endswith(AVERAGES)}
-        self._network.load_state_dict({**kept, **{name: tensor.clone() for name, tensor in statistics.items()}})
+        statistics = {NETWORK + name: tensor.clone() for name, tensor in statistics.items()}
+        self._load({**kept, **statistics})
         population = self._accuracy(few) if norms else np.full_like(moving, np.nan)
-        self._network.load_state_dict(kept)
+        self._load(kept)
         layers = [
             measure_layers(of_run, self._weights_of(run), self._parameters_of(run), rate, self._settings.activation)
-            for run, (of_run, rate) in enumerate(zip(seen, self._rates.flatten().tolist(), strict=True))
+            for run, (of_run, rate) in enumerate(zip(seen, self._rates.tolist(), strict=True))
         ]
         measured = {name: np.array([of_run[name] for of_run in layers]) for name in layers[0]}
         whole = {"moving_accuracy": moving, "population_accuracy": population}
         return {name: values.astype(np.float32) for name, values in {**measured, **whole}.items()}
 
     def finite(self) -> NDArray[np.bool]:
-        finite = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in self._arrays().values()]
+        arrays = map(to_numpy, self._network.state_dict().values())
+        finite = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays]
         result: NDArray[np.bool] = np.logical_and.reduce(finite)
         return result
 
@@ -101,12 +106,11 @@ class TorchStack:
         return self._arrays()
 
     def state(self) -> Arrays:
-        network = {NETWORK + name: array for name, array in self._arrays().items()}
-        return network | {BATCHES + name: array for name, array in self._batches.state().items()}
+        arrays = {name: to_numpy(tensor) for name, tensor in self._state().items()}
+        return arrays | {BATCHES + name: array for name, array in self._batches.state().items()}
 
     def restore(self, state: Arrays) -> None:
-        kept = {name: torch.from_numpy(array) for name, array in part_of(state, NETWORK).items()}
-        self._network.load_state_dict(kept)
+        self._load({name: torch.from_numpy(state[name]) for name in self._state()})
         self._batches.restore(part_of(state, BATCHES))
 
     @torch.no_grad()
@@ -124,16 +128,6 @@ class TorchStack:
         losses = losses_of(self._network(images), labels)
         self._descend(losses)
         self._loss.copy_(losses.detach())
-
-    def _descend(self, losses: Tensor) -> None:
-        """Take a step of gradient descent: every run at its own learning rate."""
-        learning = [(name, own) for name, own in self._network.named_parameters() if own.requires_grad]
-        # The runs share nothing, so the gradient of the sum is that of each.
-        gradients = torch.autograd.grad(losses.sum(), [own for _, own in learning])
-        with torch.no_grad():
-            for (name, own), gradient in zip(learning, gradients, strict=True):
-                share = self._settings.parameter_rate if ".transform." in name else 1.0
-                own.sub_(self._rates * share * gradient)
 
     def _look(self, images: Tensor, labels: Tensor) -> list[Seen]:
         """Train on a mini-batch and return what happened in each run."""
@@ -182,8 +176,16 @@ class TorchStack:
         logits, labels = self._infer(images)
         return to_numpy((logits.argmax(dim=2) == labels).double().mean(dim=1))
 
-    def _arrays(self) -> dict[str, NDArray[np.floating]]:
-        return {name: to_numpy(tensor) for name, tensor in self._network.state_dict().items()}
+    def _state(self) -> dict[str, Tensor]:
+        """Return the tensors that a step changes: those of the networks, and what the optimizer keeps."""
+        parts = {NETWORK: self._network, OPTIMIZER: self._descend}
+        return {prefix + name: tensor for prefix, part in parts.items() for name, tensor in part.state_dict().items()}
+
+    @torch.no_grad()
+    def _load(self, state: Mapping[str, Tensor]) -> None:
+        """Overwrite these tensors, in place."""
+        for name, tensor in self._state().items():
+            tensor.copy_(state[name])
 
     def _weights_of(self, run: int) -> list[NDArray[np.floating]]:
         return [to_numpy(layer.weight[run]).copy() for layer in self._network.layers]
@@ -236,9 +238,10 @@ def memory_of_a_run(settings: TrainingSettings) -> int:
     """
     pixels, *units = settings.layer_sizes
     weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(settings.layer_sizes))
-    step = 2 * weights + 4 * settings.batch_size * (pixels + sum(units))  # gradients, and what autograd keeps
+    kept = len([*OPTIMIZERS[settings.optimizer](torch.zeros(1), settings).buffers()])  # by the optimizer, at most
+    step = (2 + 2 * kept) * weights + 4 * settings.batch_size * (pixels + sum(units))  # gradients, autograd's share
     evaluation = EVALUATION_ROWS * 2 * (sum(units) + max(units))
-    look = 4 * weights  # into the layers: a copy of the network, gradients, and their products with the rate
+    look = (4 + kept) * weights  # into the layers: a copy of the network, gradients, and their products with the rate
     bytes_of_a_number = 8 if settings.precision == "float64" else 4
     return bytes_of_a_number * (weights + step + max(evaluation, look))
 

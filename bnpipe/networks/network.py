@@ -227,7 +227,7 @@ class Network:
 
 def is_compiled(settings: TrainingSettings) -> bool:
     """Return whether networks of these settings are compiled; otherwise PyTorch trains them on a CPU too."""
-    return settings.arm in KINDS and settings.activation in CODES
+    return settings.arm in KINDS and settings.activation in CODES and settings.is_plain_descent
 
 
 def plan_of(settings: TrainingSettings) -> Plan:

@@ -70,6 +70,7 @@ def make_report(
             for name in conditions
         ],
         "conditions": len(settings),
+        "own_optimizers": [name for name, own in settings.items() if {"optimizer", "weight_decay"} & own.keys()],
         "summary": _summary_table(summary),
         "comparison": _comparison_table(pairs),
         "failures": _failures_table(runs),

@@ -1,10 +1,13 @@
 """The page on the studies, and what pages show of a study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from bnpipe.analysis import equilibrium, optimizers
 from bnpipe.analysis.study_tables import is_map
 from bnpipe.core.yaml_files import read_yaml
 from bnpipe.report import tables
@@ -24,6 +27,13 @@ CAPTION_OF_MAPS = (
 )
 
 
+# The experiments that answer in sentences: from which of their tables, and by what.
+ANSWERS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
+    "optimizers": ("ratios", optimizers.answer),
+    "equilibrium": ("equilibrium", equilibrium.answer),
+}
+
+
 @dataclass(frozen=True)
 class StudySection:
     """What a page shows of a study."""
@@ -31,6 +41,7 @@ class StudySection:
     name: str
     about: str  # the question that it asks
     caption: str  # of its figure
+    answer: str = ""  # in sentences, from its table
     summary: Table | None = None
     runs: Table | None = None
     explorers: Sequence[Explorer] = ()
@@ -44,9 +55,17 @@ def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiment
     """
     told = read_yaml(texts)
     studies = [study_of(pages, name, study) for name, study in configuration["studies"].items()]
-    studies += [StudySection(name, **told[name]) for name in experiments]
+    studies += [StudySection(name, **told[name], answer=_answer(pages, name)) for name in experiments]
     claims = claims_values(pages.table("tables/all_claims"), "all_claims", "all_evidence")
     pages.write("studies", {**claims, "studies": studies, "provenance": "studies/provenance.json"})
+
+
+def _answer(pages: Pages, experiment: str) -> str:
+    """Return what an experiment answers, if it says so in sentences."""
+    if experiment not in ANSWERS:
+        return ""
+    table, answer = ANSWERS[experiment]
+    return answer(pages.table(f"studies/{experiment}/{table}"))
 
 
 def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:

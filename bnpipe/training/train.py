@@ -10,7 +10,7 @@ from bnpipe.core.records import TRAINING_SET, Arrays, Curves, join
 from bnpipe.core.settings import Runs
 from bnpipe.data.packed import Dataset
 from bnpipe.training.checkpoints import Checkpoints
-from bnpipe.training.engines import COMPILED, Engine
+from bnpipe.training.engines import Engine, engine_on_cpu
 from bnpipe.training.trainer import (
     STEPS_AT_ONCE,
     OnEvaluation,
@@ -31,18 +31,20 @@ def train_runs(
     runs: Runs,
     dataset: Dataset,
     on_evaluation: OnEvaluation = lambda *_: None,
-    engine: Engine = COMPILED,
+    engine: Engine | None = None,
     checkpoints: Checkpoints | None = None,
 ) -> Curves:
     """Train one network for each run and return their curves.
 
-    engine: what trains. It says how many networks make a stack; stacks are trained one after the other.
+    engine: what trains; None: the engine that the settings have on a CPU. It says how many networks make a stack;
+    stacks are trained one after the other.
     ``on_evaluation(step, accuracy)`` is called after each evaluation with the accuracies (runs,) of the stack, and the
     step that the runs have reached on average over all stacks. checkpoints: where the state of the training is kept; if
     there is a state already, training resumes from it. A diverged run keeps training; its accuracy is whatever argmax
     returns. A run that reaches ``stop_at_accuracy`` stops; what was measured ends there. Raises InputError if a
     mini-batch needs more images than there are.
     """
+    engine = engine or engine_on_cpu(runs.settings)
     with network_arithmetic():
         size = engine.most_runs(runs.settings, len(runs))
         stacks = [slice(first, min(first + size, len(runs))) for first in range(0, len(runs), size)]

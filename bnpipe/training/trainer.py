@@ -24,7 +24,15 @@ class Training:
     """One network in training, on the mini-batches of its seed's stream."""
 
     def __init__(self, settings: TrainingSettings, seed: int, images: Images) -> None:
-        """Build the network. images: all training images. Raises InputError if a batch does not fit into them."""
+        """Build the network. images: all training images.
+
+        Raises InputError if a batch does not fit into them, and ValueError if the settings have another optimizer.
+        """
+        if not settings.is_plain_descent:
+            raise ValueError(
+                f"only plain gradient descent is compiled, got {settings.optimizer} and weight decay "
+                f"{settings.weight_decay}"
+            )
         streams = streams_of([seed])
         self.network = draw_network(settings, streams[0])
         self.rate = settings.learning_rate

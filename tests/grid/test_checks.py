@@ -135,14 +135,14 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
         ),
         (
             {"conditions": {"a": condition(activation=SWISH), "b": condition(activation=SWISH)}},
-            "conditions: expected one condition at least with tanh, relu or sigmoid, which mechanics, inference and "
-            "others take, got swish, swish only; add one",
+            "conditions: expected at least one condition with tanh, relu or sigmoid, optimizer sgd and weight_decay 0, "
+            "which mechanics, inference and others look into, got none; add one",
         ),
         ({"conditions": {"Studies": CONDITION}}, "conditions.Studies: expected another name than studies, got Studies"),
         (
             {"studies": {"tables": STUDY}},
-            "studies.tables: expected another name than best_rate, figure, gradient_shift, input_shift, paper, "
-            "smoothness, tables, got tables; rename it",
+            "studies.tables: expected another name than best_rate, equilibrium, figure, gradient_shift, input_shift, "
+            "optimizers, paper, smoothness, tables, got tables; rename it",
         ),
         (
             {"studies": {"s": study({"batch_size": [None, 10], "init_std": [1]})}},
@@ -165,6 +165,43 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
         (
             {"paper": {"condition": condition(keep_weights=True)}},
             "paper.condition.keep_weights: expected false here, since this experiment writes no run records, got true",
+        ),
+        (
+            {"conditions": {"tanh": CONDITION, "a": condition(momentum=0.9)}},
+            "conditions.a.momentum: expected no momentum with optimizer sgd, which has none, got 0.9; delete it, or "
+            "set optimizer: momentum",
+        ),
+        (
+            {"conditions": {"tanh": CONDITION, "a": condition(optimizer="momentum", adam_epsilon=1e-3)}},
+            "conditions.a.adam_epsilon: expected no adam_epsilon with optimizer momentum, which has none, got 0.001; "
+            "delete it, or set optimizer: adam",
+        ),
+        (
+            {"studies": {"s": study({"optimizer": ["adam", "momentum"]}, beta1=0.5)}},
+            "studies.s.condition.beta1: expected no beta1 with optimizer momentum",
+        ),
+        (
+            {"studies": {"s": study({"beta2": [0.9]}, optimizer="sgd")}},
+            "studies.s.sweep.beta2.0: expected no beta2 with optimizer sgd, which has none, got 0.9; delete it, or set "
+            "optimizer: adam",
+        ),
+        (
+            {"conditions": {"tanh": CONDITION, "a": condition(weight_decay=0.1, trained="transforms")}},
+            "conditions.a.weight_decay: expected 0 with trained: transforms, where no weights are trained, got 0.1",
+        ),
+        (
+            {"conditions": {"a": condition(optimizer="adam"), "b": condition(weight_decay=0.1)}},
+            "conditions: expected at least one condition with tanh, relu or sigmoid, optimizer sgd and weight_decay 0, "
+            "which mechanics, inference and others look into, got none; add one",
+        ),
+        (
+            {"paper": {"condition": condition(optimizer="adam")}},
+            "paper.condition.optimizer: expected optimizer sgd and weight_decay 0 in the paper's experiment, got adam",
+        ),
+        (
+            {"paper": {"condition": condition(weight_decay=0.5)}},
+            "paper.condition.weight_decay: expected optimizer sgd and weight_decay 0 in the paper's experiment, got "
+            "0.5",
         ),
     ],
     ids=lambda part: str(part)[:60],
@@ -193,6 +230,9 @@ def test_no_advice_is_given_that_would_leave_nothing_to_normalize() -> None:
         {"best_rate": {"tuning": {"seeds": [42, 500, 2001]}}, "seeds": [42, 500, 2000]},  # 42 and 500 are never counted
         {"best_rate": {"preview": {"seeds": [2000]}}, "seeds": [2000]},  # decides nothing
         {"arms": ["vanilla"], "conditions": {"a": condition(normalize_hidden=False, normalize_logits=False)}},
+        {"studies": {"s": study({"optimizer": ["sgd", "momentum", "adam"]}, weight_decay=0.1)}},
+        {"studies": {"s": study({"momentum": [0, 0.9], "trained": ["all", "transforms"]}, optimizer="momentum")}},
+        {"studies": {"s": study({"beta1": [0, 0.9]}, optimizer="adam", adam_epsilon=1, beta2=0)}},
         {"images": None, "batch_size": 100_000},  # a damaged file: the job that reads it says so
     ],
     ids=lambda part: str(part)[:60],

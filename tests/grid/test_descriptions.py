@@ -20,6 +20,14 @@ from tests.grid.test_stacks import STUDY, configuration
             Condition(activation="my.parts:swish", learning_rate=1, init_std="he", steps=60),
             "swish, learning rate 1, init std he",
         ),
+        (
+            Condition(activation="relu", learning_rate=1, init_std="he", steps=60, optimizer="adam", beta2=0.99),
+            "relu, learning rate 1, init std he, optimizer adam, beta2 0.99",
+        ),
+        (
+            Condition(activation="relu", learning_rate=1, init_std=1, steps=9, optimizer="momentum", weight_decay=1e-3),
+            "relu, learning rate 1, init std 1, optimizer momentum, weight decay 0.001",
+        ),
     ],
 )
 def test_describe(condition: Condition, line: str) -> None:

@@ -1,7 +1,7 @@
 from typing import Any
 
 from bnpipe.grid.config import Configuration
-from bnpipe.grid.entrants import entrants
+from bnpipe.grid.entrants import entrants, optimizer_entrants
 
 
 def configuration(**changes: Any) -> Configuration:
@@ -45,6 +45,24 @@ def test_the_preview_leaves_out_the_remedy_for_large_weights_and_nothing_else() 
         condition = {"activation": "tanh", "learning_rate": 0.01, "init_std": std, "steps": 2000}
         found = entrants(configuration(conditions={"a": condition}))
         assert [name for name, own in found.items() if not own.in_preview] == ["tanh-batchnorm-1"]
+
+
+def test_under_every_optimizer_each_nonlinearity_has_its_pair() -> None:
+    found = optimizer_entrants(configuration(optimizers={"steps": 300}))
+    assert list(found) == [
+        f"{activation}-{optimizer}-{arm}"
+        for activation in ("tanh", "relu")
+        for optimizer in ("sgd", "momentum", "adam")
+        for arm in ("vanilla", "batchnorm")
+    ]
+    adam = found["relu-adam-batchnorm"].trial
+    assert (adam["activation"], adam["arm"], adam["optimizer"], adam["init_std"]) == ("relu", "batchnorm", "adam", 0.2)
+    for own in found.values():
+        assert (own.trial["steps"], own.trial["stop_at_accuracy"], own.trial["diagnostics"]) == (300, 0.9, False)
+    # Under plain descent a network is the one of the fair comparison, but for what is seen of its layers.
+    plain = entrants(configuration(best_rate={"steps": 300}))["tanh-vanilla"].trial
+    assert found["tanh-sgd-vanilla"].trial == {**plain, "diagnostics": False}
+    assert optimizer_entrants(configuration()) == {}
 
 
 def test_without_the_comparison_nobody_takes_part() -> None:

@@ -56,6 +56,23 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("momentum", 1, "a number of at least 0 and less than 1"),
+        ("beta1", -0.1, "a number of at least 0 and less than 1"),
+        ("beta2", "much", "a number of at least 0 and less than 1"),
+        ("adam_epsilon", 0, "a number greater than 0"),
+        ("weight_decay", -1e-3, "a number of at least 0"),
+        ("weight_decay", float("inf"), "a number of at least 0"),
+        ("optimizer", "rmsprop", "sgd, momentum or adam"),
+    ],
+)
+def test_what_an_optimizer_is_told_is_within_its_bounds(key: str, value: object, expected: str) -> None:
+    (line,) = mistakes(changed(f"conditions.tanh.{key}", value))
+    assert line == f"configuration: conditions.tanh.{key}: expected {expected}, got {value!r}"
+
+
 @pytest.mark.parametrize(("text", "number"), NUMBERS)
 @pytest.mark.parametrize("read", [read, yaml.safe_load], ids=["as written", "by YAML 1.1, in a module"])
 def test_numbers_in_all_notations(read: Callable[[str], Any], text: str, number: float) -> None:

@@ -86,7 +86,7 @@ BAD_VALUES: list[tuple[str, object, str]] = [
     ("conditions.tanh.steps", 2000.5, "expected a whole number from 1 to 100000000"),
     ("conditions.tanh.steps", True, "expected a whole number from 1 to 100000000"),
     ("conditions.tanh.steps", 10**30, "expected a whole number from 1 to 100000000"),
-    ("conditions.tanh.momentum", 0.9, "expected one of activation, learning_rate, init_std, steps"),
+    ("conditions.tanh.dampening", 0.9, "expected one of activation, learning_rate, init_std, steps"),
     ("conditions.tanh.init_std", "glorot", POSITIVE + ", xavier or he"),
     ("conditions.tanh.hidden_sizes", "9 * 100", LIST),
     ("conditions.tanh.position", "between", "expected before or after"),

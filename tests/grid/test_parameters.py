@@ -65,6 +65,8 @@ def test_a_job_is_told_the_digests_of_its_own_parts_and_of_no_others() -> None:
         ),
         ("study_about", {"study": "typo"}, "study: expected rates, got typo"),
         ("paper_settings", {"arm": "vanilla"}, "paper: expected a condition, got nothing"),
+        ("equilibrium_settings", {"arm": "vanilla"}, "equilibrium: expected what is trained, got nothing"),
+        ("optimizer_rates", {"entrant": "typo"}, "optimizers: expected how networks are tuned, got nothing"),
     ],
 )
 def test_names_that_the_configuration_does_not_have_are_refused(
@@ -94,6 +96,16 @@ def test_settings_of_the_pair_and_of_the_paper() -> None:
     assert (pair["arm"], pair["activation"], pair["steps"]) == ("vanilla", "relu", 70)
     paper = parameters(paper=PAPER).paper_settings({"arm": "batchnorm"})
     assert (paper["arm"], paper["activation"]) == ("batchnorm", "sigmoid")
+
+
+def test_a_network_of_the_study_of_optimizers_is_told_its_optimizer_and_rates() -> None:
+    told, wildcards = parameters(optimizers={}, equilibrium={}), {"entrant": "tanh-adam-vanilla"}
+    settings = told.optimizer_settings(wildcards)
+    assert (settings["optimizer"], settings["arm"], settings["steps"]) == ("adam", "vanilla", 1001)
+    assert told.optimizer_rates(wildcards)[0] == 0.0001
+    with pytest.raises(InputError, match=r"^entrant: expected tanh-sgd-vanilla or .*, got typo$"):
+        told.optimizer_rates({"entrant": "typo"})
+    assert told.equilibrium_settings({"arm": "batchnorm"})["arm"] == "batchnorm"
 
 
 def test_lists_of_the_whole_grid() -> None:

@@ -67,6 +67,14 @@ def test_parts_of_ones_own_are_shown_by_their_names_and_known_by_their_digests()
     }
 
 
+def test_a_condition_of_another_optimizer_is_measured_before_training_and_looked_into_no_further() -> None:
+    made = plan(conditions={"adam": {**CONDITION, "optimizer": "adam"}, "plain": CONDITION}, best_rate={})
+    assert made.first == "plain"
+    assert list(made.pair_settings) == ["plain"]
+    assert {own.trial["optimizer"] for own in made.entrants.values()} == {"sgd"}
+    assert list(made.initial_settings) == ["adam", "plain", "plain xavier", "plain he"]
+
+
 def test_tables_of_claims_follow_what_is_configured() -> None:
     assert list(plan().all_claim_tables) == [
         *("accuracy", "runs", "layers", "initialization", "inference"),

@@ -38,6 +38,8 @@ def test_bounds_are_in_words() -> None:
     assert expected(number) == "a number greater than 0"
     assert expected({**number, "maximum": 1}) == "a number greater than 0 and at most 1"
     assert expected({**number, "exclusiveMaximum": 1}) == "a number greater than 0 and less than 1"
+    assert expected({"type": "number", "minimum": 0}) == "a number of at least 0"
+    assert expected({"type": "number", "minimum": 0, "exclusiveMaximum": 1}) == "a number of at least 0 and less than 1"
     assert expected({"anyOf": [number, {"type": "null"}]}) == "a number greater than 0; or `null`"
 
 

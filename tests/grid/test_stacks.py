@@ -10,6 +10,7 @@ from bnpipe.grid.stacks import (
     Stack,
     chunk_name,
     condition_stacks,
+    examinable,
     first_of_each_activation,
     study_stacks,
     training_settings,
@@ -85,6 +86,18 @@ def test_the_wildcards_of_a_stack_are_those_of_the_rules() -> None:
     assert re.fullmatch("vanilla-[0-9a-f]{12}", first.name)
 
 
+def test_a_setting_that_is_new_renames_no_records_unless_it_is_used() -> None:
+    # The names of version 1, before there were optimizers.
+    condition = {"activation": "relu", "learning_rate": 0.01, "init_std": 1, "steps": 301}
+    study = {"about": "Why?", "arms": ["vanilla"], "condition": condition, "sweep": {"precision": ["float32"]}}
+    name = "vanilla-a7560b95f899"
+    assert [own.name for own in study_stacks(configuration(studies={"s": study}), "s")] == [name]
+    swept = {**study, "sweep": {"weight_decay": [0, 0.1, 0.2], "optimizer": ["sgd", "adam"]}}
+    names = [own.name for own in study_stacks(configuration(studies={"s": swept}), "s")]
+    assert names[0] == name
+    assert len(set(names)) == 6
+
+
 def test_arms_keep_the_configured_order() -> None:
     arms = [stack.arm for stack in stacks(configuration(seeds=1, arms=["batchnorm", "vanilla"]))]
     assert arms == ["batchnorm", "vanilla", "batchnorm", "vanilla"]
@@ -107,6 +120,19 @@ def test_on_a_gpu_all_seeds_share_a_stack() -> None:
 @pytest.mark.parametrize(("seeds", "name"), [((42,), "42-42"), ((42, 43, 44), "42-44"), ((0, 1), "0-1")])
 def test_contiguous_seeds_name_their_chunk(seeds: tuple[int, ...], name: str) -> None:
     assert chunk(*seeds) == name
+
+
+def test_what_is_looked_into_is_trained_by_plain_descent() -> None:
+    plain = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 60}
+    conditions = {
+        "adam": {**plain, "optimizer": "adam"},
+        "decayed": {**plain, "weight_decay": 0.1},
+        "plain": plain,
+        "relu": {**plain, "activation": "relu", "optimizer": "momentum"},
+    }
+    made = configuration(conditions=conditions)
+    assert list(examinable(made)) == ["plain"]
+    assert [name for name, _ in first_of_each_activation(made)] == ["plain"]
 
 
 def test_other_seeds_are_told_apart_by_a_digest() -> None:

@@ -367,6 +367,79 @@ def test_each_run_is_told_by_itself_whether_it_is_finite(dataset: Dataset) -> No
     assert stack.finite().tolist() == [True, False, False]
 
 
+# Optimizers.
+
+EVERY_OPTIMIZER: dict[str, dict[str, Any]] = {
+    "momentum": {"optimizer": "momentum"},
+    "adam": {"optimizer": "adam", "learning_rate": 0.01},
+    "weight decay": {"weight_decay": 0.05},
+    "adam, transforms": {"optimizer": "adam", "trained": "transforms"},
+}
+every_optimizer = pytest.mark.parametrize("changes", EVERY_OPTIMIZER.values(), ids=EVERY_OPTIMIZER)
+
+
+@every_optimizer
+def test_another_optimizer_is_for_pytorch_even_on_a_cpu(changes: dict[str, Any]) -> None:
+    settings = make_settings(**changes)
+    assert isinstance(engine_on_cpu(settings), TorchEngine)
+    assert engine_on_cpu(make_settings()) is COMPILED
+
+
+@every_optimizer
+def test_whoever_names_no_engine_gets_that_of_the_optimizer(dataset: Dataset, changes: dict[str, Any]) -> None:
+    runs = small([42], **changes)
+    named, other = train_runs(runs, dataset, engine=TorchEngine()), train_runs(runs, dataset)
+    np.testing.assert_array_equal(other.training_loss, named.training_loss)
+    assert not np.allclose(train_runs(small([42]), dataset).training_loss, named.training_loss)
+
+
+@every_optimizer
+def test_a_stack_of_any_optimizer_is_left_as_it_was_and_resumes_to_the_same_bits(
+    dataset: Dataset, changes: dict[str, Any]
+) -> None:
+    runs = small([42, 43], precision="float32", **changes)
+    stack, other = (TorchStack(runs.change(init_std=std), dataset.train, CPU) for std in (0.1, 1.0))
+    stack.advance(5)
+    before = copy_of(stack)
+    first = stack.diagnose(dataset.train, dataset.validation)
+    for name, array in stack.state().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+    other.advance(3)
+    other.restore(before)
+    assert other.diagnose(dataset.train, dataset.validation).keys() == first.keys()
+    for _ in range(2):
+        np.testing.assert_array_equal(other.advance(4), stack.advance(4))
+    assert any(name.startswith("optimizer.") for name in before) == ("optimizer" in changes)
+    for name, array in stack.state().items():
+        np.testing.assert_array_equal(other.state()[name], array, err_msg=name)
+        if name.startswith("optimizer."):
+            assert not np.array_equal(array, before[name]), name
+
+
+@every_optimizer
+def test_a_run_of_any_optimizer_has_its_own_rate_whatever_is_beside_it(
+    dataset: Dataset, changes: dict[str, Any]
+) -> None:
+    runs = small([42, 43, 44], **{**changes, "learning_rate": [0.1, 0.01, 0.02]})
+    losses = TorchStack(runs, dataset.train, CPU).advance(12)
+    for run in range(3):
+        alone = TorchStack(runs.take([run]), dataset.train, CPU).advance(12)
+        np.testing.assert_allclose(alone[:, 0], losses[:, run], rtol=1e-9)
+
+
+def test_an_optimizer_that_has_overflowed_is_no_matter_of_finite_weights(dataset: Dataset) -> None:
+    stack = TorchStack(small([42], optimizer="adam"), dataset.train, CPU)
+    stack._descend.state_dict()["directions.0.square"].fill_(torch.inf)
+    assert stack.finite().tolist() == [True]
+
+
+def test_a_stack_leaves_room_for_what_an_optimizer_keeps() -> None:
+    memory = {name: module.memory_of_a_run(make_settings(optimizer=name)) for name in ("sgd", "momentum", "adam")}
+    weights = 4 * (784 * 100 + 8 * 100 * 100 + 100 * 10)
+    assert memory["momentum"] - memory["sgd"] >= 2 * weights  # and the copy of it while a graph is recorded
+    assert memory["adam"] - memory["sgd"] >= 4 * weights
+
+
 # Arms that start or compute in a way of their own.
 
 
@@ -387,7 +460,7 @@ def test_noise_comes_and_goes_with_training_mode(dataset: Dataset) -> None:
     noisy, plain = (TorchStack(small([42], arm=arm), dataset.train, CPU) for arm in ("noisybatchnorm", "batchnorm"))
     np.testing.assert_array_equal(noisy.evaluate(dataset.validation), plain.evaluate(dataset.validation))
     assert abs(noisy.advance(1) - plain.advance(1)) > 1e-3
-    learned = {name: torch.from_numpy(array) for name, array in noisy._arrays().items()}
+    learned = noisy._network.state_dict()
     plain._network.load_state_dict({name: learned[name] for name in plain._network.state_dict()})
     np.testing.assert_array_equal(noisy.evaluate(dataset.validation), plain.evaluate(dataset.validation))
 
@@ -475,6 +548,14 @@ def test_a_gpu_agrees_with_the_cpu(dataset: Dataset, arm: Arm) -> None:
 def test_in_double_precision_a_gpu_agrees_in_everything(dataset: Dataset, arm: Arm, changes: dict[str, Any]) -> None:
     runs = small([42, 43], arm=arm, **changes)
     on_cpu = train_runs(runs, dataset, engine=engine_on_cpu(runs.settings))
+    compare(on_cpu, train_runs(runs, dataset, engine=TorchEngine(open_gpu(tf32=False))), rtol=1e-6)
+
+
+@on_a_gpu
+@every_optimizer
+def test_a_recorded_step_of_any_optimizer_is_that_of_the_cpu(dataset: Dataset, changes: dict[str, Any]) -> None:
+    runs = small([42, 43], **changes)
+    on_cpu = train_runs(runs, dataset)
     compare(on_cpu, train_runs(runs, dataset, engine=TorchEngine(open_gpu(tf32=False))), rtol=1e-6)
 
 

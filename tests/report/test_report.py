@@ -44,6 +44,13 @@ def made(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "made"))
 
 
+def test_methods_name_the_conditions_that_are_not_trained_by_plain_descent(page: str, made: Path) -> None:
+    assert "plain gradient descent without momentum or decay, single precision" in page
+    tanh = CONFIGURATION["conditions"]["tanh"]
+    own = render(made, {**CONFIGURATION, "conditions": {"tanh": {**tanh, "optimizer": "adam"}}})
+    assert "momentum or decay (not so in tanh: see the configuration below), single precision" in own
+
+
 def test_the_page_is_well_formed_and_self_contained(page: str) -> None:
     read = Reader(page)
     assert read.open == []

@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import make_results, render_studies
+from bnpipe.analysis import equilibrium, optimizers
+from bnpipe.analysis.equilibrium import equilibrium_table
+from bnpipe.analysis.optimizers import ratios_table, seeds_table
+from bnpipe.core.csv_files import read_table, write_table
+from tests.analysis.test_equilibrium import turns
+from tests.analysis.test_optimizers import trained, trials
+from tests.pages import SVG, make_results, render_studies
 from tests.report.reader import Reader
 
 
@@ -21,3 +27,18 @@ def test_the_page_on_studies_shows_each_of_them(page: str) -> None:
         ">he</td>",
     ):
         assert text in page
+
+
+def test_an_experiment_with_an_answer_gives_it_from_its_table(tmp_path: Path) -> None:
+    folder = make_results(tmp_path)
+    tables = {
+        "optimizers": (ratios_table(seeds_table(trained()), trials()), "ratios", optimizers.answer),
+        "equilibrium": (equilibrium_table(turns()), "equilibrium", equilibrium.answer),
+    }
+    for name, (table, file, _) in tables.items():
+        write_table(table, folder / f"studies/{name}/{file}.csv")
+        (folder / f"figures/studies/{name}.svg").write_text(SVG)
+    page = render_studies(folder, experiments=["optimizers", "equilibrium", "paper"])
+    for name, (_, file, answer) in tables.items():
+        assert f"<strong>{answer(read_table(folder / f'studies/{name}/{file}.csv'))}</strong>" in page
+    assert page.count("<p><strong>With") == page.count("<p><strong>") == 2

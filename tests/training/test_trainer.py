@@ -18,6 +18,12 @@ def test_a_batch_of_more_images_than_are_trained_on_is_refused(dataset: Dataset)
         Training(make_settings(batch_size=60, training_images=50), 42, dataset.train)
 
 
+@pytest.mark.parametrize("changes", [{"optimizer": "momentum"}, {"weight_decay": 0.1}])
+def test_what_is_not_compiled_is_not_trained_as_something_else(dataset: Dataset, changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^only plain gradient descent is compiled, got "):
+        Training(make_settings(**changes), 42, dataset.train)
+
+
 @pytest.mark.parametrize("arm", ["vanilla", "batchnorm"])
 def test_training_continues_from_a_state_to_the_same_bits(dataset: Dataset, arm: Arm) -> None:
     settings = make_settings(arm=arm, hidden_sizes=(8,))

@@ -42,6 +42,7 @@ rule studies_report:
         records=told(jobs.all_study_records),
         claims=layout.table("all_claims"),
         studies=plan.study_tables(plan.studies),
+        answers=plan.optimizers.tables,
         figures=plan.pictures(plan.study_figures),
         templates=templates("studies"),
         texts=str(PAGES / "experiments.yaml"),
