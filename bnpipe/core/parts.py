@@ -22,7 +22,7 @@ from bnpipe.core.digests import PACKAGE, short_digest
 from bnpipe.core.errors import InputError
 from bnpipe.core.settings import TrainingSettings
 
-PART_KEYS = ("arm", "activation")  # the settings that may name a part of one's own
+PART_KEYS = ("arm", "activation", "optimizer")  # the settings that may name a part of one's own
 _WORD = "[A-Za-z_][A-Za-z0-9_]*"
 PATTERN = rf"^{_WORD}(\.{_WORD})*:[A-Za-z][A-Za-z0-9_]{{0,63}}$"
 LIBRARIES = ("torch",)  # their code is known by its version: it has thousands of files

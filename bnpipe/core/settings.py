@@ -17,15 +17,16 @@ BuiltInArm = Literal[
     "ghostbatchnorm",  # batch normalization of parts of the mini-batch
 ]
 BuiltInActivation = Literal["tanh", "relu", "sigmoid"]
+BuiltInOptimizer = Literal["sgd", "momentum", "adam"]
 Arm = str  # a BuiltInArm, or one of your own, module:name (`bnpipe.core.parts`)
 Activation = str  # a BuiltInActivation, or one of your own
+Optimizer = str  # a BuiltInOptimizer, or one of your own
 InitScheme = Literal["xavier", "he"]
 VarianceConvention = Literal["biased", "unbiased"]
 Position = Literal["before", "after"]
 Trained = Literal["all", "transforms"]
 Precision = Literal["float32", "float64"]
 Device = Literal["cpu", "cuda"]
-Optimizer = Literal["sgd", "momentum", "adam"]
 
 FIRST_SEED = 42  # the tutorial's, which is shown and never counted in a verdict
 FRESH_SEED = 2000  # a number of seeds counts from here: nobody had seen their runs when the claims were registered
@@ -39,7 +40,7 @@ OVERFLOW_PLACES = ("z", "output", "loss", "delta", "weights")  # where a number 
 SATURATED = 0.99  # outputs of tanh beyond it, on either side, are called saturated
 CHECKPOINT_SECONDS = 60  # between two checkpoints of a training
 CLASSES = 10  # width of the output layer
-OPTIMIZER_KEYS: dict[Optimizer, tuple[str, ...]] = {  # the settings that mean something to each optimizer alone
+OPTIMIZER_KEYS: dict[BuiltInOptimizer, tuple[str, ...]] = {  # the settings that mean something to each alone
     "sgd": (),
     "momentum": ("momentum",),
     "adam": ("beta1", "beta2", "adam_epsilon"),

@@ -138,7 +138,7 @@ def _without_meaning(trained: _Trained) -> Mistakes:
     condition = trained.condition
     for optimizer, keys in OPTIMIZER_KEYS.items():
         for key in keys:
-            if key in condition.model_fields_set and key not in OPTIMIZER_KEYS[condition.optimizer]:
+            if key in condition.model_fields_set and condition.optimizer in {*OPTIMIZER_KEYS} - {optimizer}:
                 yield (
                     trained.place(key),
                     f"expected no {key} with optimizer {condition.optimizer}, which has none, got "
@@ -195,7 +195,7 @@ def _own_parts(trained: _Trained) -> Mistakes:
     """See whether the user's own parts are there, and whether they go with what else is asked for."""
     activation = trained.condition.activation
     parts: dict[KeyPath, str] = {(*trained.arms_section, place): arm for place, arm in enumerate(trained.arms)}
-    parts[trained.place("activation")] = activation
+    parts |= {trained.place(key): getattr(trained.condition, key) for key in ("activation", "optimizer")}
     for path, part in parts.items():
         if is_own(part):
             try:

@@ -15,7 +15,6 @@ from bnpipe.core.settings import (
     FIRST_SEED,
     FRESH_SEED,
     Device,
-    Optimizer,
     Position,
     Precision,
     Trained,
@@ -34,6 +33,7 @@ from bnpipe.grid.fields import (
     Kept,
     Name,
     NotNegative,
+    OptimizerName,
     PositiveNumber,
     Section,
     Seeds,
@@ -113,7 +113,7 @@ class Condition(Section):
     keep_weights: Switch | None = Field(
         default=None, description="For this condition only; null: the value of the whole file."
     )
-    optimizer: Annotated[Optimizer, one_of(Optimizer)] = Field(
+    optimizer: OptimizerName = Field(
         default="sgd",
         description="What trains: sgd (plain gradient descent), momentum or adam, as in torch.optim.",
     )

@@ -1,6 +1,7 @@
 """How a configuration is written for people: in the notes of figures, and in full on pages."""
 
 from collections.abc import Container
+from itertools import chain
 from typing import Any
 
 from bnpipe.core.parts import short_name
@@ -17,10 +18,10 @@ def describe(condition: Condition, but: Container[str] = ()) -> str:
         "init_std": f"init std {std}",
     }
     if condition.optimizer != "sgd":
-        parts["optimizer"] = f"optimizer {condition.optimizer}"
+        parts["optimizer"] = f"optimizer {short_name(condition.optimizer)}"
     parts |= {
         key: f"{key.replace('_', ' ')} {getattr(condition, key):g}"
-        for key in (*OPTIMIZER_KEYS[condition.optimizer], "weight_decay")
+        for key in (*chain(*OPTIMIZER_KEYS.values()), "weight_decay")
         if getattr(condition, key) != Condition.model_fields[key].default
     }
     return ", ".join(text for key, text in parts.items() if key not in but)

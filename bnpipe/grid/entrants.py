@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, get_args
 
-from bnpipe.core.settings import THRESHOLD, Arm, Optimizer
+from bnpipe.core.settings import THRESHOLD, Arm, BuiltInOptimizer
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.stacks import first_of_each_activation, training_settings
 
@@ -53,7 +53,7 @@ def optimizer_entrants(configuration: Configuration) -> dict[str, Entrant]:
     for activation, first in (
         (condition.activation, condition) for _, condition in first_of_each_activation(configuration)
     ):
-        for optimizer, arm in product(get_args(Optimizer), PAIR):
+        for optimizer, arm in product(get_args(BuiltInOptimizer), PAIR):
             trial = _trial(first, configuration.optimizers.steps).model_copy(update={"optimizer": optimizer})
             settings = asdict(training_settings(configuration, trial, arm))
             networks[f"{activation}-{optimizer}-{arm}"] = Entrant(

@@ -75,12 +75,13 @@ def check_records(records: Iterable[Path], expected: Mapping[str, Any], dataset_
 
 
 def _parts(configuration: Configuration, conditions: Sequence[str], studies: Sequence[str]) -> set[str]:
-    """Return the arms and nonlinearities of some conditions and studies."""
-    parts = {configuration.conditions[name].activation for name in conditions}
-    parts |= {*configuration.arms} if parts else set()
+    """Return the arms, nonlinearities and optimizers of some conditions and studies."""
+    asked = [configuration.conditions[name] for name in conditions]
+    arms = {*configuration.arms} if asked else set()
     for study in (configuration.studies[name] for name in studies):
-        parts |= {*(study.arms or configuration.arms), *(cell.activation for cell in study.cells)}
-    return parts
+        asked += study.cells
+        arms |= {*(study.arms or configuration.arms)}
+    return arms | {part for condition in asked for part in (condition.activation, condition.optimizer)}
 
 
 def _stacks(expected: Mapping[str, Any]) -> dict[str, Stack]:

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bnpipe.core.parts import PATTERN, short_name
-from bnpipe.core.settings import FIRST_SEED, FRESH_SEED, BuiltInActivation, BuiltInArm, InitScheme
+from bnpipe.core.settings import FIRST_SEED, FRESH_SEED, BuiltInActivation, BuiltInArm, BuiltInOptimizer, InitScheme
 from bnpipe.core.yaml_files import Unquoted, plain, surprise
 
 MAX_SEED = 2**32 - 1  # numpy.random.RandomState takes no larger one
@@ -192,6 +192,9 @@ _OwnPart = Annotated[str, Field(strict=True, pattern=PATTERN, examples=["mypacka
 ArmName = Annotated[BuiltInArm | _OwnPart, one_of_or_own(BuiltInArm), named_otherwise(BuiltInArm)]
 ActivationName = Annotated[
     BuiltInActivation | _OwnPart, one_of_or_own(BuiltInActivation), named_otherwise(BuiltInActivation)
+]
+OptimizerName = Annotated[
+    BuiltInOptimizer | _OwnPart, one_of_or_own(BuiltInOptimizer), named_otherwise(BuiltInOptimizer)
 ]
 Arms = Annotated[tuple[ArmName, ...], Field(min_length=1), AfterValidator(_told_apart)]
 Name = Annotated[

@@ -12,10 +12,11 @@ from torch import Tensor
 from bnpipe.core.records import Arrays
 from bnpipe.core.settings import Runs, TrainingSettings
 from bnpipe.data.packed import Images
+from bnpipe.modules.descent import Descent
 from bnpipe.modules.devices import captured, describe_device, free_memory
 from bnpipe.modules.network import PRECISIONS, StackedNetwork, draw_stack, losses_of
 from bnpipe.modules.norms import BatchNorm
-from bnpipe.modules.optimizers import OPTIMIZERS, Descent
+from bnpipe.modules.parts import optimizer_of
 from bnpipe.networks.compiled import Array
 from bnpipe.networks.first_batch import normalize_first_batch
 from bnpipe.networks.network import Network, Seen
@@ -103,7 +104,7 @@ class TorchStack:
         return result
 
     def weights(self) -> Arrays:
-        return self._arrays()
+        return {name: to_numpy(tensor) for name, tensor in self._network.state_dict().items()}
 
     def state(self) -> Arrays:
         arrays = {name: to_numpy(tensor) for name, tensor in self._state().items()}
@@ -238,7 +239,7 @@ def memory_of_a_run(settings: TrainingSettings) -> int:
     """
     pixels, *units = settings.layer_sizes
     weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(settings.layer_sizes))
-    kept = len([*OPTIMIZERS[settings.optimizer](torch.zeros(1), settings).buffers()])  # by the optimizer, at most
+    kept = len([*optimizer_of(settings.optimizer, torch.zeros(1), settings).buffers()])  # by the optimizer, at most
     step = (2 + 2 * kept) * weights + 4 * settings.batch_size * (pixels + sum(units))  # gradients, autograd's share
     evaluation = EVALUATION_ROWS * 2 * (sum(units) + max(units))
     look = (4 + kept) * weights  # into the layers: a copy of the network, gradients, and their products with the rate

@@ -14,7 +14,7 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.records import read_label, read_weights
 from bnpipe.core.settings import TrainingSettings
 from bnpipe.modules.network import PRECISIONS, arm_of_layer
-from bnpipe.modules.norms import WITHOUT_STATISTICS
+from bnpipe.modules.parts import WITHOUT_STATISTICS
 
 Value = TypeVar("Value")
 Learned = Mapping[str, Tensor]  # of a transform, by name, each (units,)
@@ -37,11 +37,11 @@ def to_torch_module(record: str | Path, seed: int, **settings: Any) -> nn.Sequen
 
         linear1, norm1, activation1, linear2, ...
 
-    `norm` is a BatchNorm1d (batchnorm, noisybatchnorm), LayerNorm or GroupNorm, with gamma as its weight and beta as
+    `norm` is a BatchNorm1d (batchnorm and its variants), LayerNorm or GroupNorm, with gamma as its weight and beta as
     its bias; `position: after` puts it behind the activation. vanilla and firstbatch have a bias in `linear` instead,
     and weightnorm has PyTorch's parametrization of that name. Inference gives what bnpipe computes, up to rounding. Two
     things differ if the module is trained on: BatchNorm1d averages the unbiased variance whatever `moving_variance`
-    says, and noisybatchnorm has no noise.
+    says, and the variants of batch normalization train as batch normalization does.
 
     Raises InputError, in one line, if there is no such record or run, if the record holds no weights, or if a part of
     the network has no counterpart in torch.nn.
@@ -155,6 +155,8 @@ COUNTERPARTS: dict[str, Counterpart] = {  # of the arms that torch.nn has
     "weightnorm": _with_weight_norm,
     "firstbatch": _with_bias,
     "noisybatchnorm": _with_batch_norm,
+    "batchrenorm": _with_batch_norm,
+    "ghostbatchnorm": _with_batch_norm,
 }
 
 

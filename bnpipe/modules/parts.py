@@ -1,7 +1,7 @@
 """The parts that networks are built of, by the names that the configuration gives them: built in, or one's own.
 
-`load_part` is for every kind of part. To let the configuration name parts of another kind, such as optimizers, add its
-key to `bnpipe.core.parts.PART_KEYS`, and here a function that looks among the built-in ones and then loads.
+`load_part` is for every kind of part. To let the configuration name parts of another kind, add its key to
+`bnpipe.core.parts.PART_KEYS`, and here a function that looks among the built-in ones and then loads.
 """
 
 import sys
@@ -21,9 +21,11 @@ from bnpipe.core.parts import find_part, is_own
 from bnpipe.core.settings import TrainingSettings
 from bnpipe.modules.batch_norms import BatchRenorm, GhostBatchNorm
 from bnpipe.modules.norms import BatchNorm, Bias, FeatureNorm, NoisyBatchNorm, WeightNorm
+from bnpipe.modules.optimizers import Adam, Momentum, PlainDescent
 
 Transform = Callable[[Tensor, TrainingSettings], nn.Module]  # of a layer's weights (runs, fan_in, units)
 Nonlinearity = Callable[[Tensor], Tensor]
+Direction = Callable[[Tensor, TrainingSettings], nn.Module]  # of a parameter (runs, ...)
 
 TRANSFORMS: dict[str, Transform] = {
     "vanilla": Bias,
@@ -43,6 +45,7 @@ NONLINEARITIES: dict[str, Nonlinearity] = {
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
 }
+OPTIMIZERS: dict[str, Direction] = {"sgd": PlainDescent, "momentum": Momentum, "adam": Adam}
 
 
 def transform_of(arm: str, weight: Tensor, settings: TrainingSettings) -> nn.Module:
@@ -73,6 +76,21 @@ def nonlinearity_of(activation: str) -> Nonlinearity:
         _check_output(activation, x, y)
         _check_gradients(activation, y, {"its input": x})
     return function
+
+
+def optimizer_of(optimizer: str, parameter: Tensor, settings: TrainingSettings) -> nn.Module:
+    """Build what makes the direction of a parameter's steps: of a built-in optimizer, or of one's own.
+
+    parameter: (runs, ...). Raises InputError if one's own cannot be imported, or if it does not keep to what
+    docs/how-to.md asks of it.
+    """
+    if optimizer in OPTIMIZERS:
+        return OPTIMIZERS[optimizer](parameter, settings)
+    make = load_part(optimizer)
+    with _explaining(optimizer):
+        _try_optimizer(optimizer, make(parameter, settings), parameter)
+        module: nn.Module = make(parameter, settings)
+    return module
 
 
 @cache
@@ -119,10 +137,9 @@ def _explaining(part: str) -> Iterator[None]:
         ) from error
 
 
-def _try_transform(part: str, module: object, weight: Tensor, settings: TrainingSettings) -> None:
+def _try_transform(part: str, made: object, weight: Tensor, settings: TrainingSettings) -> None:
     """Take a mini-batch through a transform that is built for this and then thrown away."""
-    if not isinstance(module, nn.Module):
-        raise InputError(f"{part}: expected a class of torch.nn.Module, got {_kind(module)}; derive it from that")
+    module = _as_module(part, made)
     runs, _, units = weight.shape
     for name, tensor in module.state_dict().items():
         if tensor.shape[:1] != (runs,):
@@ -139,6 +156,21 @@ def _try_transform(part: str, module: object, weight: Tensor, settings: Training
     if settings.trained == "transforms" and not learned:
         raise InputError(f"{part}: expected a parameter to train (trained: transforms), got none; add one")
     _check_gradients(part, output, {"its input": z, **learned})
+
+
+@torch.no_grad()
+def _try_optimizer(part: str, module: object, parameter: Tensor) -> None:
+    """Take one step with an optimizer that is built for this and then thrown away."""
+    step = _as_module(part, module)
+    gradient = torch.linspace(-1, 1, parameter.numel(), device=parameter.device, dtype=parameter.dtype)
+    gradient = gradient.view_as(parameter)
+    _check_output(part, gradient, step(gradient.clone()))
+
+
+def _as_module(part: str, module: object) -> nn.Module:
+    if not isinstance(module, nn.Module):
+        raise InputError(f"{part}: expected a class of torch.nn.Module, got {_kind(module)}; derive it from that")
+    return module
 
 
 def _check_output(part: str, z: Tensor, output: object) -> None:

@@ -17,11 +17,12 @@ def names(module: str) -> set[str]:
 
 def test_training_is_built_on_what_it_imports_and_on_no_table_figure_or_configuration() -> None:
     assert names("training.train") == {
-        *(f"core/{name}.py" for name in ("errors", "files", "records", "settings", "signals")),
+        *(f"core/{name}.py" for name in ("digests", "errors", "files", "parts", "records", "settings", "signals")),
         *("data/header.py", "data/packed.py"),
         *(f"networks/{name}.py" for name in ("compiled", "first_batch", "network", "seeds")),
         *(f"training/{name}.py" for name in ("checkpoints", "diagnostics", "engines", "train", "trainer")),
-        *(f"modules/{name}.py" for name in ("devices", "engine", "gpus", "leases", "network", "noise", "norms")),
+        *(f"modules/{name}.py" for name in ("batch_norms", "descent", "devices", "engine", "gpus", "leases")),
+        *(f"modules/{name}.py" for name in ("network", "noise", "norms", "optimizers", "parts")),
     }
 
 

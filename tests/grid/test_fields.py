@@ -65,7 +65,7 @@ NUMBERS = [
         ("adam_epsilon", 0, "a number greater than 0"),
         ("weight_decay", -1e-3, "a number of at least 0"),
         ("weight_decay", float("inf"), "a number of at least 0"),
-        ("optimizer", "rmsprop", "sgd, momentum or adam"),
+        ("optimizer", "rmsprop", "sgd, momentum, adam or a part of your own, module:name"),
     ],
 )
 def test_what_an_optimizer_is_told_is_within_its_bounds(key: str, value: object, expected: str) -> None:

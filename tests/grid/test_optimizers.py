@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from bnpipe.core.settings import TUNING_SEEDS, Optimizer
+from bnpipe.core.settings import TUNING_SEEDS, BuiltInOptimizer
 from bnpipe.grid.config import parse_configuration
 from bnpipe.grid.optimizers import EquilibriumStudy, OptimizerRates, OptimizerStudy
 from tests.grid.configurations import GOOD, committed, mistakes
@@ -21,7 +21,7 @@ def test_both_are_left_out_unless_they_are_given_and_their_defaults_are_those_of
 
 
 def test_every_optimizer_has_as_many_rates_half_a_decade_apart() -> None:
-    assert list(OptimizerRates.model_fields) == list(get_args(Optimizer))
+    assert list(OptimizerRates.model_fields) == list(get_args(BuiltInOptimizer))
     for rates in dict(OptimizerRates()).values():
         assert len(rates) == 7
         assert [math.log10(after / rate) for rate, after in pairwise(rates)] == pytest.approx([0.5] * 6, abs=0.002)

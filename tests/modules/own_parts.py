@@ -83,6 +83,30 @@ class OnlyInTraining(Bias):
         return super().forward(z) if self.training else z.sum()
 
 
+class Signed(nn.Module):
+    """Signs of a velocity, as momentum has it: the steps of all weights are of one size."""
+
+    velocity: Tensor
+
+    def __init__(self, parameter: Tensor, settings: TrainingSettings) -> None:
+        super().__init__()
+        self._kept = settings.momentum
+        self.register_buffer("velocity", torch.zeros_like(parameter))
+
+    def forward(self, gradient: Tensor) -> Tensor:
+        return self.velocity.mul_(self._kept).add_(gradient).sign()
+
+
+class Summed(nn.Module):
+    """An optimizer that returns one number."""
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+    def forward(self, gradient: Tensor) -> Tensor:
+        return gradient.sum()
+
+
 def half(x: Tensor) -> Tensor:
     return x.half()
 

@@ -15,7 +15,7 @@ from bnpipe.core.records import Origin, Record, write_record
 from bnpipe.core.settings import Arm
 from bnpipe.data.packed import Dataset
 from bnpipe.modules.export import COUNTERPARTS, build, to_torch_module
-from bnpipe.modules.norms import TRANSFORMS
+from bnpipe.modules.parts import TRANSFORMS
 from bnpipe.training.engines import engine_on_cpu
 from bnpipe.training.train import train_runs
 from tests.conftest import make_runs, make_settings
@@ -100,7 +100,7 @@ def test_an_arm_without_counterpart_is_one_line(dataset: Dataset, tmp_path: Path
         to_torch_module(tmp_path / "r.safetensors", 42)
     assert str(caught.value) == (
         "to_torch_module: arm: expected vanilla or batchnorm or layernorm or groupnorm or weightnorm or firstbatch or "
-        "noisybatchnorm, which torch.nn has, got rmsnorm; "
+        "noisybatchnorm or batchrenorm or ghostbatchnorm, which torch.nn has, got rmsnorm; "
         "use bnpipe.core.records.read_weights, which returns the arrays"
     )
 
@@ -108,7 +108,7 @@ def test_an_arm_without_counterpart_is_one_line(dataset: Dataset, tmp_path: Path
 def test_other_parts_without_counterpart_are_one_line_too() -> None:
     settings = make_settings(arm="vanilla")
     with pytest.raises(InputError, match=r"activation: expected tanh or relu or sigmoid, which .*, got swish"):
-        build({}, replace(settings, activation="swish"))  # type: ignore[arg-type]
+        build({}, replace(settings, activation="swish"))
     with pytest.raises(InputError, match="expected a fully connected network, got weights of 4 dimensions"):
         build({"layers.0.weight": np.zeros((8, 1, 3, 3), np.float32)}, settings)
 

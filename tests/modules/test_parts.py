@@ -10,7 +10,7 @@ from bnpipe.core.errors import InputError
 from bnpipe.data.packed import Dataset
 from bnpipe.modules.engine import TorchEngine
 from bnpipe.modules.norms import BatchNorm
-from bnpipe.modules.parts import TRANSFORMS, load_part, nonlinearity_of, transform_of
+from bnpipe.modules.parts import TRANSFORMS, load_part, nonlinearity_of, optimizer_of, transform_of
 from bnpipe.networks.network import is_compiled
 from bnpipe.training.engines import COMPILED, engine_on_cpu, observe_from
 from bnpipe.training.train import train_runs
@@ -58,7 +58,9 @@ def test_a_module_with_a_forward_is_all_that_an_arm_needs(dataset: Dataset, posi
         assert torch.tensor(curves.diagnostics[name]).isnan().all()
     others = {name: values for name, values in expected.diagnostics.items() if name not in own_names}
     found = {name: values for name, values in curves.diagnostics.items() if name not in own_names}
-    compare(replace(curves, diagnostics=found), replace(expected, diagnostics=others), rtol=1e-6)
+    compare(
+        replace(curves, diagnostics=found, weights={}), replace(expected, diagnostics=others, weights={}), rtol=1e-6
+    )
 
 
 def test_a_function_is_all_that_a_nonlinearity_needs(dataset: Dataset) -> None:
@@ -114,6 +116,34 @@ def test_a_transform_may_learn_nothing_where_the_weights_do() -> None:
 def test_a_nonlinearity_that_does_not_work_is_one_line(name: str, complaint: str) -> None:
     with pytest.raises(InputError, match=f"^{own(name)}: {complaint}$"):
         nonlinearity_of(own(name))
+
+
+def test_a_module_of_gradients_is_all_that_an_optimizer_needs(dataset: Dataset) -> None:
+    # With a velocity that forgets all, the direction is the gradient's sign: every weight moves by the learning rate.
+    runs = small([42], arm="vanilla", optimizer=own("Signed"), momentum=0.0, learning_rate=1e-3, parameter_rate=1.0)
+    assert not is_compiled(runs.settings)
+    engine = engine_on_cpu(runs.settings)
+    stack = engine.start(runs, dataset.train)
+    before = {name: array.copy() for name, array in stack.weights().items()}
+    stack.advance(1)
+    for name, array in stack.weights().items():
+        moved = abs(array - before[name])
+        assert moved.max() == pytest.approx(1e-3, rel=1e-3)
+        assert ((moved < 1e-9) | (abs(moved - 1e-3) < 1e-6)).all()  # a unit that no image reaches stays
+    assert any("velocity" in name for name in stack.state())
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("Summed", r"expected an output like its input, \(2, 5, 3\) of .*, got \(\) of .*; return one value for each"),
+        ("NoModule", "expected a class of torch.nn.Module, got NoModule; derive it from that"),
+        ("number", "expected a part that works, got TypeError: 'int' object is not callable; correct it"),
+    ],
+)
+def test_an_optimizer_that_does_not_work_is_one_line(name: str, complaint: str) -> None:
+    with pytest.raises(InputError, match=f"^{own(name)}: {complaint}$"):
+        optimizer_of(own(name), WEIGHT, make_settings())
 
 
 @pytest.fixture
