@@ -28,13 +28,29 @@ FRESH_SEED = 2000  # a number of seeds counts from here: nobody had seen their r
 EXPLORED_SEEDS = frozenset({*range(42, 52), *range(1000, 1010)})  # their runs had been seen by then
 TUNING_SEEDS = frozenset(range(500, 505))  # choose the best learning rates
 THRESHOLD = 0.9  # validation accuracy whose steps are counted
-IMAGE_SIZE = (28, 28)  # rows and columns; every data set is brought to this size
-PIXELS = 28 * 28  # width of the input layer
 DIGITS_SPLIT = (1197, 300, 300)  # training, validation and test images of scikit-learn's digits
 OVERFLOW_PLACES = ("z", "output", "loss", "delta", "weights")  # where a number may first be not finite
 SATURATED = 0.99  # outputs of tanh beyond it, on either side, are called saturated
 CHECKPOINT_SECONDS = 60  # between two checkpoints of a training
-CLASSES = 10  # width of the output layer
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a data set asks of a network: the size of its images and the number of its classes."""
+
+    channels: int  # 1: grey, 3: red, green and blue
+    rows: int
+    columns: int
+    classes: int
+
+    @property
+    def pixels(self) -> int:
+        """How many numbers an image has: the width of the input layer."""
+        return self.channels * self.rows * self.columns
+
+    def __str__(self) -> str:
+        """Write the size of an image as messages do: 28 x 28, or 32 x 32 x 3 with three channels."""
+        return " x ".join(map(str, (self.rows, self.columns, self.channels)[: 2 + (self.channels > 1)]))
 
 
 @dataclass(frozen=True)
@@ -72,10 +88,9 @@ class TrainingSettings:
         """Make settings of what JSON or a job's parameters hold of them: there a tuple is a list."""
         return cls(**{**values, "hidden_sizes": tuple(values["hidden_sizes"])})
 
-    @property
-    def layer_sizes(self) -> tuple[int, ...]:
-        """Width of every layer of units, from the pixels to the classes."""
-        return (PIXELS, *self.hidden_sizes, CLASSES)
+    def layer_sizes(self, shape: Shape) -> tuple[int, ...]:
+        """Width of every layer of units, from the pixels to the classes. shape: of the data set."""
+        return (shape.pixels, *self.hidden_sizes, shape.classes)
 
     @property
     def evaluated_steps(self) -> range:

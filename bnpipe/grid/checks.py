@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.settings import CLASSES, Arm, counts
+from bnpipe.core.settings import Arm, Shape, counts
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.given import Given
 from bnpipe.grid.mistakes import KeyPath, locate
@@ -37,12 +37,15 @@ class _Trained:
         return self.swept.get(key) or ((*self.section, key) if is_own else (key,))
 
 
-def check(configuration: Configuration, given: Given, images: tuple[int, int] | None) -> dict[str, str]:
+def check(
+    configuration: Configuration, given: Given, images: tuple[int, int] | None, shape: Shape | None
+) -> dict[str, str]:
     """Raise InputError with a line for every two values that do not go together.
 
-    images: how many the data set's training file holds, and how many of them are for validation; None if it is not
-    known. A configuration written for MNIST runs on the digits that replace it, which may be too few for a study:
-    returns by name, for such studies outside the default target, the line that refuses them once they are asked for.
+    images: how many the data set's training file holds, and how many of them are for validation. shape: of the data
+    set. Either is None if it is not known. A configuration written for MNIST runs on the digits that replace it, which
+    may be too few for a study: returns by name, for such studies outside the default target, the line that refuses them
+    once they are asked for.
     """
     mistakes = [*_taken_names(configuration), *_equal_cells(configuration), *_shared_seeds(configuration)]
     if images and images[1] >= images[0]:
@@ -50,7 +53,7 @@ def check(configuration: Configuration, given: Given, images: tuple[int, int] | 
         mistakes.append((("validation_images",), line))
     for trained in _all_trained(configuration):
         mistakes += _nothing_normalized(trained)
-        mistakes += _widths(trained, configuration)
+        mistakes += _widths(trained, configuration, shape)
         mistakes += _asked_by_experiments(trained)
         if images and images[1] < images[0]:
             mistakes += _sizes(trained, configuration, images[0] - images[1])
@@ -118,7 +121,7 @@ def _nothing_normalized(trained: _Trained) -> Mistakes:
         )
 
 
-def _widths(trained: _Trained, configuration: Configuration) -> Mistakes:
+def _widths(trained: _Trained, configuration: Configuration, shape: Shape | None) -> Mistakes:
     """See whether group normalization can divide every layer into groups of at least MIN_GROUP_FEATURES."""
     if "groupnorm" not in trained.arms:
         return
@@ -126,8 +129,8 @@ def _widths(trained: _Trained, configuration: Configuration) -> Mistakes:
     widths: set[int] = set()
     if trained.condition.normalize_hidden:
         widths.update(trained.condition.hidden_sizes or configuration.hidden_sizes)
-    if trained.condition.normalize_logits:
-        widths.add(CLASSES)
+    if trained.condition.normalize_logits and shape:
+        widths.add(shape.classes)
     advice = ", or set normalize_logits: false to leave the logits out" if trained.condition.normalize_hidden else ""
     if any(width % groups or width < MIN_GROUP_FEATURES * groups for width in widths):
         yield (

@@ -223,7 +223,7 @@ class Configuration(Section):
 
     dataset: Text = Field(
         default="mnist",
-        description="mnist, fashion_mnist, kmnist, digits (scikit-learn's), or a folder with four IDX files.",
+        description="mnist, fashion_mnist, kmnist, cifar10, digits (scikit-learn's), or a folder with four IDX files.",
     )
     mirrors: tuple[Text, ...] = Field(
         default=(),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bnpipe.core.records import Arrays
-from bnpipe.core.settings import Runs, TrainingSettings
+from bnpipe.core.settings import Runs, Shape, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.modules.devices import captured, describe_device, free_memory
 from bnpipe.modules.network import PRECISIONS, StackedNetwork, draw_stack, losses_of
@@ -34,7 +34,7 @@ class TorchStack:
         settings, streams = runs.settings, streams_of(runs.seeds)
         self._settings = settings
         self._precision = PRECISIONS[settings.precision]
-        self._network = draw_stack(runs, streams, device)
+        self._network = draw_stack(runs, images.shape, streams, device)
         self._rates = torch.tensor(runs.learning_rates, dtype=self._precision, device=device).view(-1, 1, 1)
         chosen = training_subset(settings, images)
         self._pixels, self._labels = on_device(chosen, device)
@@ -204,11 +204,11 @@ class TorchEngine:
             torch.set_num_threads(1)  # a sum that is split over threads gives other bits
         self.description = describe_device(device)
 
-    def most_runs(self, settings: TrainingSettings, wanted: int) -> int:
+    def most_runs(self, settings: TrainingSettings, shape: Shape, wanted: int) -> int:
         if self._device.type == "cpu":
             return 1  # sums are rounded in an order that depends on the place in a stack
         room = int(0.8 * free_memory(self._device))
-        parts = min(wanted, -(-wanted * memory_of_a_run(settings) // room))
+        parts = min(wanted, -(-wanted * memory_of_a_run(settings, shape) // room))
         return -(-wanted // parts)
 
     def start(self, runs: Runs, images: Images) -> TorchStack:
@@ -226,9 +226,9 @@ def observed_from(weights: Sequence[Array], settings: TrainingSettings, images: 
     return Seen(z, output, found, np.nan, list(weights))
 
 
-def memory_of_a_run(settings: TrainingSettings) -> int:
-    """Estimate the bytes that one more run in a stack takes during training and evaluation."""
-    sizes = settings.layer_sizes
+def memory_of_a_run(settings: TrainingSettings, shape: Shape) -> int:
+    """Estimate the bytes that one more run in a stack takes during training and evaluation. shape: of the data set."""
+    sizes = settings.layer_sizes(shape)
     weights = 3 * sum(fan_in * fan_out for fan_in, fan_out in pairwise(sizes))  # and gradients, and a graph's copy
     activations = 6 * settings.batch_size * sum(sizes)  # inputs, products, what autograd keeps, gradients
     evaluation = 4 * EVALUATION_ROWS * max(sizes[1:])

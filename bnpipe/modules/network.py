@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bnpipe.core.settings import Activation, Arm, Runs, TrainingSettings
+from bnpipe.core.settings import Activation, Arm, Runs, Shape, TrainingSettings
 from bnpipe.modules.norms import TRANSFORMS, WITHOUT_STATISTICS, NoisyBatchNorm
 from bnpipe.networks.seeds import initial_weights
 
@@ -88,10 +88,12 @@ def losses_of(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits.transpose(1, 2), labels, reduction="none").mean(dim=1)
 
 
-def draw_stack(runs: Runs, streams: Sequence[np.random.RandomState], device: torch.device) -> StackedNetwork:
-    """Draw the weights of each run from its stream, and stack the networks."""
+def draw_stack(
+    runs: Runs, shape: Shape, streams: Sequence[np.random.RandomState], device: torch.device
+) -> StackedNetwork:
+    """Draw the weights of each run from its stream, and stack the networks. shape: of the data set."""
     drawn = [
-        initial_weights(stream, runs.settings.layer_sizes, std)
+        initial_weights(stream, runs.settings.layer_sizes(shape), std)
         for stream, std in zip(streams, runs.init_stds, strict=True)
     ]
     precision = PRECISIONS[runs.settings.precision]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bnpipe.core.settings import Activation, Arm, Precision, TrainingSettings
+from bnpipe.core.settings import Activation, Arm, Precision, Shape, TrainingSettings
 from bnpipe.networks.compiled import (
     BATCH_NORM,
     BIAS,
@@ -253,12 +253,12 @@ def options_of(settings: TrainingSettings) -> Options:
     )
 
 
-def draw_network(settings: TrainingSettings, stream: np.random.RandomState) -> Network:
-    """Draw the weights of a network from its stream.
+def draw_network(settings: TrainingSettings, shape: Shape, stream: np.random.RandomState) -> Network:
+    """Draw the weights of a network for images of a shape from its stream.
 
     The arm firstbatch does not start from these: see `bnpipe.networks.first_batch.normalize_first_batch`.
     """
-    return Network(initial_weights(stream, settings.layer_sizes, settings.init_std), settings)
+    return Network(initial_weights(stream, settings.layer_sizes(shape), settings.init_std), settings)
 
 
 def _aligned(count: int, number: type[np.floating]) -> Array:

@@ -31,7 +31,9 @@ class Diagnosis:
         """Take the images that probe and accuracies are taken from, as the networks see them."""
         self._settings = settings
         newest_only = replace(settings, moving_average_weight=1.0)  # moving averages are the newest batch's statistics
-        self._copy = draw_network(newest_only, np.random.RandomState(0))  # its weights will be overwritten
+        self._copy = draw_network(
+            newest_only, training.shape, np.random.RandomState(0)
+        )  # its weights will be overwritten
         self._probe, few = training.first(PROBE_IMAGES), validation.first(ACCURACY_IMAGES)
         self._images, self._few = (images.shown(self._copy.number) for images in (self._probe, few))
         self._labels_of_few = few.labels

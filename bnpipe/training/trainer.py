@@ -26,7 +26,7 @@ class Training:
     def __init__(self, settings: TrainingSettings, seed: int, images: Images) -> None:
         """Build the network. images: all training images. Raises InputError if a batch does not fit into them."""
         streams = streams_of([seed])
-        self.network = draw_network(settings, streams[0])
+        self.network = draw_network(settings, images.shape, streams[0])
         self.rate = settings.learning_rate
         self._images = training_subset(settings, images)
         self._batches = BatchOrder(streams, len(self._images), settings.batch_size)

@@ -1,11 +1,13 @@
 """Values that are good by themselves and do not go together: every key that limits another, wherever either is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.errors import InputError
 from bnpipe.core.yaml_files import read_yaml_file
 from bnpipe.grid.checks import check
@@ -30,7 +32,7 @@ def mistakes(images: tuple[int, int] | None = IMAGES, **changes: object) -> list
     """Check a configuration with some values changed, and return the lines about it."""
     values = {"conditions": {"tanh": CONDITION}, "batch_size": 10, **changes}
     try:
-        check(parse_configuration(values), Given(values), images)
+        check(parse_configuration(values), Given(values), images, SHAPE)
     except InputError as error:
         return str(error).split("\n")
     return []
@@ -139,6 +141,14 @@ def test_no_advice_is_given_that_would_leave_nothing_to_normalize() -> None:
     assert line.endswith("got 5; change it")
 
 
+def test_the_width_of_the_logits_is_a_property_of_the_data() -> None:
+    values = {"arms": ["groupnorm"], "hidden_sizes": [20], "batch_size": 10, "conditions": {"tanh": CONDITION}}
+    assert check(parse_configuration(values), Given(values), IMAGES, replace(SHAPE, classes=20)) == {}
+    assert (
+        check(parse_configuration(values), Given(values), IMAGES, None) == {}
+    )  # the job that reads the files will see
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -175,7 +185,7 @@ def test_mistakes_are_named_with_file_and_line(tmp_path: Path) -> None:
     )
     file = read_yaml_file(path)
     with pytest.raises(InputError) as error:
-        check(parse_configuration(file.values, [file]), Given(file.values, [file]), IMAGES)
+        check(parse_configuration(file.values, [file]), Given(file.values, [file]), IMAGES, SHAPE)
     places = [line.split(": ")[:2] for line in str(error.value).split("\n")]
     assert places == [[f"{path}:11", "studies.paper"], [f"{path}:9", "conditions.tanh.training_images"]]
 
@@ -188,7 +198,7 @@ def test_the_digits_may_be_too_few_for_a_study_that_nobody_asks_for() -> None:
             "conditions": {"tanh": CONDITION},
             "studies": {"s": {**study({"training_images": [None, 80, 81]}), **changes}},
         }
-        return check(parse_configuration(values), Given(values), IMAGES)
+        return check(parse_configuration(values), Given(values), IMAGES, SHAPE)
 
     line = f"configuration: studies.s.sweep.training_images.2: {AT_MOST_80}, got 81; null takes all"
     assert refused() == {"s": line}
