@@ -21,7 +21,12 @@ VarianceConvention = Literal["biased", "unbiased"]
 Position = Literal["before", "after"]
 Trained = Literal["all", "transforms"]
 Precision = Literal["float32", "float64"]
+Architecture = Literal["fully_connected", "convolutional"]
 Device = Literal["cpu", "cuda"]
+
+# Built-in arms that the convolutional network has: statistics of a channel, or none. Others normalize each image over
+# its units, which would be another normalization at every place of the image, or know the compiled engine alone.
+CONVOLUTIONAL_ARMS = ("vanilla", "batchnorm", "weightnorm")
 
 FIRST_SEED = 42  # the tutorial's, which is shown and never counted in a verdict
 FRESH_SEED = 2000  # a number of seeds counts from here: nobody had seen their runs when the claims were registered
@@ -81,15 +86,17 @@ class TrainingSettings:
     precision: Precision = "float32"  # of all arithmetic
     evaluate_training: bool = False  # whether training images are evaluated too, as many as validation images
     diagnostics: bool = False  # whether layers are looked into at every evaluation
+    network: Architecture = "fully_connected"
+    channels: tuple[int, ...] = (8, 8, 16, 16, 32, 32)  # of each convolution, first first; see `bnpipe.networks.sizes`
     stop_at_accuracy: float | None = None  # a run stops after the first evaluation with this accuracy; None: never
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:
         """Make settings of what JSON or a job's parameters hold of them: there a tuple is a list."""
-        return cls(**{**values, "hidden_sizes": tuple(values["hidden_sizes"])})
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
     def layer_sizes(self, shape: Shape) -> tuple[int, ...]:
-        """Width of every layer of units, from the pixels to the classes. shape: of the data set."""
+        """Width of every layer of a fully connected network, from the pixels to the classes. shape: of the data set."""
         return (shape.pixels, *self.hidden_sizes, shape.classes)
 
     @property

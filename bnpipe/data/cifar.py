@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # images (n, channels, rows, columns), labels (n,)
+Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # images (n, 32, 32, 3), labels (n,)
 
 
 def read_cifar10(root: Path) -> tuple[Arrays, Arrays]:
     """Read the training and the test images. root: the folder above that of the files, whose MD5 sums are right."""
     parts = (torchvision_cifar10()(root, train=train) for train in (True, False))
-    training, test = ((part.data.transpose(0, 3, 1, 2), np.array(part.targets, np.uint8)) for part in parts)
+    training, test = ((part.data, np.array(part.targets, np.uint8)) for part in parts)
     return training, test
 
 

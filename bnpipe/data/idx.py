@@ -26,20 +26,18 @@ KINDS = {(1,): "1 dimension (labels)", (3, 4): "3 dimensions (images), or 4 (ima
 
 
 def read_images(path: Path) -> NDArray[np.uint8]:
-    """Read an IDX file of images, plain or gzip; returns (images, rows, columns), or (images, channels, rows, columns).
+    """Read an IDX file of images, plain or gzip; returns (images, rows, columns), or (images, rows, columns, channels).
 
     Raises InputError if the file is anything but images, exactly as many as its header says, or if what it says of the
     last of four dimensions is no number of channels.
     """
     images = _read(path, dimensions=(3, 4))
-    if images.ndim == 3:
-        return images
-    if images.shape[3] > MAX_CHANNELS:
+    if images.ndim == 4 and images.shape[3] > MAX_CHANNELS:
         raise InputError(
             f"{path}: expected 1 to {MAX_CHANNELS} channels, the last of 4 dimensions, got {images.shape[3]} by its "
             "header; write images x rows x columns x channels"
         )
-    return images.transpose(0, 3, 1, 2)
+    return images
 
 
 def read_labels(path: Path) -> NDArray[np.uint8]:

@@ -26,7 +26,7 @@ Bytes = NDArray[np.uint8]
 class Images:
     """Images of one split."""
 
-    pixels: Bytes  # (images, pixels): channel after channel, each row after row
+    pixels: Bytes  # (images, pixels): row after row, the channels of a pixel side by side
     labels: NDArray[np.int64]  # (images,)
     shape: Shape
 
@@ -69,7 +69,7 @@ class Dataset:
 def pack(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes], validation_images: int, path: Path) -> None:
     """Split off the validation images, the first of the training file, and write the packed file.
 
-    train, test: images (n, rows, columns), or (n, channels, rows, columns), and labels (n,). Raises InputError if there
+    train, test: images (n, rows, columns), or (n, rows, columns, channels), and labels (n,). Raises InputError if there
     are not as many labels as images, if training and test images differ in size, if the labels are not those of
     `classes_of`, or if there are too few training images for ``validation_images``.
     """
@@ -130,8 +130,8 @@ def _common_shape(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes]) -> Shap
 
 
 def _shape(images: Bytes, classes: int) -> Shape:
-    """Return the shape of images (n, rows, columns) or (n, channels, rows, columns)."""
-    channels, rows, columns = (1, *images.shape[1:])[-3:]
+    """Return the shape of images (n, rows, columns) or (n, rows, columns, channels)."""
+    rows, columns, channels = (*images.shape[1:], 1)[:3]
     return Shape(channels, rows, columns, classes)
 
 

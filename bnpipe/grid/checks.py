@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import get_args
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.settings import Arm, Shape, counts
+from bnpipe.core.settings import CONVOLUTIONAL_ARMS, Arm, BuiltInArm, Shape, counts
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.given import Given
 from bnpipe.grid.mistakes import KeyPath, locate
+from bnpipe.grid.stacks import looked_into
 
 MIN_GROUP_FEATURES = 4  # of a group: two are always +1 and -1 once normalized, and pass no gradient on
 # Names that the workflow has given already: to the folder `figures/studies`, the figure `studies/paper.svg`, the rule
@@ -48,12 +50,16 @@ def check(
     once they are asked for.
     """
     mistakes = [*_taken_names(configuration), *_equal_cells(configuration), *_shared_seeds(configuration)]
+    if not looked_into(configuration):
+        line = "expected fully_connected in one condition at least, which experiments look into, got none; add one"
+        mistakes.append((("conditions", next(iter(configuration.conditions)), "network"), line))
     if images and images[1] >= images[0]:
         line = f"expected at most {images[0] - 1} (the data set has {images[0]} training images), got {images[1]}"
         mistakes.append((("validation_images",), line))
     for trained in _all_trained(configuration):
         mistakes += _nothing_normalized(trained)
         mistakes += _widths(trained, configuration, shape)
+        mistakes += _networks(trained)
         mistakes += _asked_by_experiments(trained)
         if images and images[1] < images[0]:
             mistakes += _sizes(trained, configuration, images[0] - images[1])
@@ -123,7 +129,7 @@ def _nothing_normalized(trained: _Trained) -> Mistakes:
 
 def _widths(trained: _Trained, configuration: Configuration, shape: Shape | None) -> Mistakes:
     """See whether group normalization can divide every layer into groups of at least MIN_GROUP_FEATURES."""
-    if "groupnorm" not in trained.arms:
+    if "groupnorm" not in trained.arms or trained.condition.network == "convolutional":
         return
     groups = configuration.normalization.groups
     widths: set[int] = set()
@@ -138,6 +144,30 @@ def _widths(trained: _Trained, configuration: Configuration, shape: Shape | None
             f"expected a number that divides every normalized layer of {trained.group} "
             f"({', '.join(map(str, sorted(widths)))} units) into groups of at least {MIN_GROUP_FEATURES}, "
             f"got {groups}; change it{advice}",
+        )
+
+
+def _networks(trained: _Trained) -> Mistakes:
+    """See whether what is set goes with the kind of network."""
+    condition = trained.condition
+    is_study = trained.group.startswith("studies.")  # which may compare both kinds
+    if condition.network == "fully_connected":
+        if condition.channels is not None and not is_study:
+            line = "expected none with network: fully_connected, got some; set network: convolutional, or hidden_sizes"
+            yield trained.place("channels"), line
+        return
+    if condition.hidden_sizes is not None and not is_study:
+        line = "expected none with network: convolutional, got some; set channels instead"
+        yield trained.place("hidden_sizes"), line
+    if trained.group == "paper":
+        line = "expected fully_connected, as the paper's experiment is, got convolutional"
+        yield trained.place("network"), line
+    others = [arm for arm in trained.arms if arm in get_args(BuiltInArm) and arm not in CONVOLUTIONAL_ARMS]
+    if others:
+        yield (
+            ("arms",) if trained.group.startswith("conditions.") else (*trained.section[:2], "arms"),
+            f"expected {', '.join(CONVOLUTIONAL_ARMS)} with network: convolutional, as in {trained.group}, got "
+            f"{others[0]}; leave it out, or compare it in a study of fully connected networks",
         )
 
 

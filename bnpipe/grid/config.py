@@ -15,6 +15,7 @@ from bnpipe.core.settings import (
     FIRST_SEED,
     FRESH_SEED,
     Activation,
+    Architecture,
     Device,
     Position,
     Precision,
@@ -60,6 +61,16 @@ class Condition(Section):
     )
     steps: Annotated[int, Whole(1, 100_000_000)] = Field(
         description="Number of mini-batches to train on.", json_schema_extra={"unit": "mini-batches"}
+    )
+    network: Annotated[Architecture, one_of(Architecture)] = Field(
+        default="fully_connected",
+        description="fully_connected, or convolutional: convolutions of 3 x 3 pixels below a fully connected layer.",
+    )
+    channels: HiddenSizes | None = Field(
+        default=None,
+        description="Channels of each convolution, first layer first; more than in the layer below halve rows and "
+        "columns; null: 8, 8, 16, 16, 32, 32.",
+        json_schema_extra={"unit": "channels"},
     )
     hidden_sizes: HiddenSizes | None = Field(
         default=None,

@@ -13,8 +13,9 @@ def describe(condition: Condition, but: Container[str] = ()) -> str:
         "activation": condition.activation,
         "learning_rate": f"learning rate {condition.learning_rate:g}",
         "init_std": f"init std {std}",
+        "network": "" if condition.network == "fully_connected" else condition.network,
     }
-    return ", ".join(text for key, text in parts.items() if key not in but)
+    return ", ".join(text for key, text in parts.items() if text and key not in but)
 
 
 def describe_shared(study: Study) -> str:

@@ -84,10 +84,15 @@ def training_settings(configuration: Configuration, condition: Condition, arm: A
     return TrainingSettings(arm=arm, diagnostics=configuration.diagnostics, **{**normalization, **shared, **own})
 
 
+def looked_into(configuration: Configuration) -> dict[str, Condition]:
+    """Return the conditions whose networks experiments may look into, by name: those that are fully connected."""
+    return {name: each for name, each in configuration.conditions.items() if each.network == "fully_connected"}
+
+
 def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Condition]]:
-    """Return the first condition of each nonlinearity, with its name, in their order."""
+    """Return the first condition of each nonlinearity that is looked into, with its name, in their order."""
     first: dict[str, tuple[str, Condition]] = {}
-    for name, condition in configuration.conditions.items():
+    for name, condition in looked_into(configuration).items():
         first.setdefault(condition.activation, (name, condition))
     return list(first.values())
 

@@ -1,7 +1,7 @@
 """Training in PyTorch: all runs of a stack side by side, gradients by autograd, on a GPU the step as a CUDA graph."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from bnpipe.networks.compiled import Array
 from bnpipe.networks.first_batch import normalize_first_batch
 from bnpipe.networks.network import Network, Seen
 from bnpipe.networks.seeds import BatchOrder, streams_of
+from bnpipe.networks.sizes import units, weight_sizes
 from bnpipe.training.diagnostics import ACCURACY_IMAGES, PROBE_IMAGES, measure_layers
 from bnpipe.training.trainer import BATCHES, NETWORK, STEPS_AT_ONCE, part_of, training_subset
 
@@ -228,10 +229,10 @@ def observed_from(weights: Sequence[Array], settings: TrainingSettings, images: 
 
 def memory_of_a_run(settings: TrainingSettings, shape: Shape) -> int:
     """Estimate the bytes that one more run in a stack takes during training and evaluation. shape: of the data set."""
-    sizes = settings.layer_sizes(shape)
-    weights = 3 * sum(fan_in * fan_out for fan_in, fan_out in pairwise(sizes))  # and gradients, and a graph's copy
-    activations = 6 * settings.batch_size * sum(sizes)  # inputs, products, what autograd keeps, gradients
-    evaluation = 4 * EVALUATION_ROWS * max(sizes[1:])
+    widths = units(settings, shape)
+    weights = 3 * sum(map(prod, weight_sizes(settings, shape)))  # and gradients, and a graph's copy
+    activations = 6 * settings.batch_size * sum(widths)  # inputs, products, what autograd keeps, gradients
+    evaluation = 4 * EVALUATION_ROWS * max(widths[1:])
     bytes_of_a_number = 8 if settings.precision == "float64" else 4
     return bytes_of_a_number * (weights + activations + evaluation)
 

@@ -55,7 +55,10 @@ NUMBERS: dict[Precision, type[np.floating]] = {"float32": np.float32, "float64":
 
 
 class Seen(NamedTuple):
-    """What a training step did, layer by layer, each (images, units)."""
+    """What a training step did, layer by layer, each (images, units).
+
+    Of a convolution they are (images * rows * columns, channels).
+    """
 
     z: list[Array]  # products of inputs and weights
     output: list[Array]  # what each layer passes on
@@ -223,6 +226,11 @@ class Network:
                 seen=zeros(3 * m * total * watched),
             )
         return self._rooms[m, watched]
+
+
+def is_compiled(settings: TrainingSettings) -> bool:
+    """Return whether networks of these settings can be trained by this engine."""
+    return settings.network == "fully_connected" and settings.arm in KINDS
 
 
 def plan_of(settings: TrainingSettings) -> Plan:

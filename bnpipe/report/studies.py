@@ -1,10 +1,13 @@
 """The page on the studies, and what pages show of a study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from bnpipe.analysis import carry_over
 from bnpipe.analysis.study_tables import is_map
 from bnpipe.core.yaml_files import read_yaml
 from bnpipe.report import tables
@@ -24,6 +27,10 @@ CAPTION_OF_MAPS = (
 )
 
 
+# Of the studies that answer their question in a sentence: the table that it comes from, and what makes it.
+ANSWERS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {"convolutional": ("carry_over", carry_over.sentence)}
+
+
 @dataclass(frozen=True)
 class StudySection:
     """What a page shows of a study."""
@@ -34,6 +41,7 @@ class StudySection:
     summary: Table | None = None
     runs: Table | None = None
     explorers: Sequence[Explorer] = ()
+    answer: str = ""  # to its question, in a sentence
 
 
 def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiments: Sequence[str], texts: Path) -> None:
@@ -55,9 +63,14 @@ def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:
     accuracy, runs, summary = (pages.table(f"{folder}/{table}") for table in ("accuracy", "runs", "summary"))
     arms = list(dict.fromkeys(runs["arm"]))
     condition = variants(accuracy, swept)
+    answer = ""
+    if name in ANSWERS:
+        table, in_words = ANSWERS[name]
+        answer = in_words(pages.table(f"{folder}/{table}"))
     return StudySection(
         name=name,
         about=study["about"],
+        answer=answer,
         caption=CAPTION_OF_MAPS if is_map(runs, swept) else CAPTION_OF_CELLS,
         summary=make_table(
             f"study-{name}-summary",

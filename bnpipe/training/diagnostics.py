@@ -84,14 +84,14 @@ def measure_layers(
       gamma_mean, gamma_std, beta_mean, beta_std    over the features; a bias counts as beta, and has no gamma
     """
     found: dict[str, list[float]] = defaultdict(list)
-    hidden = len(seen.z) - 1
+    hidden, images = len(seen.z) - 1, len(seen.z[-1])
     for layer, (weight, after) in enumerate(zip(weights, seen.weights, strict=True)):
         output, nonlinearity = seen.output[layer], activation if layer < hidden else None
         norm = _norm(weight)
         found["z_rms"].append(_root_mean_square(seen.z[layer]))
         found["saturated"].append(_saturated(output, nonlinearity))
         found["dead"].append(_dead(output, nonlinearity))
-        found["delta_rms"].append(_root_mean_square(seen.delta[layer]) * len(output) / rate)
+        found["delta_rms"].append(_root_mean_square(seen.delta[layer]) * images / rate)
         found["weight_norm"].append(norm)
         found["update_ratio"].append(_norm(after - weight) / norm)
         found["effective_rate"].append(rate / norm**2)

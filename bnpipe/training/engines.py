@@ -11,7 +11,7 @@ from bnpipe.core.records import Arrays
 from bnpipe.core.settings import Device, Runs, Shape, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.networks.compiled import Array
-from bnpipe.networks.network import KINDS, Network, Seen
+from bnpipe.networks.network import Network, Seen, is_compiled
 from bnpipe.training.diagnostics import Diagnosis
 from bnpipe.training.trainer import Training
 
@@ -114,8 +114,8 @@ COMPILED = Compiled()
 
 
 def engine_on_cpu(settings: TrainingSettings) -> Engine:
-    """Return the engine that trains networks of these settings on a CPU: PyTorch, if their arm is not compiled."""
-    if settings.arm in KINDS:
+    """Return the engine that trains networks of these settings on a CPU: PyTorch, if they are not compiled."""
+    if is_compiled(settings):
         return COMPILED
     from bnpipe.modules.engine import TorchEngine  # not at the top: PyTorch takes seconds to be imported
 
@@ -130,7 +130,7 @@ def observe_from(weights: Sequence[Array], settings: TrainingSettings, images: A
     images: (images, fan_in of the first layer); delta: (images, fan_out of the last). All are in the precision of the
     settings.
     """
-    if settings.arm in KINDS:
+    if is_compiled(settings):
         return Network(weights, settings).step_from(images, delta)
     from bnpipe.modules.engine import observed_from  # see above
 

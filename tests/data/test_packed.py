@@ -77,11 +77,11 @@ def test_checksum_tells_data_apart(dataset: Dataset, tmp_path: Path) -> None:
 
 def test_checksum_tells_shapes_apart_that_have_the_same_bytes(tmp_path: Path) -> None:
     sums = set()
-    for number, shape in enumerate([(1, 28, 28), (1, 14, 56), (1, 56, 14), (4, 14, 14)]):
+    for number, shape in enumerate([(28, 28, 1), (14, 56, 1), (56, 14, 1), (14, 14, 4)]):
         train, test = ((images.reshape(-1, *shape), labels) for images, labels in (TRAIN, TEST))
         pack(train, test, 5, tmp_path / str(number))
         images = open_dataset(tmp_path / str(number)).train
-        assert images.shape == Shape(*shape, 10)
+        assert images.shape == Shape(shape[2], *shape[:2], 10)
         assert images.first(2).binarized().shape == images.shape
         sums.add(open_dataset(tmp_path / str(number)).sha256)
     assert len(sums) == 4

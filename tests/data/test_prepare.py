@@ -110,7 +110,7 @@ def test_folder_with_images_of_another_size_in_colour_and_of_other_classes(tmp_p
     prepare(str(tmp_path), [], 2, tmp_path / "unused", tmp_path / "packed")
     dataset = open_dataset(tmp_path / "packed")
     assert dataset.test.shape == Shape(channels=3, rows=5, columns=7, classes=4)
-    np.testing.assert_array_equal(dataset.test.pixels.reshape(4, 3, 5, 7), images.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(dataset.test.pixels.reshape(4, 5, 7, 3), images)
     assert dataset.train.labels.tolist() == [2, 3, 0, 1, 2, 3, 0, 1, 2, 3]
 
 

@@ -149,6 +149,49 @@ def test_the_width_of_the_logits_is_a_property_of_the_data() -> None:
     )  # the job that reads the files will see
 
 
+CONVOLUTIONAL = condition(network="convolutional")
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (
+            {"conditions": {"a": CONVOLUTIONAL}},
+            "conditions.a.network: expected fully_connected in one condition at least, which experiments look into,",
+        ),
+        (
+            {"conditions": {"tanh": CONDITION, "a": condition(channels=[4, 8])}},
+            "conditions.a.channels: expected none with network: fully_connected, got some; set network: convolutional,",
+        ),
+        (
+            {"conditions": {"tanh": CONDITION, "a": {**CONVOLUTIONAL, "hidden_sizes": [20]}}},
+            "conditions.a.hidden_sizes: expected none with network: convolutional, got some; set channels instead",
+        ),
+        (
+            {"conditions": {"tanh": CONDITION, "a": CONVOLUTIONAL}, "arms": ["batchnorm", "rmsnorm"]},
+            "arms: expected vanilla, batchnorm, weightnorm with network: convolutional, as in conditions.a, got rms",
+        ),
+        (
+            {"studies": {"s": {**study(network="convolutional"), "arms": ["groupnorm"]}}},
+            "studies.s.arms: expected vanilla, batchnorm, weightnorm with network: convolutional, as in studies.s, got",
+        ),
+        (
+            {"paper": {"condition": CONVOLUTIONAL}},
+            "paper.condition.network: expected fully_connected, as the paper's experiment is, got convolutional",
+        ),
+    ],
+    ids=["none connected", "channels", "hidden sizes", "arms", "arms of a study", "paper"],
+)
+def test_what_does_not_go_with_the_kind_of_network_is_one_line(changes: dict[str, Any], complaint: str) -> None:
+    (line,) = mistakes(**changes)
+    assert line.startswith(f"configuration: {complaint}")
+
+
+def test_a_study_may_compare_both_kinds_of_networks() -> None:
+    sweep = {"network": ["fully_connected", "convolutional"]}
+    assert mistakes(studies={"s": study(sweep, hidden_sizes=[20], channels=[4, 8])}) == []
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -16,6 +16,10 @@ from tests.grid.test_stacks import STUDY, configuration
             Condition(activation="relu", learning_rate=1, init_std=1e-5, steps=60),
             "relu, learning rate 1, init std 1e-05",
         ),
+        (
+            Condition(activation="relu", learning_rate=1, init_std="he", steps=60, network="convolutional"),
+            "relu, learning rate 1, init std he, convolutional",
+        ),
     ],
 )
 def test_describe(condition: Condition, line: str) -> None:

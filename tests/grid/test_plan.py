@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ def test_of_many_conditions_and_seeds_the_first_are_examined() -> None:
     many = plan(conditions={f"c{number}": CONDITION for number in range(30)}, seeds=[*range(100, 150), 42])
     assert many.examined == [f"c{number}" for number in range(MAX_EXAMINED)]
     assert many.examined_note == "scikit-learn's digits (not MNIST), first 20 of 30 conditions"
-    assert many.examined_settings.keys() == {*many.examined}
+    assert many.measured_settings.keys() == {*many.examined}
     assert many.shown_seed == 42  # the tutorial's, wherever it is in the list
     assert many.examined_seeds == (42, *range(100, 100 + MAX_EXAMINED_SEEDS))
     assert plan(seeds=[9, 7]).shown_seed == 9
@@ -49,6 +50,27 @@ def test_of_many_conditions_and_seeds_the_first_are_examined() -> None:
 def test_the_first_condition_is_looked_into_with_batch_normalization() -> None:
     made = plan(arms=["vanilla", "layernorm"])
     assert (made.first, made.first_settings["arm"], made.first_settings["steps"]) == ("zebra", "batchnorm", 2000)
+
+
+def test_experiments_look_into_fully_connected_networks_alone() -> None:
+    conditions = {"conv": {**CONDITION, "network": "convolutional"}, "plain": CONDITION}
+    made = plan(conditions=conditions)
+    assert (made.first, made.examined, made.measured) == ("plain", ["conv", "plain"], ["plain"])
+    assert {*made.pair_settings} == {"plain"}
+    assert made.initial_settings.keys() == {"plain", "plain xavier", "plain he"}
+
+
+def test_a_study_with_an_answer_has_its_table_too() -> None:
+    tables = plan().study_tables(["convolutional", "depth"])
+    assert [Path(table).stem for table in tables] == [
+        "accuracy",
+        "runs",
+        "summary",
+        "carry_over",
+        "accuracy",
+        "runs",
+        "summary",
+    ]
 
 
 def test_tables_of_claims_follow_what_is_configured() -> None:
