@@ -34,8 +34,8 @@ def make_carry_over(
     table: Path,
 ) -> None:
     """Write the table of `carry_over_table`. claims: the file with the verdicts; accuracy, runs: those of the study."""
-    read = (read_table(path) for path in (claims, accuracy, runs))
-    write_table(carry_over_table(*read, condition, smallest_effects), table)
+    verdicts, evaluations, ends = (read_table(path) for path in (claims, accuracy, runs))
+    write_table(carry_over_table(verdicts, evaluations, ends, condition, smallest_effects), table)
 
 
 def carry_over_table(

@@ -93,7 +93,8 @@ class TrainingSettings:
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:
         """Make settings of what JSON or a job's parameters hold of them: there a tuple is a list."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        own: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
+        return cls(**own)
 
     def layer_sizes(self, shape: Shape) -> tuple[int, ...]:
         """Width of every layer of a fully connected network, from the pixels to the classes. shape: of the data set."""

@@ -75,7 +75,7 @@ class Convolution(Layer):
         images = inputs.reshape(runs, -1, rows, columns, below).permute(1, 0, 4, 2, 3).flatten(1, 2)
         kernels = self.weight.view(runs, WINDOW, WINDOW, below, channels).permute(0, 4, 3, 1, 2).flatten(0, 1)
         z = functional.conv2d(images, kernels, stride=self._step, padding=WINDOW // 2, groups=runs)
-        return z.unflatten(1, (runs, channels)).permute(1, 0, 3, 4, 2).reshape(runs, -1, channels)
+        return z.reshape(len(z), runs, channels, -1).permute(1, 0, 3, 2).reshape(runs, -1, channels)
 
 
 class StackedNetwork(nn.Module):

@@ -74,7 +74,7 @@ def test_the_table_is_written_even_if_the_study_measures_no_claim(tmp_path: Path
     accuracy, runs = study({("sigmoid", 1.0, "vanilla"): [0.1, 0.5, 0.5]}, {"vanilla": 100})
     for name, table in (("claims", VERDICTS), ("accuracy", accuracy), ("runs", runs)):
         write_table(table, tmp_path / name)
-    files = (tmp_path / name for name in ("claims", "accuracy", "runs"))
-    make_carry_over(*files, CONDITION, EFFECTS, tmp_path / "table")
+    claims, evaluations, ends = (tmp_path / name for name in ("claims", "accuracy", "runs"))
+    make_carry_over(claims, evaluations, ends, CONDITION, EFFECTS, tmp_path / "table")
     assert list(read_table(tmp_path / "table").columns) == CARRY_OVER_COLUMNS
     assert "None of the verdicts" in sentence(read_table(tmp_path / "table"))
