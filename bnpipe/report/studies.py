@@ -41,7 +41,8 @@ class StudySection:
     summary: Table | None = None
     runs: Table | None = None
     explorers: Sequence[Explorer] = ()
-    answer: str = ""  # to its question, in a sentence
+    answer: str = ""  # to its question, in sentences
+    answer_file: str = ""  # the table that they come from
 
 
 def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiments: Sequence[str], texts: Path) -> None:
@@ -63,14 +64,15 @@ def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:
     accuracy, runs, summary = (pages.table(f"{folder}/{table}") for table in ("accuracy", "runs", "summary"))
     arms = list(dict.fromkeys(runs["arm"]))
     condition = variants(accuracy, swept)
-    answer = ""
+    answer, answer_file = "", ""
     if name in ANSWERS:
         table, in_words = ANSWERS[name]
-        answer = in_words(pages.table(f"{folder}/{table}"))
+        answer, answer_file = in_words(pages.table(f"{folder}/{table}")), f"{folder}/{table}.csv"
     return StudySection(
         name=name,
         about=study["about"],
         answer=answer,
+        answer_file=answer_file,
         caption=CAPTION_OF_MAPS if is_map(runs, swept) else CAPTION_OF_CELLS,
         summary=make_table(
             f"study-{name}-summary",
