@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.settings import Device, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.networks.compiled import compiled
@@ -51,7 +52,7 @@ class ProductsAlone:
     """
 
     def __init__(self, settings: TrainingSettings) -> None:
-        sizes, m = settings.layer_sizes, settings.batch_size
+        sizes, m = settings.layer_sizes(SHAPE), settings.batch_size
         stream = np.random.RandomState(0)
         drawn = initial_weights(stream, sizes, "xavier")  # products stay of one size
         shapes = [weight.shape for weight in drawn]

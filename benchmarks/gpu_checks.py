@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.default_grid import ARMS, settings_of
 from benchmarks.gpu_notes import Notes, SkippedError
 from benchmarks.gpu_setup import MEGABYTE, Setup
+from benchmarks.made_up import SHAPE
 from bnpipe.core.records import Curves
 from bnpipe.core.settings import Device, Runs, TrainingSettings
 from bnpipe.modules.devices import free_memory
@@ -198,7 +199,7 @@ def check_fit(setup: Setup, notes: Notes, settings: TrainingSettings) -> None:
     torch.cuda.empty_cache()
     ballast = torch.empty(max(0, free_memory(device) - setup.scale.room), dtype=torch.uint8, device=device)
     torch.cuda.reset_peak_memory_stats()
-    size = engine.most_runs(settings, setup.scale.most_wanted)
+    size = engine.most_runs(settings, SHAPE, setup.scale.most_wanted)
     before, trouble = torch.cuda.memory_allocated(), ""
     try:
         with network_arithmetic():
@@ -216,7 +217,7 @@ def check_fit(setup: Setup, notes: Notes, settings: TrainingSettings) -> None:
         "memory of a network",
         arm=settings.arm,
         networks=size,
-        estimate_mb=memory_of_a_run(settings) / MEGABYTE,
+        estimate_mb=memory_of_a_run(settings, SHAPE) / MEGABYTE,
         training_and_evaluation_mb=trained / size / MEGABYTE,
         with_diagnostics_mb=whole / size / MEGABYTE,
     )

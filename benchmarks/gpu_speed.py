@@ -153,7 +153,9 @@ def train_job(setup: Setup, condition: str, arm: Arm, diagnostics: bool, budget:
     start = perf_counter()
     engine, seeds = TorchEngine(setup.open()), setup.scale.seeds
     settings = replace(setup.settings(condition, arm), diagnostics=diagnostics)
-    runs = Runs.of_seeds(settings, range(42, 42 + seeds))[: engine.most_runs(settings, seeds)]
+    runs = Runs.of_seeds(settings, range(42, 42 + seeds))[
+        : engine.most_runs(settings, setup.dataset.train.shape, seeds)
+    ]
     with network_arithmetic():
         training = TrainingRun(runs, setup.dataset, engine)
         training.advance(_ignore)  # up to the first evaluation

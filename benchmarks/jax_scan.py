@@ -22,7 +22,7 @@ class JaxScan:
 
     def __init__(self, settings: TrainingSettings, stack: int, images: Images) -> None:
         streams = streams_of(range(stack))
-        drawn = [initial_weights(stream, settings.layer_sizes, settings.init_std) for stream in streams]
+        drawn = [initial_weights(stream, settings.layer_sizes(images.shape), settings.init_std) for stream in streams]
         self._layers = [_layer(np.stack(weights), settings) for weights in zip(*drawn, strict=True)]
         self._batches = BatchOrder(streams, len(images), settings.batch_size)
         pixels, labels = jnp.asarray(images.pixels), jnp.asarray(images.labels)

@@ -2,16 +2,18 @@
 
 import numpy as np
 
-from bnpipe.core.settings import CLASSES, PIXELS
+from bnpipe.core.settings import Shape
 from bnpipe.data.packed import Dataset, Images
+
+SHAPE = Shape(channels=1, rows=28, columns=28, classes=10)  # MNIST's
 
 
 def make_images(rng: np.random.Generator, count: int) -> Images:
     """Draw noisy images with one bright pixel that says their class."""
-    labels = rng.integers(0, CLASSES, count)
-    pixels = rng.integers(0, 60, (count, PIXELS))
+    labels = rng.integers(0, SHAPE.classes, count)
+    pixels = rng.integers(0, 60, (count, SHAPE.pixels))
     pixels[np.arange(count), labels * 70] += 190  # something to learn
-    return Images(pixels.astype(np.uint8), labels)
+    return Images(pixels.astype(np.uint8), labels, SHAPE)
 
 
 def make_dataset(train: int, validation: int, test: int) -> Dataset:

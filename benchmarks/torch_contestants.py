@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.contestants import Contestant
+from benchmarks.made_up import SHAPE
 from bnpipe.core.settings import Device, Runs, TrainingSettings
 from bnpipe.data.layouts import FILES
 from bnpipe.data.packed import Images
@@ -37,7 +38,7 @@ def make_of_torch(what: str, settings: TrainingSettings, stack: int, images: Ima
 
 def network_of_modules(settings: TrainingSettings) -> nn.Sequential:
     """Build the network of one run from PyTorch's own modules."""
-    drawn = initial_weights(np.random.RandomState(0), settings.layer_sizes, settings.init_std)
+    drawn = initial_weights(np.random.RandomState(0), settings.layer_sizes(SHAPE), settings.init_std)
     modules: list[nn.Module] = []
     for weight in drawn:
         fan_in, fan_out = weight.shape
@@ -111,7 +112,7 @@ class StackedProducts:
         self._device = device
         self._layers = [
             (draw(stack, fan_in, fan_out), draw(stack, batch, fan_in), draw(stack, batch, fan_out))
-            for fan_in, fan_out in pairwise(settings.layer_sizes)
+            for fan_in, fan_out in pairwise(settings.layer_sizes(SHAPE))
         ]
         weights = [weight for weight, _, _ in self._layers]
         self._step = captured(self._multiply, weights) if device.type == "cuda" else self._multiply

@@ -94,7 +94,8 @@ def train(
 ) -> tuple[list[float], list[float]]:
     """Return the validation accuracies and the training losses of one network."""
     stream = np.random.RandomState(seed)
-    network = build(stream, [784, *hidden, 10], init_std, activation, arm, logits_arm)
+    classes = int(train_set[1].max()) + 1
+    network = build(stream, [train_set[0].shape[1], *hidden, classes], init_std, activation, arm, logits_arm)
     optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate)
     drawn = batches(stream, len(train_set[1]), 60)
     accuracies, losses = [], []

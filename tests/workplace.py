@@ -105,6 +105,11 @@ ALL_STUDIES: dict[str, Any] = {
             "condition": {**_TANH, "init_std": 1, "steps": 161, "evaluation_interval": 1},
             "sweep": {"activation": ["tanh"], "init_std": [1]},
         },
+        "convolutional": {
+            "about": "Which verdicts carry over?",
+            "condition": {**_TANH, "network": "convolutional", "channels": [4, 8], "steps": 9},
+            "sweep": {"init_std": [0.1, 1]},
+        },
         "transfers": {
             "about": "Is the first mini-batch enough?",
             "arms": ["vanilla", "batchnorm", "firstbatch", "noisybatchnorm"],

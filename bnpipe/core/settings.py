@@ -26,25 +26,46 @@ VarianceConvention = Literal["biased", "unbiased"]
 Position = Literal["before", "after"]
 Trained = Literal["all", "transforms"]
 Precision = Literal["float32", "float64"]
+Architecture = Literal["fully_connected", "convolutional"]
 Device = Literal["cpu", "cuda"]
+
+# Built-in arms that the convolutional network has: statistics of a channel, or none. Others normalize each image over
+# its units, which would be another normalization at every place of the image, or know the compiled engine alone.
+CONVOLUTIONAL_ARMS = ("vanilla", "batchnorm", "weightnorm")
 
 FIRST_SEED = 42  # the tutorial's, which is shown and never counted in a verdict
 FRESH_SEED = 2000  # a number of seeds counts from here: nobody had seen their runs when the claims were registered
 EXPLORED_SEEDS = frozenset({*range(42, 52), *range(1000, 1010)})  # their runs had been seen by then
 TUNING_SEEDS = frozenset(range(500, 505))  # choose the best learning rates
 THRESHOLD = 0.9  # validation accuracy whose steps are counted
-IMAGE_SIZE = (28, 28)  # rows and columns; every data set is brought to this size
-PIXELS = 28 * 28  # width of the input layer
 DIGITS_SPLIT = (1197, 300, 300)  # training, validation and test images of scikit-learn's digits
 OVERFLOW_PLACES = ("z", "output", "loss", "delta", "weights")  # where a number may first be not finite
 SATURATED = 0.99  # outputs of tanh beyond it, on either side, are called saturated
 CHECKPOINT_SECONDS = 60  # between two checkpoints of a training
-CLASSES = 10  # width of the output layer
 OPTIMIZER_KEYS: dict[BuiltInOptimizer, tuple[str, ...]] = {  # the settings that mean something to each alone
     "sgd": (),
     "momentum": ("momentum",),
     "adam": ("beta1", "beta2", "adam_epsilon"),
 }
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a data set asks of a network: the size of its images and the number of its classes."""
+
+    channels: int  # 1: grey, 3: red, green and blue
+    rows: int
+    columns: int
+    classes: int
+
+    @property
+    def pixels(self) -> int:
+        """How many numbers an image has: the width of the input layer."""
+        return self.channels * self.rows * self.columns
+
+    def __str__(self) -> str:
+        """Write the size of an image as messages do: 28 x 28, or 32 x 32 x 3 with three channels."""
+        return " x ".join(map(str, (self.rows, self.columns, self.channels)[: 2 + (self.channels > 1)]))
 
 
 @dataclass(frozen=True)
@@ -80,6 +101,8 @@ class TrainingSettings:
     precision: Precision = "float32"  # of all arithmetic
     evaluate_training: bool = False  # whether training images are evaluated too, as many as validation images
     diagnostics: bool = False  # whether layers are looked into at every evaluation
+    network: Architecture = "fully_connected"
+    channels: tuple[int, ...] = (8, 8, 16, 16, 32, 32)  # of each convolution, first first; see `bnpipe.networks.sizes`
     stop_at_accuracy: float | None = None  # a run stops after the first evaluation with this accuracy; None: never
     keep_weights: bool = False  # whether the record holds the trained weights
     optimizer: Optimizer = "sgd"  # sgd: plain gradient descent
@@ -92,12 +115,12 @@ class TrainingSettings:
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:
         """Make settings of what JSON or a job's parameters hold of them: there a tuple is a list."""
-        return cls(**{**values, "hidden_sizes": tuple(values["hidden_sizes"])})
+        own: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
+        return cls(**own)
 
-    @property
-    def layer_sizes(self) -> tuple[int, ...]:
-        """Width of every layer of units, from the pixels to the classes."""
-        return (PIXELS, *self.hidden_sizes, CLASSES)
+    def layer_sizes(self, shape: Shape) -> tuple[int, ...]:
+        """Width of every layer of a fully connected network, from the pixels to the classes. shape: of the data set."""
+        return (shape.pixels, *self.hidden_sizes, shape.classes)
 
     @property
     def is_plain_descent(self) -> bool:

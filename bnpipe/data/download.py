@@ -25,7 +25,7 @@ from bnpipe.data.mirrors import Mirror
 
 SILENCE_LIMIT = 20.0  # seconds that a mirror may send nothing
 FILE_LIMIT = 600.0  # seconds that a file may take from one mirror
-MAX_FILE_SIZE = 1 << 28  # bytes; more than ten times the largest of the files
+MAX_FILE_SIZE = 1 << 28  # bytes; half as much again as the largest of the files, CIFAR-10's archive
 
 # What a download can fail with. ValueError: a malformed URL or answer.
 FAILURES = (OSError, http.client.HTTPException, ValueError)

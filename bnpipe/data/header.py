@@ -7,6 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from bnpipe.core.errors import InputError
+from bnpipe.core.settings import Shape
 
 HEADER = "bnpipe_dataset"
 NOT_PACKED, REMEDY = "expected a packed data set, got something else", "delete it and run the same command again"
@@ -18,14 +19,19 @@ class Header:
 
     sha256: str  # of all images and labels, in the order train, validation, test
     validation_images: int
+    shape: Shape
 
 
 def read_header(path: Path) -> Header:
     """Read the header of a packed data set. Raises InputError if the file is missing or is something else."""
     try:
         with safe_open(path, framework="numpy") as file:
-            sha256 = json.loads(file.metadata()[HEADER])["sha256"]
-            return Header(sha256, file.get_slice("validation_labels").get_shape()[0])
+            about = json.loads(file.metadata()[HEADER])
+            validation_images, pixels = file.get_slice("validation_images").get_shape()
+            header = Header(about["sha256"], validation_images, Shape(**about["shape"]))
+            if header.shape.pixels != pixels:
+                raise ValueError(f"images of {pixels} pixels instead of {header.shape}")
+            return header
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: {NOT_PACKED} ({error}); {REMEDY}") from error
 

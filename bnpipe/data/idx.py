@@ -1,7 +1,8 @@
 """Strict decoding of IDX files, the format of MNIST and its relatives.
 
 The format: two zero bytes, a type code, the number of dimensions, each dimension as a big-endian 32-bit
-integer, then the values. Here the values are unsigned bytes, of images (3 dimensions) or labels (1).
+integer, then the values. Here the values are unsigned bytes: of labels (1 dimension: images), grey images (3: images,
+rows, columns) or images in colour (4: images, rows, columns, channels).
 """
 
 import gzip
@@ -14,46 +15,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.settings import CLASSES, IMAGE_SIZE
 from bnpipe.data.contents import describe
 
 GZIP_MAGIC = b"\x1f\x8b"
 IDX_MAGIC = b"\0\0\x08"  # of unsigned bytes
 UNSIGNED_BYTE = 0x08
 MAX_PAYLOAD_SIZE = 1 << 30  # bytes; a larger file is considered damaged
+MAX_CHANNELS = 4
+KINDS = {(1,): "1 dimension (labels)", (3, 4): "3 dimensions (images), or 4 (images in colour)"}
 
 
 def read_images(path: Path) -> NDArray[np.uint8]:
-    """Read an IDX file of images, plain or gzip; returns (images, rows, columns).
+    """Read an IDX file of images, plain or gzip; returns (images, rows, columns), or (images, rows, columns, channels).
 
-    Raises InputError if the file is anything but images of 28 x 28 pixels, exactly as many as its header says.
+    Raises InputError if the file is anything but images, exactly as many as its header says, or if what it says of the
+    last of four dimensions is no number of channels.
     """
-    images = _read(path, dimensions=3)
-    if images.shape[1:] != IMAGE_SIZE:
-        rows, columns = images.shape[1:]
-        raise InputError(f"{path}: expected images of 28 x 28 pixels, got {rows} x {columns}; scale them")
+    images = _read(path, dimensions=(3, 4))
+    if images.ndim == 4 and images.shape[3] > MAX_CHANNELS:
+        raise InputError(
+            f"{path}: expected 1 to {MAX_CHANNELS} channels, the last of 4 dimensions, got {images.shape[3]} by its "
+            "header; write images x rows x columns x channels"
+        )
     return images
 
 
 def read_labels(path: Path) -> NDArray[np.uint8]:
     """Read an IDX file of labels, plain or gzip; returns (labels,).
 
-    Raises InputError if the file is anything but labels 0 to 9, exactly as many as its header says.
+    Raises InputError if the file is anything but labels, exactly as many as its header says.
     """
-    labels = _read(path, dimensions=1)
-    if labels.max() >= CLASSES:
-        where = int(np.argmax(labels >= CLASSES))
-        raise InputError(f"{path}: expected labels 0 to 9, got {labels[where]} at position {where}; correct it")
-    return labels
+    return _read(path, dimensions=(1,))
 
 
-def peek_count(path: Path) -> int | None:
-    """Return how many images or labels a file has according to its header, or None if it has no such header."""
+def peek_sizes(path: Path) -> tuple[int, ...] | None:
+    """Return the size of every dimension of a file according to its header, or None if it has no such header."""
     try:
-        start = _read_bytes(path, 8)
+        start = _read_bytes(path, 4 + 4 * 255)  # the longest header
     except InputError:
         return None
-    return int(struct.unpack_from(">I", start, 4)[0]) if len(start) == 8 and start[:2] == b"\0\0" else None
+    if len(start) < 4 or start[:2] != b"\0\0" or len(start) < 4 + 4 * start[3]:
+        return None
+    return struct.unpack_from(f">{start[3]}I", start, 4)
 
 
 def read_payload(path: Path) -> bytes:
@@ -75,9 +78,10 @@ def _read_bytes(path: Path, most: int) -> bytes:
         raise InputError(f"{path}: cannot be read ({reason}); replace the file") from error
 
 
-def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
+def _read(path: Path, dimensions: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Read a file whose number of dimensions is one of these, which KINDS names."""
     payload = read_payload(path)
-    header_size = 4 + 4 * dimensions
+    header_size = 4 + 4 * dimensions[0]
     if len(payload) < header_size:
         raise InputError(
             f"{path}: truncated: expected at least {header_size} bytes, got {len(payload)}; replace the file"
@@ -89,10 +93,15 @@ def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
         raise InputError(f"{path}: not an IDX file: expected it to start with 0000, got {found}; replace it")
     if value_type != UNSIGNED_BYTE:
         raise InputError(f"{path}: expected values of type 0x08 (unsigned bytes), got 0x{value_type:02x}; convert them")
-    if found_dimensions != dimensions:
-        kind = "3 dimensions (images)" if dimensions == 3 else "1 dimension (labels)"
+    if found_dimensions not in dimensions:
+        kind = KINDS[dimensions]
         raise InputError(f"{path}: expected {kind}, got {found_dimensions} by its header; replace the file")
-    shape = struct.unpack_from(f">{dimensions}I", payload, 4)
+    header_size = 4 + 4 * found_dimensions
+    if len(payload) < header_size:
+        raise InputError(
+            f"{path}: truncated: expected at least {header_size} bytes, got {len(payload)}; replace the file"
+        )
+    shape = struct.unpack_from(f">{found_dimensions}I", payload, 4)
     expected = header_size + math.prod(shape)
     if len(payload) != expected:
         fault = "truncated" if len(payload) < expected else "trailing bytes"

@@ -1,6 +1,7 @@
 """Find the four files of a data set in a folder, under the names and in the layouts in which people have them.
 
-Names: MNIST's own and Kaggle's `train-images.idx3-ubyte`, in upper or lower case, plain or with .gz. Layouts: the
+Names: MNIST's own and Kaggle's `train-images.idx3-ubyte`, in upper or lower case, plain or with .gz; `idx4` for images
+in colour, which have four dimensions. Layouts: the
 folder itself, torchvision's `MNIST/raw` below it, and Kaggle's `train-images-idx3-ubyte/train-images-idx3-ubyte`.
 """
 
@@ -23,7 +24,7 @@ FILES = (
 OTHERS_SHOWN = 5
 
 _NAME = re.compile(
-    r"(?P<split>train|t10k|test)[-_. ]?(?P<kind>images|labels)[-_. ]?idx(?P<dimensions>[13])[-_. ]?ubyte(\.gz)?",
+    r"(?P<split>train|t10k|test)[-_. ]?(?P<kind>images|labels)[-_. ]?idx(?P<dimensions>[134])[-_. ]?ubyte(\.gz)?",
     re.IGNORECASE,
 )
 _SUBFOLDERS = {"raw", "mnist", "fashionmnist", "kmnist"}  # in lower case, without - and _
@@ -161,7 +162,7 @@ def _canonical(name: str) -> str | None:
     if not match:
         return None
     split = "train" if match["split"].lower() == "train" else "t10k"
-    file = f"{split}-{match['kind'].lower()}-idx{match['dimensions']}-ubyte"
+    file = f"{split}-{match['kind'].lower()}-idx{match['dimensions'].replace('4', '3')}-ubyte"
     return file if file in FILES else None
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from bnpipe.core.settings import DIGITS_SPLIT
 from bnpipe.data.checksums import identify
+from bnpipe.data.cifar import read_cifar10
 from bnpipe.data.digits import read_digits
 from bnpipe.data.idx import read_images, read_labels
 from bnpipe.data.packed import pack
 from bnpipe.data.retrieve import retrieve
+from bnpipe.data.retrieve_cifar import retrieve_cifar10
 from bnpipe.data.sources import TITLES, resolve
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ def prepare(dataset: str, mirrors: Sequence[str], validation_images: int, downlo
         images, labels = read_digits()
         _, validation, test = DIGITS_SPLIT  # the last images are the test set
         return pack((images[:-test], labels[:-test]), (images[-test:], labels[-test:]), validation, packed)
+    if dataset == "cifar10":
+        return pack(*read_cifar10(retrieve_cifar10(download_folder, mirrors)), validation_images, packed)
     source = resolve(dataset)
     if source.files and (known := identify(source.files)):
         folder = source.files[0].parent

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnpipe.core.errors import InputError
-from bnpipe.core.settings import DIGITS_SPLIT
-from bnpipe.data.idx import peek_count
+from bnpipe.core.settings import DIGITS_SPLIT, Shape
+from bnpipe.data.idx import peek_sizes, read_labels
 from bnpipe.data.layouts import find_own
 from bnpipe.data.mirrors import existing_folder
 
@@ -15,9 +15,16 @@ TITLES = {
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
     "kmnist": "KMNIST",
+    "cifar10": "CIFAR-10",
     "digits": "scikit-learn's digits (not MNIST)",
 }
-TRAINING_FILE_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "kmnist": 60_000, "digits": sum(DIGITS_SPLIT[:2])}
+TRAINING_FILE_IMAGES = {
+    "mnist": 60_000,
+    "fashion_mnist": 60_000,
+    "kmnist": 60_000,
+    "cifar10": 50_000,
+    "digits": sum(DIGITS_SPLIT[:2]),
+}
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -60,10 +67,28 @@ def split_sizes(source: Source, validation_images: int) -> tuple[int, int] | Non
 
     validation_images: as configured. None if the file is damaged: the job that reads it will say what is wrong.
     """
-    images = TRAINING_FILE_IMAGES.get(source.name) if not source.files else peek_count(source.files[0])
-    if images is None:
+    if source.files:
+        sizes = peek_sizes(source.files[0])
+        return (sizes[0], validation_images) if sizes else None
+    return TRAINING_FILE_IMAGES[source.name], DIGITS_SPLIT[1] if source.name == "digits" else validation_images
+
+
+def shape_of(source: Source) -> Shape | None:
+    """Return the size of a data set's images and the number of its classes, before it is packed.
+
+    None if a file is damaged: the job that reads it will say what is wrong.
+    """
+    if not source.files:
+        return Shape(3, 32, 32, classes=10) if source.name == "cifar10" else Shape(1, 28, 28, classes=10)
+    sizes = peek_sizes(source.files[0])
+    if sizes is None or len(sizes) not in (3, 4):
         return None
-    return images, DIGITS_SPLIT[1] if source.name == "digits" else validation_images
+    try:
+        labels = read_labels(source.files[1])
+    except InputError:
+        return None
+    rows, columns, channels = (*sizes[1:], 1)[:3]
+    return Shape(channels, rows, columns, classes=int(labels.max()) + 1)
 
 
 if __name__ == "__main__":  # for the Makefile: the name of a data set in paths

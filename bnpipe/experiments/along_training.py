@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bnpipe.core.csv_files import RUN_KEYS
-from bnpipe.core.settings import Runs, TrainingSettings
+from bnpipe.core.settings import Runs, Shape, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.experiments.tuned import best_rate
 from bnpipe.networks.compiled import Array, Labels
@@ -35,7 +35,7 @@ class Moment(NamedTuple):
 
 
 # Returns the rows of one run: what is measured at its moments, without condition, arm and seed.
-Measure = Callable[[TrainingSettings, Iterable[Moment]], Iterable[tuple[Any, ...]]]
+Measure = Callable[[TrainingSettings, Shape, Iterable[Moment]], Iterable[tuple[Any, ...]]]
 
 
 def tuned_runs(settings: Mapping[str, Any], seeds: Sequence[int], tuning: Path) -> Runs:
@@ -57,7 +57,7 @@ def table_along(condition: str, runs: Runs, images: Images, columns: Sequence[st
     rows = []
     with network_arithmetic():
         for settings, seed in zip(runs.each, runs.seeds, strict=True):
-            rows += [(seed, *row) for row in measure(settings, moments(settings, seed, images))]
+            rows += [(seed, *row) for row in measure(settings, images.shape, moments(settings, seed, images))]
     table = pd.DataFrame(rows, columns=["seed", *columns[len(RUN_KEYS) :]])
     return table.assign(condition=condition, arm=runs.settings.arm)[[*columns]]
 
@@ -71,10 +71,11 @@ def moments(settings: TrainingSettings, seed: int, images: Images) -> Iterator[M
         training.advance(end - begin)
 
 
-def probe_of(settings: TrainingSettings, **changes: Any) -> Network:
-    """Return a network of the same shape in double precision, to be overwritten and measured in place of a network.
+def probe_of(settings: TrainingSettings, shape: Shape, **changes: Any) -> Network:
+    """Return a network of the same widths in double precision, to be overwritten and measured in place of a network.
 
-    Small differences of large numbers are measured, whose digits single precision would lose. changes: of its settings.
+    Small differences of large numbers are measured, whose digits single precision would lose. shape: of the data set.
+    changes: of its settings.
     """
-    zeros = [np.zeros(size) for size in pairwise(settings.layer_sizes)]
+    zeros = [np.zeros(size) for size in pairwise(settings.layer_sizes(shape))]
     return Network(zeros, replace(settings, precision="float64", **changes))

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from bnpipe.core.csv_files import RUN_KEYS, write_table
-from bnpipe.core.settings import Runs, TrainingSettings
+from bnpipe.core.settings import Runs, Shape, TrainingSettings
 from bnpipe.data.packed import Images, open_dataset
 from bnpipe.experiments.along_training import Moment, probe_of, table_along, tuned_runs
 from bnpipe.networks.compiled import Array, Labels
@@ -59,8 +59,8 @@ def gradient_shift_table(condition: str, runs: Runs, images: Images) -> pd.DataF
     return table.sort_values(GRADIENT_COLUMNS[:5], ignore_index=True)
 
 
-def _shifts_along(settings: TrainingSettings, moments: Iterable[Moment]) -> Iterator[tuple[Any, ...]]:
-    probe = probe_of(settings)
+def _shifts_along(settings: TrainingSettings, shape: Shape, moments: Iterable[Moment]) -> Iterator[tuple[Any, ...]]:
+    probe = probe_of(settings, shape)
     for step, network, images, labels in moments:
         shifts = gradient_shift(network, probe, images, labels, settings.learning_rate)
         yield from ((step, layer, *shift) for layer, shift in enumerate(shifts, start=2))

@@ -30,7 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bnpipe.core.csv_files import RUN_KEYS, write_table
-from bnpipe.core.settings import Runs, TrainingSettings
+from bnpipe.core.settings import Runs, Shape, TrainingSettings
 from bnpipe.data.packed import Images, open_dataset
 from bnpipe.experiments.along_training import Moment, probe_of, table_along, tuned_runs
 from bnpipe.networks.network import Network
@@ -74,9 +74,9 @@ def input_shift_table(condition: str, runs: Runs, images: Images) -> pd.DataFram
 
 
 def _shifts_along(
-    shown: Sequence[Images], settings: TrainingSettings, moments: Iterable[Moment]
+    shown: Sequence[Images], settings: TrainingSettings, shape: Shape, moments: Iterable[Moment]
 ) -> Iterator[tuple[Any, ...]]:
-    probe = probe_of(settings)
+    probe = probe_of(settings, shape)
     seen = ((moment.step, values_of(moment.network, probe, shown)) for moment in moments)
     for (step, before), (_, after) in pairwise(seen):
         for layer, both in enumerate(zip(before, after, strict=True), start=2):

@@ -77,7 +77,7 @@ def first_product(settings: TrainingSettings, seed: int, images: Images) -> tupl
     the training images, (batch,).
     """
     stream = np.random.RandomState(seed)
-    network = draw_network(replace(settings, arm="batchnorm", precision="float32"), stream)
+    network = draw_network(replace(settings, arm="batchnorm", precision="float32"), images.shape, stream)
     indices = BatchOrder([stream], len(images), settings.batch_size).next_batches(1)[0, :, 0]
     batch = images.take(indices)
     with one_thread():

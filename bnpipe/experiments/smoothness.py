@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bnpipe.core.csv_files import RUN_KEYS, write_table
-from bnpipe.core.settings import Runs, TrainingSettings
+from bnpipe.core.settings import Runs, Shape, TrainingSettings
 from bnpipe.data.packed import Images, open_dataset
 from bnpipe.experiments.along_training import Moment, probe_of, table_along, tuned_runs
 from bnpipe.networks.compiled import Array, Labels
@@ -65,8 +65,8 @@ def smoothness_table(condition: str, runs: Runs, images: Images) -> pd.DataFrame
     return table.sort_values(SMOOTHNESS_COLUMNS[:4], ignore_index=True)
 
 
-def _smoothness_along(settings: TrainingSettings, moments: Iterable[Moment]) -> Iterator[tuple[Any, ...]]:
-    probe = probe_of(settings, parameter_rate=1.0, trained="all")  # its steps are along the gradient itself
+def _smoothness_along(settings: TrainingSettings, shape: Shape, moments: Iterable[Moment]) -> Iterator[tuple[Any, ...]]:
+    probe = probe_of(settings, shape, parameter_rate=1.0, trained="all")  # its steps are along the gradient itself
     for step, network, images, labels in moments:
         yield step, *smoothness(network, probe, images, labels, settings.learning_rate)
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import get_args
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.parts import is_own, part_digest
-from bnpipe.core.settings import CLASSES, OPTIMIZER_KEYS, Arm, counts
+from bnpipe.core.settings import CONVOLUTIONAL_ARMS, OPTIMIZER_KEYS, Arm, BuiltInArm, Shape, counts
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.given import Given
 from bnpipe.grid.mistakes import KeyPath, locate
@@ -43,12 +44,15 @@ class _Trained:
         return self.swept.get(key) or ((*self.section, key) if is_own else (key,))
 
 
-def check(configuration: Configuration, given: Given, images: tuple[int, int] | None) -> dict[str, str]:
+def check(
+    configuration: Configuration, given: Given, images: tuple[int, int] | None, shape: Shape | None
+) -> dict[str, str]:
     """Raise InputError with a line for every two values that do not go together.
 
-    images: how many the data set's training file holds, and how many of them are for validation; None if it is not
-    known. A configuration written for MNIST runs on the digits that replace it, which may be too few for a study:
-    returns by name, for such studies outside the default target, the line that refuses them once they are asked for.
+    images: how many the data set's training file holds, and how many of them are for validation. shape: of the data
+    set. Either is None if it is not known. A configuration written for MNIST runs on the digits that replace it, which
+    may be too few for a study: returns by name, for such studies outside the default target, the line that refuses them
+    once they are asked for.
     """
     mistakes = [
         *_taken_names(configuration),
@@ -62,7 +66,8 @@ def check(configuration: Configuration, given: Given, images: tuple[int, int] | 
     for trained in _all_trained(configuration):
         mistakes += _nothing_normalized(trained)
         mistakes += _without_meaning(trained)
-        mistakes += _widths(trained, configuration)
+        mistakes += _widths(trained, configuration, shape)
+        mistakes += _networks(trained)
         mistakes += _ghosts(trained, configuration)
         mistakes += _own_parts(trained)
         mistakes += _asked_by_experiments(trained)
@@ -156,21 +161,21 @@ def _nothing_to_look_into(configuration: Configuration) -> Mistakes:
     if not examinable(configuration):
         yield (
             ("conditions",),
-            "expected at least one condition with tanh, relu or sigmoid, optimizer sgd and weight_decay 0, which "
-            "mechanics, inference and others look into, got none; add one",
+            "expected at least one condition that is fully_connected, with tanh, relu or sigmoid, optimizer sgd and "
+            "weight_decay 0, which mechanics, inference and others look into, got none; add one",
         )
 
 
-def _widths(trained: _Trained, configuration: Configuration) -> Mistakes:
+def _widths(trained: _Trained, configuration: Configuration, shape: Shape | None) -> Mistakes:
     """See whether group normalization can divide every layer into groups of at least MIN_GROUP_FEATURES."""
-    if "groupnorm" not in trained.arms:
+    if "groupnorm" not in trained.arms or trained.condition.network == "convolutional":
         return
     groups = configuration.normalization.groups
     widths: set[int] = set()
     if trained.condition.normalize_hidden:
         widths.update(trained.condition.hidden_sizes or configuration.hidden_sizes)
-    if trained.condition.normalize_logits:
-        widths.add(CLASSES)
+    if trained.condition.normalize_logits and shape:
+        widths.add(shape.classes)
     advice = ", or set normalize_logits: false to leave the logits out" if trained.condition.normalize_hidden else ""
     if any(width % groups or width < MIN_GROUP_FEATURES * groups for width in widths):
         yield (
@@ -205,6 +210,30 @@ def _own_parts(trained: _Trained) -> Mistakes:
     if is_own(activation) and "firstbatch" in trained.arms:
         line = f"expected tanh, relu or sigmoid with the arm firstbatch, got {activation}; leave out one of the two"
         yield trained.place("activation"), line
+
+
+def _networks(trained: _Trained) -> Mistakes:
+    """See whether what is set goes with the kind of network."""
+    condition = trained.condition
+    is_study = trained.group.startswith("studies.")  # which may compare both kinds
+    if condition.network == "fully_connected":
+        if condition.channels is not None and not is_study:
+            line = "expected none with network: fully_connected, got some; set network: convolutional, or hidden_sizes"
+            yield trained.place("channels"), line
+        return
+    if condition.hidden_sizes is not None and not is_study:
+        line = "expected none with network: convolutional, got some; set channels instead"
+        yield trained.place("hidden_sizes"), line
+    if trained.group == "paper":
+        line = "expected fully_connected, as the paper's experiment is, got convolutional"
+        yield trained.place("network"), line
+    others = [arm for arm in trained.arms if arm in get_args(BuiltInArm) and arm not in CONVOLUTIONAL_ARMS]
+    if others:
+        yield (
+            ("arms",) if trained.group.startswith("conditions.") else (*trained.section[:2], "arms"),
+            f"expected {', '.join(CONVOLUTIONAL_ARMS)} with network: convolutional, as in {trained.group}, got "
+            f"{others[0]}; leave it out, or compare it in a study of fully connected networks",
+        )
 
 
 def _asked_by_experiments(trained: _Trained) -> Mistakes:

@@ -14,6 +14,7 @@ from bnpipe.core.settings import (
     CHECKPOINT_SECONDS,
     FIRST_SEED,
     FRESH_SEED,
+    Architecture,
     Device,
     Position,
     Precision,
@@ -62,6 +63,16 @@ class Condition(Section):
     )
     steps: Annotated[int, Whole(1, 100_000_000)] = Field(
         description="Number of mini-batches to train on.", json_schema_extra={"unit": "mini-batches"}
+    )
+    network: Annotated[Architecture, one_of(Architecture)] = Field(
+        default="fully_connected",
+        description="fully_connected, or convolutional: convolutions of 3 x 3 pixels below a fully connected layer.",
+    )
+    channels: HiddenSizes | None = Field(
+        default=None,
+        description="Channels of each convolution, first layer first; more than in the layer below halve rows and "
+        "columns; null: 8, 8, 16, 16, 32, 32.",
+        json_schema_extra={"unit": "channels"},
     )
     hidden_sizes: HiddenSizes | None = Field(
         default=None,
@@ -277,7 +288,7 @@ class Configuration(Section):
 
     dataset: Text = Field(
         default="mnist",
-        description="mnist, fashion_mnist, kmnist, digits (scikit-learn's), or a folder with four IDX files.",
+        description="mnist, fashion_mnist, kmnist, cifar10, digits (scikit-learn's), or a folder with four IDX files.",
     )
     mirrors: tuple[Text, ...] = Field(
         default=(),

@@ -16,6 +16,7 @@ def describe(condition: Condition, but: Container[str] = ()) -> str:
         "activation": short_name(condition.activation),
         "learning_rate": f"learning rate {condition.learning_rate:g}",
         "init_std": f"init std {std}",
+        "network": "" if condition.network == "fully_connected" else condition.network,
     }
     if condition.optimizer != "sgd":
         parts["optimizer"] = f"optimizer {short_name(condition.optimizer)}"
@@ -24,7 +25,7 @@ def describe(condition: Condition, but: Container[str] = ()) -> str:
         for key in (*chain(*OPTIMIZER_KEYS.values()), "weight_decay")
         if getattr(condition, key) != Condition.model_fields[key].default
     }
-    return ", ".join(text for key, text in parts.items() if key not in but)
+    return ", ".join(text for key, text in parts.items() if text and key not in but)
 
 
 def describe_shared(study: Study) -> str:

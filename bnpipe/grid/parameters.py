@@ -171,6 +171,10 @@ class Parameters:
         """Return the keys that differ between its conditions."""
         return list(self.study(wildcards).sweep)
 
+    def convolutional_condition(self, _: Wildcards) -> dict[str, Any]:
+        """Return what the conditions of the study on convolutional networks share, as plain values."""
+        return self.study({"study": "convolutional"}).condition.model_dump(mode="json")
+
     def study_about(self, wildcards: Wildcards) -> str:
         """Return what it asks."""
         return self.study(wildcards).about

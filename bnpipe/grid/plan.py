@@ -22,6 +22,7 @@ from bnpipe.grid.stacks import (
     condition_stacks,
     examinable,
     first_of_each_activation,
+    fully_connected,
     seed_chunks,
     study_stacks,
     training_settings,
@@ -49,6 +50,7 @@ CLAIM_STUDIES = {  # and the studies that are asked too: table, and whose it is
     "usable_rates": ("runs", ["usable_rates"]),
 }
 STUDY_TABLES = ["accuracy", "runs", "summary"]
+ANSWERS = {"convolutional": "carry_over"}  # studies with a table that answers their question, and that table
 INITIALIZATIONS = ["small", "xavier", "unit"]  # of the tutorial's networks of noise
 EXPLANATIONS = ["gradient_shift", "input_shift", "smoothness"]  # measured along training at each arm's best rate
 TUNED: list[Activation] = ["tanh", "relu"]  # nonlinearities for which explanations are looked for
@@ -122,9 +124,15 @@ class Plan:
         return self.conditions[:MAX_EXAMINED]
 
     @property
-    def examined_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
+    def measured(self) -> list[str]:
+        """Those whose networks are measured before training."""
+        among = fully_connected(self.configuration)
+        return [name for name in self.examined if name in among]
+
+    @property
+    def measured_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Their settings, by condition and arm."""
-        conditions = {name: self.configuration.conditions[name] for name in self.examined}
+        conditions = {name: self.configuration.conditions[name] for name in self.measured}
         return {
             name: {short_name(arm): self.plain_settings(condition, arm) for arm in self.configuration.arms}
             for name, condition in conditions.items()
@@ -168,7 +176,7 @@ class Plan:
     def initial_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Settings of the networks that are measured before training, by condition and arm.
 
-        Beside those of the examined conditions they are vanilla networks with Xavier's and He's initialization under
+        Beside those of the measured conditions they are vanilla networks with Xavier's and He's initialization under
         the first condition of each nonlinearity: "tanh xavier", a name that no condition can have.
         """
         schemes = {
@@ -176,7 +184,7 @@ class Plan:
             for name, settings in self.pair_settings.items()
             for scheme in get_args(InitScheme)
         }
-        return {**self.examined_settings, **schemes}
+        return {**self.measured_settings, **schemes}
 
     @property
     def initial_parts(self) -> dict[str, str]:
@@ -242,7 +250,11 @@ class Plan:
 
     def study_tables(self, studies: Iterable[str]) -> list[str]:
         """Return the tables of some studies."""
-        return [self.layout.study_table(study, table) for study in studies for table in STUDY_TABLES]
+        return [
+            self.layout.study_table(study, table)
+            for study in studies
+            for table in [*STUDY_TABLES, *([ANSWERS[study]] if study in ANSWERS else [])]
+        ]
 
     @property
     def claim_tables(self) -> dict[str, list[str]]:

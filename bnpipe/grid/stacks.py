@@ -91,14 +91,19 @@ def recorded_settings(configuration: Configuration, condition: Condition, arm: A
     return replace(training_settings(configuration, condition, arm), keep_weights=keep)
 
 
-def examinable(configuration: Configuration) -> dict[str, Condition]:
-    """Return the conditions of plain gradient descent with a built-in nonlinearity, by name.
+def fully_connected(configuration: Configuration) -> dict[str, Condition]:
+    """Return the conditions whose networks are fully connected, by name: they are measured before training."""
+    return {name: each for name, each in configuration.conditions.items() if each.network == "fully_connected"}
 
-    The experiments look into these alone: they compute with the compiled engine, or by formulas.
+
+def examinable(configuration: Configuration) -> dict[str, Condition]:
+    """Return those of plain gradient descent with a built-in nonlinearity.
+
+    Experiments look into these alone: they compute with the compiled engine, or by formulas.
     """
     return {
         name: condition
-        for name, condition in configuration.conditions.items()
+        for name, condition in fully_connected(configuration).items()
         if condition.is_plain_descent and not is_own(condition.activation)
     }
 

@@ -21,6 +21,9 @@ def open_gpu(tf32: bool, index: int = 0) -> torch.device:
             "set device: cpu, or run on a machine with a GPU"
         )
     torch.backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
+    # PyTorch's types do not know this setting, which is that of convolutions.
+    torch.backends.cudnn.conv.fp32_precision = torch.backends.cuda.matmul.fp32_precision  # type: ignore[attr-defined]
+    torch.backends.cudnn.deterministic = True  # or gradients of convolutions differ from time to time
     torch.cuda.set_device(index)  # streams and graphs are made on the current one
     return torch.device("cuda", index)
 

@@ -1,7 +1,7 @@
 """Training in PyTorch: all runs of a stack side by side, gradients by autograd, on a GPU the step as a CUDA graph."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bnpipe.core.records import Arrays
-from bnpipe.core.settings import Runs, TrainingSettings
+from bnpipe.core.settings import Runs, Shape, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.modules.descent import Descent
 from bnpipe.modules.devices import captured, describe_device, free_memory
@@ -21,6 +21,7 @@ from bnpipe.networks.compiled import Array
 from bnpipe.networks.first_batch import normalize_first_batch
 from bnpipe.networks.network import Network, Seen
 from bnpipe.networks.seeds import BatchOrder, streams_of
+from bnpipe.networks.sizes import units, weight_sizes
 from bnpipe.training.diagnostics import ACCURACY_IMAGES, PROBE_IMAGES, measure_layers
 from bnpipe.training.trainer import BATCHES, NETWORK, STEPS_AT_ONCE, part_of, training_subset
 
@@ -37,7 +38,7 @@ class TorchStack:
         settings, streams = runs.settings, streams_of(runs.seeds)
         self._settings = settings
         self._precision = PRECISIONS[settings.precision]
-        self._network = draw_stack(runs, streams, device)
+        self._network = draw_stack(runs, images.shape, streams, device)
         self._rates = torch.tensor(runs.learning_rates, dtype=self._precision, device=device)
         self._descend = Descent(self._network, self._rates, settings)
         chosen = training_subset(settings, images)
@@ -210,11 +211,11 @@ class TorchEngine:
             torch.set_num_threads(1)  # a sum that is split over threads gives other bits
         self.description = describe_device(device)
 
-    def most_runs(self, settings: TrainingSettings, wanted: int) -> int:
+    def most_runs(self, settings: TrainingSettings, shape: Shape, wanted: int) -> int:
         if self._device.type == "cpu":
             return 1  # sums are rounded in an order that depends on the place in a stack
         room = int(0.8 * free_memory(self._device))
-        parts = min(wanted, -(-wanted * memory_of_a_run(settings) // room))
+        parts = min(wanted, -(-wanted * memory_of_a_run(settings, shape) // room))
         return -(-wanted // parts)
 
     def start(self, runs: Runs, images: Images) -> TorchStack:
@@ -232,16 +233,16 @@ def observed_from(weights: Sequence[Array], settings: TrainingSettings, images: 
     return Seen(z, output, found, np.nan, list(weights))
 
 
-def memory_of_a_run(settings: TrainingSettings) -> int:
+def memory_of_a_run(settings: TrainingSettings, shape: Shape) -> int:
     """Estimate the bytes that one more run in a stack takes on a GPU; the factors were measured on one.
 
-    A CUDA graph keeps what its step allocated, so nothing else can use that in between.
+    A CUDA graph keeps what its step allocated, so nothing else can use that in between. shape: of the data set.
     """
-    pixels, *units = settings.layer_sizes
-    weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(settings.layer_sizes))
+    pixels, *outputs = units(settings, shape)
+    weights = sum(map(prod, weight_sizes(settings, shape)))
     kept = len([*optimizer_of(settings.optimizer, torch.zeros(1), settings).buffers()])  # by the optimizer, at most
-    step = (2 + 2 * kept) * weights + 4 * settings.batch_size * (pixels + sum(units))  # gradients, autograd's share
-    evaluation = EVALUATION_ROWS * 2 * (sum(units) + max(units))
+    step = (2 + 2 * kept) * weights + 4 * settings.batch_size * (pixels + sum(outputs))  # gradients, autograd's share
+    evaluation = EVALUATION_ROWS * 2 * (sum(outputs) + max(outputs))
     look = (4 + kept) * weights  # into the layers: a copy of the network, gradients, and their products with the rate
     bytes_of_a_number = 8 if settings.precision == "float64" else 4
     return bytes_of_a_number * (weights + step + max(evaluation, look))

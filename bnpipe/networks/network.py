@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bnpipe.core.settings import Precision, TrainingSettings
+from bnpipe.core.settings import Precision, Shape, TrainingSettings
 from bnpipe.networks.compiled import (
     BATCH_NORM,
     BIAS,
@@ -55,7 +55,10 @@ NUMBERS: dict[Precision, type[np.floating]] = {"float32": np.float32, "float64":
 
 
 class Seen(NamedTuple):
-    """What a training step did, layer by layer, each (images, units)."""
+    """What a training step did, layer by layer, each (images, units).
+
+    Of a convolution they are (images * rows * columns, channels).
+    """
 
     z: list[Array]  # products of inputs and weights
     output: list[Array]  # what each layer passes on
@@ -227,7 +230,8 @@ class Network:
 
 def is_compiled(settings: TrainingSettings) -> bool:
     """Return whether networks of these settings are compiled; otherwise PyTorch trains them on a CPU too."""
-    return settings.arm in KINDS and settings.activation in CODES and settings.is_plain_descent
+    is_known = settings.arm in KINDS and settings.activation in CODES
+    return is_known and settings.is_plain_descent and settings.network == "fully_connected"
 
 
 def plan_of(settings: TrainingSettings) -> Plan:
@@ -258,12 +262,12 @@ def options_of(settings: TrainingSettings) -> Options:
     )
 
 
-def draw_network(settings: TrainingSettings, stream: np.random.RandomState) -> Network:
-    """Draw the weights of a network from its stream.
+def draw_network(settings: TrainingSettings, shape: Shape, stream: np.random.RandomState) -> Network:
+    """Draw the weights of a network for images of a shape from its stream.
 
     The arm firstbatch does not start from these: see `bnpipe.networks.first_batch.normalize_first_batch`.
     """
-    return Network(initial_weights(stream, settings.layer_sizes, settings.init_std), settings)
+    return Network(initial_weights(stream, settings.layer_sizes(shape), settings.init_std), settings)
 
 
 def _aligned(count: int, number: type[np.floating]) -> Array:

@@ -6,7 +6,7 @@ weights and see the same batches. The order of the draws is fixed, since changin
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
 from typing import Any
@@ -26,11 +26,15 @@ def streams_of(seeds: Sequence[int]) -> list[np.random.RandomState]:
 def initial_weights(
     stream: np.random.RandomState, layer_sizes: Sequence[int], init_std: float | InitScheme
 ) -> list[NDArray[np.float32]]:
-    """Draw the weight matrices, first layer first; each has shape (fan_in, fan_out)."""
-    return [
-        stream.normal(size=(fan_in, fan_out), scale=standard_deviation(init_std, fan_in)).astype(np.float32)
-        for fan_in, fan_out in pairwise(layer_sizes)
-    ]
+    """Draw the weight matrices of fully connected layers, first layer first; each has shape (fan_in, fan_out)."""
+    return weights_of_sizes(stream, pairwise(layer_sizes), init_std)
+
+
+def weights_of_sizes(
+    stream: np.random.RandomState, sizes: Iterable[tuple[int, int]], init_std: float | InitScheme
+) -> list[NDArray[np.float32]]:
+    """Draw weight matrices of these sizes, (fan_in, fan_out) each, in this order."""
+    return [stream.normal(size=size, scale=standard_deviation(init_std, size[0])).astype(np.float32) for size in sizes]
 
 
 def standard_deviation(init_std: float | InitScheme, fan_in: int) -> float:

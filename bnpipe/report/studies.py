@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bnpipe.analysis import equilibrium, optimizers
+from bnpipe.analysis import carry_over, equilibrium, optimizers
 from bnpipe.analysis.study_tables import is_map
 from bnpipe.core.yaml_files import read_yaml
 from bnpipe.report import tables
@@ -27,8 +27,9 @@ CAPTION_OF_MAPS = (
 )
 
 
-# The experiments that answer in sentences: from which of their tables, and by what.
+# The studies that answer their question in sentences: from which of their tables, and by what.
 ANSWERS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
+    "convolutional": ("carry_over", carry_over.sentence),
     "optimizers": ("ratios", optimizers.answer),
     "equilibrium": ("equilibrium", equilibrium.answer),
 }
@@ -41,10 +42,11 @@ class StudySection:
     name: str
     about: str  # the question that it asks
     caption: str  # of its figure
-    answer: str = ""  # in sentences, from its table
     summary: Table | None = None
     runs: Table | None = None
     explorers: Sequence[Explorer] = ()
+    answer: str = ""  # to its question, in sentences
+    answer_file: str = ""  # the table that they come from
 
 
 def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiments: Sequence[str], texts: Path) -> None:
@@ -55,17 +57,18 @@ def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiment
     """
     told = read_yaml(texts)
     studies = [study_of(pages, name, study) for name, study in configuration["studies"].items()]
-    studies += [StudySection(name, **told[name], answer=_answer(pages, name)) for name in experiments]
+    studies += [StudySection(name, **told[name], **_answer(pages, name)) for name in experiments]
     claims = claims_values(pages.table("tables/all_claims"), "all_claims", "all_evidence")
     pages.write("studies", {**claims, "studies": studies, "provenance": "studies/provenance.json"})
 
 
-def _answer(pages: Pages, experiment: str) -> str:
-    """Return what an experiment answers, if it says so in sentences."""
-    if experiment not in ANSWERS:
-        return ""
-    table, answer = ANSWERS[experiment]
-    return answer(pages.table(f"studies/{experiment}/{table}"))
+def _answer(pages: Pages, study: str) -> dict[str, str]:
+    """Return what a study answers and the file that this comes from, if it answers in sentences."""
+    if study not in ANSWERS:
+        return {}
+    table, answer = ANSWERS[study]
+    file = f"studies/{study}/{table}"
+    return {"answer": answer(pages.table(file)), "answer_file": f"{file}.csv"}
 
 
 def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:
@@ -77,6 +80,7 @@ def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:
     return StudySection(
         name=name,
         about=study["about"],
+        **_answer(pages, name),
         caption=CAPTION_OF_MAPS if is_map(runs, swept) else CAPTION_OF_CELLS,
         summary=make_table(
             f"study-{name}-summary",

@@ -31,7 +31,9 @@ class Diagnosis:
         """Take the images that probe and accuracies are taken from, as the networks see them."""
         self._settings = settings
         newest_only = replace(settings, moving_average_weight=1.0)  # moving averages are the newest batch's statistics
-        self._copy = draw_network(newest_only, np.random.RandomState(0))  # its weights will be overwritten
+        self._copy = draw_network(
+            newest_only, training.shape, np.random.RandomState(0)
+        )  # its weights will be overwritten
         self._probe, few = training.first(PROBE_IMAGES), validation.first(ACCURACY_IMAGES)
         self._images, self._few = (images.shown(self._copy.number) for images in (self._probe, few))
         self._labels_of_few = few.labels
@@ -82,14 +84,14 @@ def measure_layers(
       gamma_mean, gamma_std, beta_mean, beta_std    over the features; a bias counts as beta, and has no gamma
     """
     found: dict[str, list[float]] = defaultdict(list)
-    hidden = len(seen.z) - 1
+    hidden, images = len(seen.z) - 1, len(seen.z[-1])
     for layer, (weight, after) in enumerate(zip(weights, seen.weights, strict=True)):
         output, nonlinearity = seen.output[layer], activation if layer < hidden else None
         norm = _norm(weight)
         found["z_rms"].append(_root_mean_square(seen.z[layer]))
         found["saturated"].append(_saturated(output, nonlinearity))
         found["dead"].append(_dead(output, nonlinearity))
-        found["delta_rms"].append(_root_mean_square(seen.delta[layer]) * len(output) / rate)
+        found["delta_rms"].append(_root_mean_square(seen.delta[layer]) * images / rate)
         found["weight_norm"].append(norm)
         found["update_ratio"].append(_norm(after - weight) / norm)
         found["effective_rate"].append(rate / norm**2)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnpipe.core.records import Arrays
-from bnpipe.core.settings import Device, Runs, TrainingSettings
+from bnpipe.core.settings import Device, Runs, Shape, TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.networks.compiled import Array
 from bnpipe.networks.network import AVERAGES, Network, Seen, is_compiled
@@ -56,8 +56,8 @@ class Engine(Protocol):
     description: str  # of the device and its arithmetic, as records keep it
     libraries: tuple[str, ...]  # whose arithmetic is used
 
-    def most_runs(self, settings: TrainingSettings, wanted: int) -> int:
-        """Return how many of the wanted runs to train side by side."""
+    def most_runs(self, settings: TrainingSettings, shape: Shape, wanted: int) -> int:
+        """Return how many of the wanted runs to train side by side. shape: of the data set."""
 
     def start(self, runs: Runs, images: Images) -> Stack:
         """Build the networks. images: all training images. Raises InputError if a batch does not fit into them."""
@@ -119,7 +119,7 @@ class Compiled:
     description = "cpu"
     libraries: tuple[str, ...] = ("numba", "numpy", "scipy")
 
-    def most_runs(self, settings: TrainingSettings, wanted: int) -> int:  # noqa: ARG002
+    def most_runs(self, settings: TrainingSettings, shape: Shape, wanted: int) -> int:  # noqa: ARG002
         return 1
 
     def start(self, runs: Runs, images: Images) -> Stack:

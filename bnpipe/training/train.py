@@ -46,7 +46,7 @@ def train_runs(
     """
     engine = engine or engine_on_cpu(runs.settings)
     with network_arithmetic():
-        size = engine.most_runs(runs.settings, len(runs))
+        size = engine.most_runs(runs.settings, dataset.train.shape, len(runs))
         stacks = [slice(first, min(first + size, len(runs))) for first in range(0, len(runs), size)]
         parts = []
         for stack in stacks:

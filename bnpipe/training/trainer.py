@@ -34,7 +34,7 @@ class Training:
                 f"{settings.weight_decay}"
             )
         streams = streams_of([seed])
-        self.network = draw_network(settings, streams[0])
+        self.network = draw_network(settings, images.shape, streams[0])
         self.rate = settings.learning_rate
         self._images = training_subset(settings, images)
         self._batches = BatchOrder(streams, len(self._images), settings.batch_size)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bnpipe.core.settings import CLASSES, PIXELS, Runs, TrainingSettings
+from bnpipe.core.settings import Runs, Shape, TrainingSettings
 from bnpipe.data.packed import Dataset, Images
 from bnpipe.networks.network import NUMBERS, draw_network
 from bnpipe.training.train import train_runs
@@ -27,18 +27,21 @@ SETTINGS = TrainingSettings(
     diagnostics=True,
 )
 
+TINY = Shape(channels=1, rows=2, columns=2, classes=10)
+
 
 def compile_all() -> None:
     """Use all that is compiled once in either precision, on tiny networks and images."""
-    images = Images(np.zeros((CLASSES, PIXELS), np.uint8), np.arange(CLASSES))
+    labels = np.arange(TINY.classes)
+    images = Images(np.zeros((len(labels), TINY.pixels), np.uint8), labels, TINY)
     for precision in NUMBERS:
         settings = replace(SETTINGS, precision=precision)
         train_runs(Runs.of_seeds(settings, [0]), Dataset(images, images, images, sha256=""))
-        network = draw_network(settings, np.random.RandomState(0))
+        network = draw_network(settings, TINY, np.random.RandomState(0))
         shown = images.shown(network.number)
         network.step_from(shown, network.forward(shown))
         network.infer(shown)
-        network.survey(images.pixels, np.arange(CLASSES, dtype=np.int32).reshape(2, -1))
+        network.survey(images.pixels, np.arange(TINY.classes, dtype=np.int32).reshape(2, -1))
 
 
 if __name__ == "__main__":

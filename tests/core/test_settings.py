@@ -1,3 +1,4 @@
+import json
 from dataclasses import asdict
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from bnpipe.core.settings import FIRST_SEED, FRESH_SEED, Runs, TrainingSettings, counts
 from tests.conftest import make_settings
 
-PLAIN = {**asdict(make_settings()), "hidden_sizes": [100] * 9}  # as JSON has it
+PLAIN = json.loads(json.dumps(asdict(make_settings())))
 LISTS = {**PLAIN, "learning_rate": (0.1, 1, 0.2), "init_std": ["he", 0.5, "he"]}
 
 

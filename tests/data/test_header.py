@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from bnpipe.core.errors import InputError
+from bnpipe.core.settings import Shape
 from bnpipe.data.header import check_split, read_header
 from bnpipe.data.packed import open_dataset
 from bnpipe.data.prepare import prepare
@@ -18,6 +19,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_header_says_what_is_in_the_file(packed: Path) -> None:
     dataset, header = open_dataset(packed), read_header(packed)
     assert (header.sha256, header.validation_images) == (dataset.sha256, len(dataset.validation))
+    assert header.shape == dataset.train.shape == Shape(channels=1, rows=28, columns=28, classes=10)
     assert check_split(packed, 300) == header
 
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bnpipe.core.errors import InputError
-from bnpipe.data.idx import read_images, read_labels, read_payload
+from bnpipe.data.idx import peek_sizes, read_images, read_labels, read_payload
 from tests.idx_files import REAL_MNIST, idx_bytes, idx_header, needs_real_mnist
 
 Reader = Callable[[Path], NDArray[np.uint8]]
@@ -44,24 +44,22 @@ DAMAGED: dict[str, tuple[Reader, bytes, str]] = {
     ),
     "floats": (read_images, idx_header(2, 28, 28, value_type=0x0D) + IMAGES[16:], "type 0x08 .*, got 0x0d;"),
     "signed bytes": (read_labels, idx_header(10, value_type=0x09) + LABELS[8:], "type 0x08 .*, got 0x09;"),
-    "labels for images": (read_images, LABELS, r"expected 3 dimensions \(images\), got 1 "),
+    "labels for images": (read_images, LABELS, r"expected 3 dimensions \(images\), or 4 .*, got 1 "),
     "images for labels": (read_labels, IMAGES, r"expected 1 dimension \(labels\), got 3 "),
-    "four dimensions": (read_images, idx_header(2, 28, 28, 1) + IMAGES[16:], "expected 3 dimensions .*, got 4 "),
+    "five dimensions": (read_images, idx_header(2, 28, 28, 1, 1) + IMAGES[16:], "expected 3 .*, or 4 .*, got 5 "),
+    "channels first": (
+        read_images,
+        idx_header(2, 3, 8, 8) + bytes(2 * 3 * 8 * 8),
+        "expected 1 to 4 channels, the last of 4 dimensions, got 8 .*; write images x rows x columns x channels",
+    ),
+    "truncated header of four dimensions": (
+        read_images,
+        idx_header(1, 1, 1, 1)[:18],
+        "truncated: expected at least 20 bytes, got 18;",
+    ),
     "no images": (read_images, idx_header(0, 28, 28), "empty: .*, got 0 x 28 x 28 by its header;"),
     "no labels": (read_labels, idx_header(0), "empty: .*, got 0 by its header;"),
     "no pixels": (read_images, idx_header(5, 0, 28), "empty: .*, got 5 x 0 x 28 by its header;"),
-    "as many pixels otherwise": (
-        read_images,
-        idx_header(2, 14, 56) + IMAGES[16:],
-        "expected .* 28 x 28 .*, got 14 x 56;",
-    ),
-    "one column less": (
-        read_images,
-        idx_header(2, 28, 27) + IMAGES[16 : 16 + 2 * 28 * 27],
-        " 28 x 28 .*, got 28 x 27;",
-    ),
-    "label 10": (read_labels, idx_header(3) + b"\x09\x00\x0a", "expected labels 0 to 9, got 10 at position 2;"),
-    "label 255": (read_labels, idx_header(3) + b"\xff\x0a\x00", "expected labels 0 to 9, got 255 at position 0;"),
     "gzip cut off": (read_images, COMPRESSED[:-20], "cannot be read"),
     "gzip cut off in its last four bytes": (read_images, COMPRESSED[:-1], "cannot be read"),
     "gzip of two bytes": (read_images, COMPRESSED[:2], "cannot be read"),
@@ -100,6 +98,34 @@ def test_good_files(tmp_path: Path, wrap: Callable[[bytes], bytes]) -> None:
     images = read_images(path)
     assert images.dtype == np.uint8
     assert np.array_equal(images, PIXELS)
+
+
+def test_images_in_colour_have_their_channels_last(tmp_path: Path) -> None:
+    values = np.arange(2 * 2 * 3 * 3, dtype=np.uint8).reshape(2, 2, 3, 3)  # images, rows, columns, channels
+    (tmp_path / "file").write_bytes(idx_bytes(values))
+    images = read_images(tmp_path / "file")
+    assert images.shape == (2, 2, 3, 3)
+    assert images[0, :, :, 0].tolist() == [[0, 3, 6], [9, 12, 15]]  # all that is red
+    assert images[1, :, :, 2].tolist() == [[20, 23, 26], [29, 32, 35]]
+
+
+@pytest.mark.parametrize(
+    ("content", "sizes"),
+    [
+        (idx_header(2, 28, 28) + b"more", (2, 28, 28)),
+        (idx_header(5), (5,)),
+        (idx_header(7, 3, 4, 3), (7, 3, 4, 3)),
+        (idx_header(2, 28, 28)[:-1], None),
+        (b"\0\0\x08", None),
+        (b"\x01" + IMAGES[1:], None),
+        (COMPRESSED[:10], None),
+    ],
+)
+def test_sizes_are_seen_without_the_rest_of_the_file(
+    tmp_path: Path, content: bytes, sizes: tuple[int, ...] | None
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    assert peek_sizes(tmp_path / "file") == sizes
 
 
 @pytest.mark.parametrize("name", DAMAGED)

@@ -39,8 +39,9 @@ def refusal(folder: Path) -> str:
         lambda name: name.replace("-", "_"),
         lambda name: name.replace("t10k", "test"),
         lambda name: name.replace("-idx3-", "-idx3.").replace("-idx1-", "-idx1."),
+        lambda name: name.replace("idx3", "idx4"),
     ],
-    ids=["Kaggle", "Kaggle gzip", "upper", "upper gzip", "title", "underscores", "test", "last dot"],
+    ids=["Kaggle", "Kaggle gzip", "upper", "upper gzip", "title", "underscores", "test", "last dot", "four dimensions"],
 )
 def test_names(rename: Callable[[str], str], tmp_path: Path) -> None:
     folder = renamed(tmp_path / "own", rename)

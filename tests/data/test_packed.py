@@ -7,8 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.errors import InputError
-from bnpipe.data.packed import Dataset, Images, open_dataset, pack
+from bnpipe.core.settings import Shape
+from bnpipe.data.packed import Dataset, Images, classes_of, open_dataset, pack
 from tests.idx_files import some_images, some_labels
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # images and labels
@@ -73,6 +75,35 @@ def test_checksum_tells_data_apart(dataset: Dataset, tmp_path: Path) -> None:
     assert open_dataset(tmp_path / "other").sha256 != dataset.sha256
 
 
+def test_checksum_tells_shapes_apart_that_have_the_same_bytes(tmp_path: Path) -> None:
+    sums = set()
+    for number, shape in enumerate([(28, 28, 1), (14, 56, 1), (56, 14, 1), (14, 14, 4)]):
+        train, test = ((images.reshape(-1, *shape), labels) for images, labels in (TRAIN, TEST))
+        pack(train, test, 5, tmp_path / str(number))
+        images = open_dataset(tmp_path / str(number)).train
+        assert images.shape == Shape(shape[2], *shape[:2], 10)
+        assert images.first(2).binarized().shape == images.shape
+        sums.add(open_dataset(tmp_path / str(number)).sha256)
+    assert len(sums) == 4
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 2, 2, 1], None),
+        ([0, 1, 3, 3, 1], "^training files: expected every label from 0 to 3, the largest, got no 2; number"),
+        ([1, 2, 1, 2, 1], "^training files: expected every label from 0 to 2, the largest, got no 0; number"),
+        ([0, 0, 0, 0, 0], "^training files: expected labels of at least two classes, got none but 0; replace"),
+    ],
+)
+def test_classes_are_counted(labels: list[int], message: str | None) -> None:
+    if message is None:
+        assert classes_of(np.array(labels, np.uint8)) == 3
+    else:
+        with pytest.raises(InputError, match=message):
+            classes_of(np.array(labels, np.uint8))
+
+
 def test_arrays_are_of_the_kind_that_compiled_code_takes(dataset: Dataset) -> None:
     # Of another kind, even if it is only read-only, everything would be compiled a second time; PyTorch would warn.
     for images in (dataset.train, dataset.validation, dataset.test):
@@ -100,7 +131,7 @@ def test_images_are_taken_in_the_order_of_their_indices(dataset: Dataset) -> Non
 @pytest.mark.parametrize("number", [np.float32, np.float64])
 def test_pixels_are_divided_by_255_exactly(number: type[np.floating]) -> None:
     values = np.resize(np.arange(256), 784).astype(np.uint8)
-    images = Images(pixels=values[np.newaxis].copy(), labels=np.zeros(1, np.int64))
+    images = Images(pixels=values[np.newaxis].copy(), labels=np.zeros(1, np.int64), shape=SHAPE)
     shown = images.shown(number)
     assert shown.dtype == number
     assert shown.shape == (1, 784)
@@ -165,10 +196,11 @@ def test_one_training_image_may_be_left(tmp_path: Path) -> None:
         lambda content: content.replace(b"validation_images", b"validation_imaged"),
         lambda content: content.replace(b"bnpipe_dataset", b"bnpipe_dataget"),
         lambda content: content.replace(b"sha256", b"sha257"),
+        lambda content: content.replace(b'rows\\": 28', b'rows\\": 29'),
     ],
     ids=[
         *("empty", "half a length", "half a header", "half", "a byte less", "a byte more", "garbage", "ones"),
-        *("broken header", "no validation images", "no description", "no checksum"),
+        *("broken header", "no validation images", "no description", "no checksum", "another shape"),
     ],
 )
 def test_damaged_file_is_refused(packed: Path, damage: Callable[[bytes], bytes]) -> None:
@@ -188,7 +220,7 @@ def test_the_first_images_and_black_and_white_ones(dataset: Dataset) -> None:
     np.testing.assert_array_equal(few.pixels, dataset.train.pixels[:3])
     np.testing.assert_array_equal(few.labels, dataset.train.labels[:3])
     assert len(dataset.train.first(None)) == len(dataset.train.first(10**9)) == len(dataset.train)
-    black_and_white = Images(np.array([[0, 127, 128, 255]], np.uint8), np.array([1])).binarized()
+    black_and_white = Images(np.array([[0, 127, 128, 255]], np.uint8), np.array([1]), SHAPE).binarized()
     assert black_and_white.pixels.tolist() == [[0, 0, 255, 255]]
     assert black_and_white.pixels.dtype == np.uint8
     assert black_and_white.labels.tolist() == [1]

@@ -6,9 +6,13 @@ import pytest
 from sklearn.datasets import load_digits
 
 from bnpipe.core.errors import InputError
+from bnpipe.core.settings import Shape
 from bnpipe.data.packed import Dataset, open_dataset
 from bnpipe.data.prepare import prepare
-from tests.idx_files import REAL_MNIST, known_as, needs_real_mnist, some_labels, write_small_folder
+from tests.idx_files import REAL_MNIST, idx_bytes, known_as, needs_real_mnist, some_labels, write_small_folder
+
+# Of MNIST's images and labels, split at 5,000: records keep it.
+MNIST_SHA256 = "ac596f41042addd5500bebb4570d1fd93620614f97f88cc16f4a744d0fbd1aec"
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +50,18 @@ def test_own_folder_plain_or_gzip(tmp_path: Path) -> None:
     ("file", "content", "message"),
     [
         ("train-images-idx3-ubyte", b"\0\0\x08\x03", "train-images-idx3-ubyte: truncated"),
-        ("t10k-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x01\x0a", "t10k-labels-idx1-ubyte: .* 0 to 9, got 10"),
+        (
+            "t10k-labels-idx1-ubyte",
+            b"\0\0\x08\x01\0\0\0\x06\x0a\0\0\0\0\0",
+            "test files: .* 0 to 9, .*, got 10 at position 0; ",
+        ),
         ("t10k-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x01\x09", "test files: .* labels .* images, got 1 for 6"),
+        (
+            "train-labels-idx1-ubyte",
+            idx_bytes(np.full(20, 1, np.uint8)),
+            "training files: .* from 0 to 1, .*, got no 0",
+        ),
+        ("t10k-images-idx3-ubyte", idx_bytes(np.zeros((6, 7, 9), np.uint8)), "test files: .* 28 x 28 .*, got 7 x 9;"),
         ("train-labels-idx1-ubyte", None, "got no train-labels-idx1-ubyte"),
     ],
 )
@@ -87,11 +101,25 @@ def test_mirror_that_gives_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "packed").exists()
 
 
+def test_folder_with_images_of_another_size_in_colour_and_of_other_classes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("t10k", 4)):
+        images = rng.integers(0, 256, (count, 5, 7, 3), np.uint8)
+        (tmp_path / f"{split}-images-idx4-ubyte").write_bytes(idx_bytes(images))
+        (tmp_path / f"{split}-labels-idx1-ubyte").write_bytes(idx_bytes((np.arange(count) % 4).astype(np.uint8)))
+    prepare(str(tmp_path), [], 2, tmp_path / "unused", tmp_path / "packed")
+    dataset = open_dataset(tmp_path / "packed")
+    assert dataset.test.shape == Shape(channels=3, rows=5, columns=7, classes=4)
+    np.testing.assert_array_equal(dataset.test.pixels.reshape(4, 5, 7, 3), images)
+    assert dataset.train.labels.tolist() == [2, 3, 0, 1, 2, 3, 0, 1, 2, 3]
+
+
 @needs_real_mnist
 def test_real_mnist(tmp_path: Path) -> None:
     prepare("mnist", [str(REAL_MNIST)], 5000, tmp_path / "mnist", tmp_path / "packed")
     dataset = open_dataset(tmp_path / "packed")
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (55_000, 5_000, 10_000)
+    assert dataset.sha256 == MNIST_SHA256
     assert dataset.validation.labels[:5].tolist() == [5, 0, 4, 1, 9]  # the well-known first five
     assert dataset.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
     with gzip.open(REAL_MNIST / "train-labels-idx1-ubyte.gz") as file:

@@ -3,12 +3,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bnpipe.core.errors import InputError
+from bnpipe.core.settings import Shape
 from bnpipe.data.layouts import FILES
-from bnpipe.data.sources import Source, resolve, split_sizes
-from tests.idx_files import write_small_folder
+from bnpipe.data.sources import Source, resolve, shape_of, split_sizes
+from tests.idx_files import idx_bytes, write_small_folder
 
 
 def refusal(dataset: str) -> str:
@@ -100,7 +102,9 @@ def test_neither_name_nor_folder(dataset: str, tmp_path: Path, monkeypatch: pyte
     empty.mkdir()
     monkeypatch.chdir(empty)
     line = refusal(dataset)
-    assert f"expected one of mnist, fashion_mnist, kmnist, digits, or an existing folder, got {dataset!r}" in line
+    assert (
+        f"expected one of mnist, fashion_mnist, kmnist, cifar10, digits, or an existing folder, got {dataset!r}" in line
+    )
 
 
 def test_folder_in_a_folder_of_another_user(tmp_path: Path) -> None:
@@ -136,7 +140,8 @@ def test_file_in_place_of_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "sizes"), [("mnist", (60_000, 7)), ("kmnist", (60_000, 7)), ("digits", (1497, 300))]
+    ("dataset", "sizes"),
+    [("mnist", (60_000, 7)), ("kmnist", (60_000, 7)), ("cifar10", (50_000, 7)), ("digits", (1497, 300))],
 )
 def test_sizes_of_built_in_data_sets(dataset: str, sizes: tuple[int, int]) -> None:
     assert split_sizes(resolve(dataset), 7) == sizes
@@ -152,3 +157,22 @@ def test_sizes_of_damaged_own_files_are_left_to_their_reader(tmp_path: Path) -> 
     source = resolve(str(write_small_folder(tmp_path / "own")))
     source.files[0].write_bytes(b"\x1f\x8bnonsense")
     assert split_sizes(source, 12) is None
+    assert shape_of(source) is None
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shape"),
+    [("mnist", Shape(1, 28, 28, 10)), ("digits", Shape(1, 28, 28, 10)), ("cifar10", Shape(3, 32, 32, 10))],
+)
+def test_shape_of_built_in_data_sets(dataset: str, shape: Shape) -> None:
+    assert shape_of(resolve(dataset)) == shape
+
+
+@pytest.mark.parametrize(("sizes", "channels"), [((20, 5, 7), 1), ((20, 5, 7, 3), 3)])
+def test_shape_of_own_files_comes_from_images_and_labels(tmp_path: Path, sizes: tuple[int, ...], channels: int) -> None:
+    source = resolve(str(write_small_folder(tmp_path / "own")))
+    source.files[0].write_bytes(idx_bytes(np.zeros(sizes, np.uint8)))
+    source.files[1].write_bytes(idx_bytes(np.arange(20, dtype=np.uint8)))
+    assert shape_of(source) == Shape(channels, rows=5, columns=7, classes=20)
+    source.files[1].write_bytes(b"")
+    assert shape_of(source) is None

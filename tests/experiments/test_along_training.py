@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnpipe.core.settings import Arm, TrainingSettings
+from benchmarks.made_up import SHAPE
+from bnpipe.core.settings import Arm, Shape, TrainingSettings
 from bnpipe.data.packed import Dataset
 from bnpipe.experiments.along_training import Moment, moments, probe_of, table_along, tuned_runs
 from bnpipe.training.trainer import Training
@@ -42,7 +43,8 @@ def test_a_moment_is_the_training_just_before_a_step_with_the_mini_batch_of_that
 
 
 def test_a_table_has_the_keys_of_every_run_and_what_was_measured(dataset: Dataset) -> None:
-    def measure(settings: TrainingSettings, along: Iterable[Moment]) -> Iterator[tuple[Any, ...]]:
+    def measure(settings: TrainingSettings, shape: Shape, along: Iterable[Moment]) -> Iterator[tuple[Any, ...]]:
+        assert shape == SHAPE
         yield from ((moment.step, settings.learning_rate) for moment in along)
 
     runs = make_runs([43, 42], hidden_sizes=(5,), steps=61, learning_rate=[0.25, 0.5])
@@ -54,7 +56,7 @@ def test_a_table_has_the_keys_of_every_run_and_what_was_measured(dataset: Datase
 
 def test_a_probe_has_the_shape_of_its_network_and_double_precision() -> None:
     settings = make_settings(hidden_sizes=(20, 30), parameter_rate=0.5)
-    probe = probe_of(settings, parameter_rate=1.0)
+    probe = probe_of(settings, SHAPE, parameter_rate=1.0)
     assert [weight.shape for weight in probe.weights] == [(784, 20), (20, 30), (30, 10)]
     assert probe.number == np.float64
     assert probe.plan.hidden.rate == 1

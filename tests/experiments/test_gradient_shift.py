@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.csv_files import read_table
 from bnpipe.core.settings import Activation, Arm
 from bnpipe.data.packed import Dataset
@@ -84,7 +85,7 @@ def test_the_table_holds_each_steps_own_update(dataset: Dataset, arm: Arm) -> No
         training = Training(runs.settings, seed, dataset.train)
         training.advance(60)
         images = batch.shown(np.float64), batch.labels
-        expected = gradient_shift(training.network, probe_of(runs.settings), *images, learning_rate=0.01)
+        expected = gradient_shift(training.network, probe_of(runs.settings, SHAPE), *images, learning_rate=0.01)
         np.testing.assert_allclose(at_60[GRADIENT_COLUMNS[5:]], expected, rtol=1e-6)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.csv_files import read_table
 from bnpipe.core.settings import TrainingSettings, VarianceConvention
 from bnpipe.data.packed import Dataset, Images, pack
@@ -39,7 +40,7 @@ Numbers = NDArray[np.float64]
 
 def learned_network(seed: int, settings: TrainingSettings = TWO_LAYERS) -> Network:
     """Return a network with gammas and betas as if it had learned."""
-    network, rng = draw_network(settings, np.random.RandomState(seed)), np.random.default_rng(seed)
+    network, rng = draw_network(settings, SHAPE, np.random.RandomState(seed)), np.random.default_rng(seed)
     for layer in network.parameters:
         for parameter in layer.values():
             parameter += rng.random(len(parameter))
@@ -112,7 +113,7 @@ def test_what_is_left_of_the_start_is_the_same_in_both_conventions() -> None:
 @pytest.mark.parametrize("own", CONVENTIONS)
 def test_moving_statistics_are_those_of_numpy(dataset: Dataset, own: VarianceConvention) -> None:
     settings = make_settings(hidden_sizes=(), precision="float64", moving_variance=own)
-    network = draw_network(settings, np.random.RandomState(42))
+    network = draw_network(settings, SHAPE, np.random.RandomState(42))
     mean, variance = np.zeros(10), np.ones(10)
     for images in dataset.train.first(300).chunks(60):
         network.forward(images.shown(np.float64))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.settings import Activation, Arm, TrainingSettings
 from bnpipe.data.packed import Dataset, Images, open_dataset, pack
 from bnpipe.experiments.initialization import (
@@ -36,7 +37,7 @@ def noise() -> Images:
     """Return images of noise, as long as MNIST's, whose squared length is 87.8 on average."""
     pixels = np.random.default_rng(5).integers(0, 148, (60, 784), np.uint8)
     assert np.square(pixels / 255).sum(axis=1).mean() == pytest.approx(87.8, rel=0.02)
-    return Images(pixels, np.arange(60) % 10)
+    return Images(pixels, np.arange(60) % 10, SHAPE)
 
 
 def networks(images: Images, seeds: Sequence[int], **settings: Any) -> pd.DataFrame:

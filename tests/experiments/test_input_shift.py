@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.csv_files import read_table
 from bnpipe.core.settings import Arm
 from bnpipe.data.packed import Dataset
@@ -117,11 +118,11 @@ def test_measuring_leaves_the_network_as_it_is_and_moving_averages_do_not_matter
     network = Training(settings, 42, dataset.train).network
     batches = measured_batches(settings, dataset.train)
     kept = {name: array.copy() for name, array in network.state().items()}
-    first = values_of(network, probe_of(settings), batches)
+    first = values_of(network, probe_of(settings, SHAPE), batches)
     for name, array in network.state().items():
         np.testing.assert_array_equal(array, kept[name], err_msg=name)
     network.numbers.mean[:] = 5
-    again = values_of(network, probe_of(settings), batches)
+    again = values_of(network, probe_of(settings, SHAPE), batches)
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.outputs, other.outputs)
 

@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.csv_files import read_table
 from bnpipe.core.settings import Runs, TrainingSettings
-from bnpipe.data.packed import Dataset, Images, pack
+from bnpipe.data.packed import Dataset, pack
 from bnpipe.experiments import scale_equivalence
 from bnpipe.experiments.scale_equivalence import (
     EQUIVALENCE_COLUMNS,
@@ -59,7 +60,7 @@ def test_the_other_units_by_hand() -> None:
 
 
 def test_the_contract_draws_weights_of_std_1_that_are_10_times_those_of_std_01() -> None:
-    sizes = make_settings().layer_sizes
+    sizes = make_settings().layer_sizes(SHAPE)
     small, large = (initial_weights(np.random.RandomState(42), sizes, std) for std in (0.1, 1.0))
     for one, ten in zip(small, large, strict=True):
         np.testing.assert_allclose(ten, 10 * one.astype(np.float64), rtol=2**-23)  # both rounded to single precision
@@ -72,7 +73,7 @@ def test_a_relative_difference_by_hand() -> None:
 
 
 def test_what_all_layers_have_learned_is_taken_without_the_moving_averages() -> None:
-    network = draw_network(make_settings(hidden_sizes=(3, 2)), np.random.RandomState(42))
+    network = draw_network(make_settings(hidden_sizes=(3, 2)), SHAPE, np.random.RandomState(42))
     network.learned[0].gamma[:] = [3, 4, 5]
     network.learned[2].beta[:] = range(10, 20)
     network.numbers.mean[:] = network.numbers.variance[:] = 7
@@ -92,6 +93,6 @@ def test_the_table_is_written(dataset: Dataset, tmp_path: Path) -> None:
     make_scale_equivalence(settings, [7], tmp_path / "packed.safetensors", tmp_path / "table.csv")
     expected = scale_equivalence_table(
         Runs.from_plain(settings, [7]),
-        Images(dataset.train.pixels[100:700], dataset.train.labels[100:700]),
+        dataset.train.take(slice(100, 700)),
     )
     np.testing.assert_allclose(read_table(tmp_path / "table.csv"), expected, rtol=1e-8)

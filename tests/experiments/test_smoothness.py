@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.csv_files import read_table
 from bnpipe.core.settings import Activation, Arm
 from bnpipe.data.packed import Dataset
@@ -125,7 +126,7 @@ def test_the_table_holds_each_steps_own_gradient(dataset: Dataset, arm: Arm) -> 
     batch = batch_of_step(60, 43, runs.settings, dataset.train)
     training = Training(runs.settings, 43, dataset.train)
     training.advance(60)
-    expected = smoothness(training.network, probe_of(runs.settings), batch.shown(np.float64), batch.labels, 0.1)
+    expected = smoothness(training.network, probe_of(runs.settings, SHAPE), batch.shown(np.float64), batch.labels, 0.1)
     np.testing.assert_allclose(table.iloc[3][SMOOTHNESS_COLUMNS[4:]].astype(float), expected, rtol=1e-6)
 
 

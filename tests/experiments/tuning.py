@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.csv_files import write_table
 from bnpipe.core.settings import TrainingSettings
 from bnpipe.data.packed import Dataset, Images, pack
@@ -34,6 +35,6 @@ def packed_images(folder: Path, dataset: Dataset) -> Path:
 def batch_of_step(step: int, seed: int, settings: TrainingSettings, images: Images) -> Images:
     """Return the mini-batch that a seed's stream gives for a step."""
     streams = streams_of([seed])
-    initial_weights(streams[0], settings.layer_sizes, settings.init_std)
+    initial_weights(streams[0], settings.layer_sizes(SHAPE), settings.init_std)
     order = BatchOrder(streams, len(images), settings.batch_size)
     return images.take(order.next_batches(step + 1)[step, :, 0])

@@ -1,11 +1,13 @@
 """Values that are good by themselves and do not go together: every key that limits another, wherever either is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.errors import InputError
 from bnpipe.core.yaml_files import read_yaml_file
 from bnpipe.grid.checks import check
@@ -31,7 +33,7 @@ def mistakes(images: tuple[int, int] | None = IMAGES, **changes: object) -> list
     """Check a configuration with some values changed, and return the lines about it."""
     values = {"conditions": {"tanh": CONDITION}, "batch_size": 10, **changes}
     try:
-        check(parse_configuration(values), Given(values), images)
+        check(parse_configuration(values), Given(values), images, SHAPE)
     except InputError as error:
         return str(error).split("\n")
     return []
@@ -216,6 +218,57 @@ def test_no_advice_is_given_that_would_leave_nothing_to_normalize() -> None:
     assert line.endswith("got 5; change it")
 
 
+def test_the_width_of_the_logits_is_a_property_of_the_data() -> None:
+    values = {"arms": ["groupnorm"], "hidden_sizes": [20], "batch_size": 10, "conditions": {"tanh": CONDITION}}
+    assert check(parse_configuration(values), Given(values), IMAGES, replace(SHAPE, classes=20)) == {}
+    assert (
+        check(parse_configuration(values), Given(values), IMAGES, None) == {}
+    )  # the job that reads the files will see
+
+
+CONVOLUTIONAL = condition(network="convolutional")
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (
+            {"conditions": {"a": CONVOLUTIONAL}},
+            "conditions.a.network: expected fully_connected in one condition at least, which experiments look into,",
+        ),
+        (
+            {"conditions": {"tanh": CONDITION, "a": condition(channels=[4, 8])}},
+            "conditions.a.channels: expected none with network: fully_connected, got some; set network: convolutional,",
+        ),
+        (
+            {"conditions": {"tanh": CONDITION, "a": {**CONVOLUTIONAL, "hidden_sizes": [20]}}},
+            "conditions.a.hidden_sizes: expected none with network: convolutional, got some; set channels instead",
+        ),
+        (
+            {"conditions": {"tanh": CONDITION, "a": CONVOLUTIONAL}, "arms": ["batchnorm", "rmsnorm"]},
+            "arms: expected vanilla, batchnorm, weightnorm with network: convolutional, as in conditions.a, got rms",
+        ),
+        (
+            {"studies": {"s": {**study(network="convolutional"), "arms": ["groupnorm"]}}},
+            "studies.s.arms: expected vanilla, batchnorm, weightnorm with network: convolutional, as in studies.s, got",
+        ),
+        (
+            {"paper": {"condition": CONVOLUTIONAL}},
+            "paper.condition.network: expected fully_connected, as the paper's experiment is, got convolutional",
+        ),
+    ],
+    ids=["none connected", "channels", "hidden sizes", "arms", "arms of a study", "paper"],
+)
+def test_what_does_not_go_with_the_kind_of_network_is_one_line(changes: dict[str, Any], complaint: str) -> None:
+    (line,) = mistakes(**changes)
+    assert line.startswith(f"configuration: {complaint}")
+
+
+def test_a_study_may_compare_both_kinds_of_networks() -> None:
+    sweep = {"network": ["fully_connected", "convolutional"]}
+    assert mistakes(studies={"s": study(sweep, hidden_sizes=[20], channels=[4, 8])}) == []
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -255,7 +308,7 @@ def test_mistakes_are_named_with_file_and_line(tmp_path: Path) -> None:
     )
     file = read_yaml_file(path)
     with pytest.raises(InputError) as error:
-        check(parse_configuration(file.values, [file]), Given(file.values, [file]), IMAGES)
+        check(parse_configuration(file.values, [file]), Given(file.values, [file]), IMAGES, SHAPE)
     places = [line.split(": ")[:2] for line in str(error.value).split("\n")]
     assert places == [[f"{path}:11", "studies.paper"], [f"{path}:9", "conditions.tanh.training_images"]]
 
@@ -268,7 +321,7 @@ def test_the_digits_may_be_too_few_for_a_study_that_nobody_asks_for() -> None:
             "conditions": {"tanh": CONDITION},
             "studies": {"s": {**study({"training_images": [None, 80, 81]}), **changes}},
         }
-        return check(parse_configuration(values), Given(values), IMAGES)
+        return check(parse_configuration(values), Given(values), IMAGES, SHAPE)
 
     line = f"configuration: studies.s.sweep.training_images.2: {AT_MOST_80}, got 81; null takes all"
     assert refused() == {"s": line}

@@ -28,6 +28,10 @@ from tests.grid.test_stacks import STUDY, configuration
             Condition(activation="relu", learning_rate=1, init_std=1, steps=9, optimizer="momentum", weight_decay=1e-3),
             "relu, learning rate 1, init std 1, optimizer momentum, weight decay 0.001",
         ),
+        (
+            Condition(activation="relu", learning_rate=1, init_std="he", steps=60, network="convolutional"),
+            "relu, learning rate 1, init std he, convolutional",
+        ),
     ],
 )
 def test_describe(condition: Condition, line: str) -> None:

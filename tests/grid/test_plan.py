@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def test_of_many_conditions_and_seeds_the_first_are_examined() -> None:
     many = plan(conditions={f"c{number}": CONDITION for number in range(30)}, seeds=[*range(100, 150), 42])
     assert many.examined == [f"c{number}" for number in range(MAX_EXAMINED)]
     assert many.examined_note == "scikit-learn's digits (not MNIST), first 20 of 30 conditions"
-    assert many.examined_settings.keys() == {*many.examined}
+    assert many.measured_settings.keys() == {*many.examined}
     assert many.shown_seed == 42  # the tutorial's, wherever it is in the list
     assert many.examined_seeds == (42, *range(100, 100 + MAX_EXAMINED_SEEDS))
     assert plan(seeds=[9, 7]).shown_seed == 9
@@ -56,7 +57,7 @@ def test_parts_of_ones_own_are_shown_by_their_names_and_known_by_their_digests()
     condition = {**CONDITION, "activation": "tests.modules.own_parts:swish"}
     made = plan(arms=["vanilla", "tests.modules.own_parts:OwnNorm"], conditions={"own": condition, "tanh": CONDITION})
     assert made.arms == ["vanilla", "OwnNorm"]
-    assert [*made.examined_settings["own"]] == ["vanilla", "OwnNorm"]
+    assert [*made.measured_settings["own"]] == ["vanilla", "OwnNorm"]
     assert made.initial_parts == digests_of(["tests.modules.own_parts:OwnNorm", "tests.modules.own_parts:swish"])
     assert plan().initial_parts == {}
     # What needs a built-in nonlinearity takes the condition that has one.
@@ -73,6 +74,27 @@ def test_a_condition_of_another_optimizer_is_measured_before_training_and_looked
     assert list(made.pair_settings) == ["plain"]
     assert {own.trial["optimizer"] for own in made.entrants.values()} == {"sgd"}
     assert list(made.initial_settings) == ["adam", "plain", "plain xavier", "plain he"]
+
+
+def test_experiments_look_into_fully_connected_networks_alone() -> None:
+    conditions = {"conv": {**CONDITION, "network": "convolutional"}, "plain": CONDITION}
+    made = plan(conditions=conditions)
+    assert (made.first, made.examined, made.measured) == ("plain", ["conv", "plain"], ["plain"])
+    assert {*made.pair_settings} == {"plain"}
+    assert made.initial_settings.keys() == {"plain", "plain xavier", "plain he"}
+
+
+def test_a_study_with_an_answer_has_its_table_too() -> None:
+    tables = plan().study_tables(["convolutional", "depth"])
+    assert [Path(table).stem for table in tables] == [
+        "accuracy",
+        "runs",
+        "summary",
+        "carry_over",
+        "accuracy",
+        "runs",
+        "summary",
+    ]
 
 
 def test_tables_of_claims_follow_what_is_configured() -> None:

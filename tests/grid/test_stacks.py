@@ -187,6 +187,13 @@ def test_training_settings_take_every_field_from_its_place() -> None:
     )
 
 
+def test_the_channels_of_a_condition_replace_the_usual_ones() -> None:
+    condition = Condition(activation="relu", learning_rate=2.0, init_std=1.5, steps=70, network="convolutional")
+    assert training_settings(configuration(), condition, "vanilla").channels == (8, 8, 16, 16, 32, 32)
+    other = condition.model_copy(update={"channels": (4, 4)})
+    assert training_settings(configuration(), other, "vanilla").channels == (4, 4)
+
+
 STUDY: dict[str, Any] = {
     "about": "Which?",
     "condition": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 50},

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.made_up import SHAPE
 from bnpipe.analysis.tables import LAYER_COLUMNS, PROBE_ACCURACIES
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import Curves
@@ -78,7 +79,7 @@ def some_stacks(runs: Runs, images: Images) -> list[tuple[Stack, int]]:
 @both_engines
 def test_an_engine_on_a_cpu_trains_one_network_after_the_other(make_engine: Callable[[], Engine]) -> None:
     engine = make_engine()
-    assert engine.most_runs(make_settings(), 100) == 1
+    assert engine.most_runs(make_settings(), SHAPE, 100) == 1
     assert engine.description.startswith("cpu")
     assert "numpy" in engine.libraries
 
@@ -499,18 +500,18 @@ def test_a_stack_is_split_evenly_where_a_gpu_has_no_room(
 ) -> None:
     monkeypatch.setattr(module, "describe_device", lambda _: "cuda (pretended)")
     monkeypatch.setattr(module, "free_memory", lambda _: free)
-    monkeypatch.setattr(module, "memory_of_a_run", lambda _: 4_000_000)
+    monkeypatch.setattr(module, "memory_of_a_run", lambda *_: 4_000_000)
     engine = TorchEngine(torch.device("cuda"))
     assert engine.description == "cuda (pretended)"
-    assert engine.most_runs(make_settings(), 100) == expected
+    assert engine.most_runs(make_settings(), SHAPE, 100) == expected
 
 
 def test_a_run_in_double_precision_takes_twice_the_memory() -> None:
     settings = make_settings()
-    memory = module.memory_of_a_run(settings)
+    memory = module.memory_of_a_run(settings, SHAPE)
     weights = 784 * 100 + 8 * 100 * 100 + 100 * 10
     assert 4 * weights < memory < 100 * 4 * weights
-    assert module.memory_of_a_run(replace(settings, precision="float64")) == 2 * memory
+    assert module.memory_of_a_run(replace(settings, precision="float64"), SHAPE) == 2 * memory
 
 
 @pytest.mark.parametrize(

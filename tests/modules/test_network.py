@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.settings import Activation, Arm, InitScheme, TrainingSettings
 from bnpipe.modules.network import PRECISIONS, StackedNetwork, draw_stack, losses_of
 from bnpipe.modules.norms import BatchNorm, Bias, NoisyBatchNorm
@@ -120,9 +121,9 @@ def test_noise_is_for_hidden_layers_of_every_run_and_layer_its_own() -> None:
     stack = make_stack(small(arm="noisybatchnorm"))
     assert [type(layer.transform) for layer in stack.layers] == [NoisyBatchNorm, NoisyBatchNorm, BatchNorm]
     runs = make_runs([42, 43], arm="noisybatchnorm", hidden_sizes=(6, 5))
-    drawn = draw_stack(runs, streams_of(runs.seeds), CPU)
+    drawn = draw_stack(runs, SHAPE, streams_of(runs.seeds), CPU)
     keys = [layer.get_buffer("transform.key")[run].item() for layer in drawn.layers[:2] for run in range(2)]
-    again = draw_stack(runs[1:], streams_of([43]), CPU)
+    again = draw_stack(runs[1:], SHAPE, streams_of([43]), CPU)
     assert len({*keys}) == 4
     assert [layer.get_buffer("transform.key").item() for layer in again.layers[:2]] == keys[1::2]
 
@@ -157,7 +158,7 @@ def test_one_precision_throughout(arm: Arm, precision: str) -> None:
 def test_every_network_is_drawn_from_its_own_stream_with_its_own_initialization() -> None:
     stds: list[float | InitScheme] = [0.1, "he", 1.0]
     runs = make_runs([42, 42, 43], init_std=stds, hidden_sizes=(6, 5))
-    stack = draw_stack(runs, streams_of(runs.seeds), CPU)
+    stack = draw_stack(runs, SHAPE, streams_of(runs.seeds), CPU)
     for run, (seed, init_std) in enumerate(zip(runs.seeds, stds, strict=True)):
         drawn = initial_weights(np.random.RandomState(seed), (784, 6, 5, 10), init_std)
         for layer, expected in zip(stack.layers, drawn, strict=True):

@@ -10,6 +10,7 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.settings import (
     Activation,
     Arm,
@@ -410,7 +411,7 @@ def test_the_order_after_the_nonlinearity_is_only_for_what_has_statistics() -> N
 
 def test_a_network_is_drawn_from_its_stream() -> None:
     settings = make_settings(hidden_sizes=(6, 5), init_std="he")
-    network = draw_network(settings, np.random.RandomState(42))
+    network = draw_network(settings, SHAPE, np.random.RandomState(42))
     drawn = initial_weights(np.random.RandomState(42), (784, 6, 5, 10), "he")
     for weight, expected in zip(network.weights, drawn, strict=True):
         np.testing.assert_array_equal(weight, expected)

@@ -3,6 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.settings import Arm, Position, TrainingSettings
 from bnpipe.data.packed import Dataset
 from bnpipe.networks.network import KINDS, SURVEY_ROWS, Network, draw_network
@@ -13,7 +14,7 @@ POSITIONS: tuple[Position, ...] = ("before", "after")
 
 def learned_network(settings: TrainingSettings) -> Network:
     """Return a network whose numbers are all away from their start."""
-    network, rng = draw_network(settings, np.random.RandomState(42)), np.random.default_rng(1)
+    network, rng = draw_network(settings, SHAPE, np.random.RandomState(42)), np.random.default_rng(1)
     for values in network.learned:
         for array in values:
             array += rng.random(len(array))
@@ -57,7 +58,7 @@ def test_means_and_unbiased_variances_are_those_of_numpy(dataset: Dataset, size:
 
 
 def test_layers_without_moving_averages_keep_theirs(dataset: Dataset) -> None:
-    network = draw_network(make_settings(hidden_sizes=(5,), normalize_logits=False), np.random.RandomState(42))
+    network = draw_network(make_settings(hidden_sizes=(5,), normalize_logits=False), SHAPE, np.random.RandomState(42))
     surveyed = network.survey(dataset.train.pixels, np.arange(600, dtype=np.int32).reshape(-1, 60))
     assert surveyed.mean[5:].tolist() == [0] * 10
     assert surveyed.variance[5:].tolist() == [1] * 10

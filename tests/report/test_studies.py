@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bnpipe.analysis import equilibrium, optimizers
@@ -8,7 +9,7 @@ from bnpipe.analysis.optimizers import ratios_table, seeds_table
 from bnpipe.core.csv_files import read_table, write_table
 from tests.analysis.test_equilibrium import turns
 from tests.analysis.test_optimizers import trained, trials
-from tests.pages import SVG, make_results, render_studies
+from tests.pages import CONFIGURATION, SVG, make_results, render_studies
 from tests.report.reader import Reader
 
 
@@ -42,3 +43,18 @@ def test_an_experiment_with_an_answer_gives_it_from_its_table(tmp_path: Path) ->
     for name, (_, file, answer) in tables.items():
         assert f"<strong>{answer(read_table(folder / f'studies/{name}/{file}.csv'))}</strong>" in page
     assert page.count("<p><strong>With") == page.count("<p><strong>") == 2
+
+
+def test_a_study_that_has_an_answer_says_it(tmp_path: Path) -> None:
+    (rates,) = CONFIGURATION["studies"].values()
+    configuration = {**CONFIGURATION, "studies": {"convolutional": rates}}
+    results = make_results(tmp_path, configuration)
+    answer = {"statement": "It is faster", "carries_over": "yes", "n": 3}
+    write_table(pd.DataFrame([answer]), results / "studies/convolutional/carry_over.csv")
+    (results / "figures/studies/rates.svg").rename(results / "figures/studies/convolutional.svg")
+    page = render_studies(results, configuration)
+    assert (
+        "with 3 counted seeds: a count, not a verdict. These carry over, on every seed: “It is faster”. (<a href"
+        in page
+    )
+    assert 'href="studies/convolutional/carry_over.csv"' in page

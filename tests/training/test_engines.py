@@ -36,6 +36,7 @@ def test_on_a_cpu_the_arms_of_the_configuration_are_compiled() -> None:
     assert engine_on_cpu(make_settings(arm="rmsnorm")) is COMPILED
     assert engine_on_cpu(make_settings(arm="firstbatch")) is COMPILED
     assert engine_on_cpu(make_settings(arm="noisybatchnorm")) is not COMPILED
+    assert engine_on_cpu(make_settings(network="convolutional")) is not COMPILED
 
 
 def test_a_gpu_that_was_not_granted_is_one_line() -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 import torch
 
+from benchmarks.made_up import SHAPE
 from bnpipe.core.settings import OVERFLOW_PLACES, Runs
 from bnpipe.data.packed import Dataset
 from bnpipe.training.engines import COMPILED
@@ -22,7 +23,7 @@ def test_an_overflow_is_found_where_a_plain_network_has_it(dataset: Dataset) -> 
 
 def first_overflow_of_a_plain_network(seed: int, dataset: Dataset) -> tuple[int, int]:
     stream = np.random.RandomState(seed)
-    network = build(stream, list(BAD.layer_sizes), 1.0, "relu", "vanilla")
+    network = build(stream, list(BAD.layer_sizes(SHAPE)), 1.0, "relu", "vanilla")
     optimizer = torch.optim.SGD(network.parameters(), lr=BAD.learning_rate)
     for step, index in enumerate(batches(stream, len(dataset.train), BAD.batch_size)):
         x = torch.from_numpy(dataset.train.take(index).shown())

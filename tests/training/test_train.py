@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.records import Arrays, Curves
-from bnpipe.core.settings import Arm, BuiltInArm, Runs, TrainingSettings
+from bnpipe.core.settings import Arm, BuiltInArm, Runs, Shape, TrainingSettings
 from bnpipe.data.packed import Dataset, Images, open_dataset
 from bnpipe.data.prepare import prepare
 from bnpipe.modules.engine import TorchEngine
@@ -44,6 +44,22 @@ def test_follows_the_contract_like_a_plain_implementation(
         np.testing.assert_allclose(curves.training_loss[run], loss, rtol=1e-3)
         np.testing.assert_allclose(curves.accuracy[run], accuracy, atol=2.5 / 700)  # two images of 700
     assert curves.steps.tolist() == [0, 60, 120]
+
+
+@pytest.mark.parametrize("engine", [COMPILED, TorchEngine()], ids=["compiled", "torch"])
+def test_networks_fit_images_of_any_size_colour_and_number_of_classes(engine: Engine) -> None:
+    rng, shape = np.random.default_rng(0), Shape(channels=3, rows=5, columns=7, classes=4)
+
+    def draw(count: int) -> Images:
+        return Images(rng.integers(0, 256, (count, 105), np.uint8), rng.integers(0, 4, count), shape)
+
+    train, validation = draw(300), draw(100)
+    runs = make_runs([42], steps=61, hidden_sizes=(20, 20), diagnostics=True)
+    curves = train_runs(runs, Dataset(train, validation, validation, sha256=""), engine=engine)
+    images = plain(train), plain(validation)
+    accuracy, loss = reference.train(42, "tanh", "batchnorm", 0.01, 0.1, 61, [20, 20], *images)
+    np.testing.assert_allclose(curves.training_loss[0], loss, rtol=1e-4)
+    np.testing.assert_allclose(curves.accuracy[0], accuracy, atol=1.5 / 100)  # an image of 100
 
 
 @pytest.mark.parametrize("hidden", [True, False])

@@ -29,6 +29,7 @@ def test_all_studies_decide_more_claims(finished_studies: Workplace, tmp_path: P
     page = (results / "studies.html").read_text(encoding="utf-8")
     experiments = ("best_rate", "gradient_shift", "input_shift", "smoothness", "paper")
     assert re.findall(r'id="study-([^"]*)"', page) == [*ALL_STUDIES["studies"], *experiments]
+    assert "None of the verdicts on the tutorial&#39;s claims" in page  # which few steps cannot decide
     made = json.loads((results / "studies/provenance.json").read_text(encoding="utf-8"))["files"]
     assert made["results/digits/figures/studies/paper.svg"]["rule"] == "paper_figure"
     assert "results/digits/studies/paper/accuracy-vanilla.csv" in made

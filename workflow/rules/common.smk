@@ -5,7 +5,7 @@ import sys
 from bnpipe.core.digests import code_digest
 from bnpipe.core.errors import InputError
 from bnpipe.data.mirrors import check_mirrors
-from bnpipe.data.sources import resolve, split_sizes
+from bnpipe.data.sources import resolve, shape_of, split_sizes
 from bnpipe.grid.checks import check
 from bnpipe.grid.config import parse_configuration
 from bnpipe.grid.descriptions import shareable
@@ -31,7 +31,8 @@ try:
         source = resolve(configuration.dataset)
     with given.place_of("mirrors"):
         check_mirrors(configuration.mirrors)
-    refused = check(configuration, given, split_sizes(source, configuration.validation_images))
+    images = split_sizes(source, configuration.validation_images)
+    refused = check(configuration, given, images, shape_of(source))
 except InputError as error:
     sys.exit(error.for_terminal())
 

@@ -16,7 +16,7 @@ rule data:
         mem_mb=growing(1000),
         runtime=growing(30),
     params:
-        code=code_digest("data.idx", "data.digits", "data.packed"),
+        code=code_digest("data.cifar", "data.digits", "data.idx", "data.packed"),
         dataset=configuration.dataset,
         validation_images=configuration.validation_images,
     script:

@@ -126,7 +126,7 @@ use rule job as growth_figure with:
     log:
         layout.logs("figures/growth.log"),
     params:
-        **calls("figures.initialization.make_growth", conditions=plan.examined, note=plan.examined_note, arms=plan.arms),
+        **calls("figures.initialization.make_growth", conditions=plan.measured, note=plan.examined_note, arms=plan.arms),
 
 
 # Draw what each step of the transform does to the mini-batch.

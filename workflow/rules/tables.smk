@@ -51,3 +51,21 @@ use rule job as generalization with:
             "analysis.generalization.make_generalization",
             swept=list(configuration.studies["regularization"].sweep) if "regularization" in plan.studies else [],
         ),
+
+
+# Measure the tutorial's claims on the convolutional networks of the study, beside the verdicts on the default runs.
+use rule job as carry_over with:
+    input:
+        claims=layout.table("claims"),
+        accuracy=layout.study_table("convolutional", "accuracy"),
+        runs=layout.study_table("convolutional", "runs"),
+    output:
+        table=study_table("convolutional", "carry_over", caption="carry_over"),
+    log:
+        layout.logs("studies/carry_over.log"),
+    params:
+        **calls(
+            "analysis.carry_over.make_carry_over",
+            condition=told(jobs.convolutional_condition),
+            smallest_effects=configuration.smallest_effects.model_dump(),
+        ),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 if __name__ == "__main__":
     with job(Path(snakemake.log[0])):
-        check_job(snakemake, "data.idx", "data.digits", "data.packed")
+        check_job(snakemake, "data.cifar", "data.digits", "data.idx", "data.packed")
         prepare(
             dataset=snakemake.params.dataset,
             mirrors=snakemake.config.get("mirrors", ()),
