@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -35,6 +35,13 @@ ANSWERS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
 }
 
 
+class Answer(NamedTuple):
+    """What a study answers."""
+
+    text: str  # in sentences
+    file: str  # the table that they come from
+
+
 @dataclass(frozen=True)
 class StudySection:
     """What a page shows of a study."""
@@ -45,8 +52,7 @@ class StudySection:
     summary: Table | None = None
     runs: Table | None = None
     explorers: Sequence[Explorer] = ()
-    answer: str = ""  # to its question, in sentences
-    answer_file: str = ""  # the table that they come from
+    answer: Answer | None = None
 
 
 def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiments: Sequence[str], texts: Path) -> None:
@@ -57,18 +63,18 @@ def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiment
     """
     told = read_yaml(texts)
     studies = [study_of(pages, name, study) for name, study in configuration["studies"].items()]
-    studies += [StudySection(name, **told[name], **_answer(pages, name)) for name in experiments]
+    studies += [StudySection(name, **told[name], answer=_answer(pages, name)) for name in experiments]
     claims = claims_values(pages.table("tables/all_claims"), "all_claims", "all_evidence")
     pages.write("studies", {**claims, "studies": studies, "provenance": "studies/provenance.json"})
 
 
-def _answer(pages: Pages, study: str) -> dict[str, str]:
-    """Return what a study answers and the file that this comes from, if it answers in sentences."""
+def _answer(pages: Pages, study: str) -> Answer | None:
+    """Return what a study answers, if it does so in sentences."""
     if study not in ANSWERS:
-        return {}
+        return None
     table, answer = ANSWERS[study]
     file = f"studies/{study}/{table}"
-    return {"answer": answer(pages.table(file)), "answer_file": f"{file}.csv"}
+    return Answer(answer(pages.table(file)), f"{file}.csv")
 
 
 def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:
@@ -80,7 +86,7 @@ def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:
     return StudySection(
         name=name,
         about=study["about"],
-        **_answer(pages, name),
+        answer=_answer(pages, name),
         caption=CAPTION_OF_MAPS if is_map(runs, swept) else CAPTION_OF_CELLS,
         summary=make_table(
             f"study-{name}-summary",

@@ -19,7 +19,7 @@ def test_training_is_built_on_what_it_imports_and_on_no_table_figure_or_configur
     assert names("training.train") == {
         *(f"core/{name}.py" for name in ("digests", "errors", "files", "parts", "records", "settings", "signals")),
         *("data/header.py", "data/packed.py"),
-        *(f"networks/{name}.py" for name in ("compiled", "first_batch", "network", "seeds")),
+        *(f"networks/{name}.py" for name in ("compiled", "first_batch", "network", "seeds", "sizes")),
         *(f"training/{name}.py" for name in ("checkpoints", "diagnostics", "engines", "train", "trainer")),
         *(f"modules/{name}.py" for name in ("batch_norms", "descent", "devices", "engine", "gpus", "leases")),
         *(f"modules/{name}.py" for name in ("network", "noise", "norms", "optimizers", "parts")),

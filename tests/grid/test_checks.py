@@ -137,8 +137,8 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
         ),
         (
             {"conditions": {"a": condition(activation=SWISH), "b": condition(activation=SWISH)}},
-            "conditions: expected at least one condition with tanh, relu or sigmoid, optimizer sgd and weight_decay 0, "
-            "which mechanics, inference and others look into, got none; add one",
+            "conditions: expected at least one condition that is fully_connected, with tanh, relu or sigmoid, "
+            "optimizer sgd and weight_decay 0, which mechanics, inference and others look into, got none; add one",
         ),
         ({"conditions": {"Studies": CONDITION}}, "conditions.Studies: expected another name than studies, got Studies"),
         (
@@ -193,8 +193,8 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
         ),
         (
             {"conditions": {"a": condition(optimizer="adam"), "b": condition(weight_decay=0.1)}},
-            "conditions: expected at least one condition with tanh, relu or sigmoid, optimizer sgd and weight_decay 0, "
-            "which mechanics, inference and others look into, got none; add one",
+            "conditions: expected at least one condition that is fully_connected, with tanh, relu or sigmoid, "
+            "optimizer sgd and weight_decay 0, which mechanics, inference and others look into, got none; add one",
         ),
         (
             {"paper": {"condition": condition(optimizer="adam")}},
@@ -234,7 +234,7 @@ CONVOLUTIONAL = condition(network="convolutional")
     [
         (
             {"conditions": {"a": CONVOLUTIONAL}},
-            "conditions.a.network: expected fully_connected in one condition at least, which experiments look into,",
+            "conditions: expected at least one condition that is fully_connected, with tanh, relu or sigmoid, ",
         ),
         (
             {"conditions": {"tanh": CONDITION, "a": condition(channels=[4, 8])}},

@@ -435,7 +435,9 @@ def test_an_optimizer_that_has_overflowed_is_no_matter_of_finite_weights(dataset
 
 
 def test_a_stack_leaves_room_for_what_an_optimizer_keeps() -> None:
-    memory = {name: module.memory_of_a_run(make_settings(optimizer=name)) for name in ("sgd", "momentum", "adam")}
+    memory = {
+        name: module.memory_of_a_run(make_settings(optimizer=name), SHAPE) for name in ("sgd", "momentum", "adam")
+    }
     weights = 4 * (784 * 100 + 8 * 100 * 100 + 100 * 10)
     assert memory["momentum"] - memory["sgd"] >= 2 * weights  # and the copy of it while a graph is recorded
     assert memory["adam"] - memory["sgd"] >= 4 * weights
@@ -526,7 +528,8 @@ def test_a_run_in_double_precision_takes_twice_the_memory() -> None:
     ],
 )
 def test_no_less_memory_is_planned_than_was_measured(changes: dict[str, Any], measured_mb: float) -> None:
-    estimate = module.memory_of_a_run(make_settings(**{"hidden_sizes": (100,) * 9, "batch_size": 60, **changes}))
+    settings = make_settings(**{"hidden_sizes": (100,) * 9, "batch_size": 60, **changes})
+    estimate = module.memory_of_a_run(settings, SHAPE)
     assert measured_mb < estimate / 2**20 < 1.7 * measured_mb
 
 

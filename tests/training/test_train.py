@@ -351,7 +351,7 @@ def test_a_run_stops_after_the_evaluation_that_passes_and_its_neighbours_go_on(
 class Together(TorchEngine):
     """Trains all runs side by side, as on a GPU."""
 
-    def most_runs(self, settings: TrainingSettings, wanted: int) -> int:  # noqa: ARG002
+    def most_runs(self, settings: TrainingSettings, shape: Shape, wanted: int) -> int:  # noqa: ARG002
         return wanted
 
 
