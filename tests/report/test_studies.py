@@ -53,8 +53,5 @@ def test_a_study_that_has_an_answer_says_it(tmp_path: Path) -> None:
     write_table(pd.DataFrame([answer]), results / "studies/convolutional/carry_over.csv")
     (results / "figures/studies/rates.svg").rename(results / "figures/studies/convolutional.svg")
     page = render_studies(results, configuration)
-    assert (
-        "with 3 counted seeds: a count, not a verdict. These carry over, on every seed: “It is faster”.</strong> (<a href"
-        in page
-    )
+    assert "a count, not a verdict. These carry over, on every seed: “It is faster”.</strong> (<a href" in page
     assert 'href="studies/convolutional/carry_over.csv"' in page
