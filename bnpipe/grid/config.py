@@ -265,6 +265,11 @@ class Configuration(Section):
         default=True,
         description="Whether to measure every layer at every evaluation; takes less than a tenth of the time.",
     )
+    closer_looks: Switch = Field(
+        default=True,
+        description="Whether to look more closely than the curves: networks before training, the transform step by "
+        "step, inference with every kind of statistics.",
+    )
     smallest_effects: SmallestEffects = Field(
         default=SmallestEffects(),
         description="The smallest effects that would matter; verdicts compare effects with them.",
