@@ -1,6 +1,7 @@
 """The Makefile, run in projects of few dependencies: what is set up, what is refused, and what does not matter."""
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -193,6 +194,25 @@ def test_everything_runs_whatever_is_around(project: Project, tmp_path: Path) ->
     assert Path(report).is_file()
     assert (project.folder / ".snakemake/home/.cache/snakemake").is_dir()
     assert len(list(project.folder.glob("results/*/runs/tanh/batchnorm/seeds-42-2000-*.safetensors"))) == 1
+
+
+def test_the_demo_ends_in_a_page_in_a_folder_of_its_own_and_says_what_is_next(project: Project) -> None:
+    condition = {"activation": "tanh", "learning_rate": 0.01, "init_std": 1, "steps": 9}
+    small = {"dataset": "digits", "seeds": 1, "closer_looks": False, "conditions": {"a": condition}}
+    demo = project.folder / "demo"
+    demo.mkdir()
+    (demo / "config.yaml").write_text(json.dumps(small), encoding="utf-8")
+    before = {path.name for path in project.folder.iterdir()}
+    status, said, errors = project.make("demo", "CORES=2")
+    assert (status, errors) == (0, []), said
+    report, following = said.splitlines()[-2:]
+    assert report == f"Report: {demo}/results/digits/report.html"
+    assert (demo / "results/digits/report.html").is_file()
+    assert following.startswith("Next: make.")
+    assert {path.name for path in project.folder.iterdir()} <= before | {".snakemake"}
+    assert re.search(r"^\[ 1/\d+\] data: \d+ s$", said, re.MULTILINE)
+    assert re.search(r"^\[ *\d+/\d+\] train a, vanilla, seeds 42 to 2000: \d+ s$", said, re.MULTILINE)
+    assert "Select jobs" not in said
 
 
 def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Project) -> None:

@@ -18,12 +18,14 @@ from bnpipe.grid.internals import (
     has_memory,
     hide_secrets,
     lineage_of,
+    narrate,
 )
 from bnpipe.grid.parameters import Parameters
 from bnpipe.grid.plan import INITIALIZATIONS, PAIR, Plan
 from snakemake.logging import logger
 
 hide_secrets(logger)
+narrate(workflow, logger)
 
 try:
     configuration = parse_configuration(given.values, given.files)
