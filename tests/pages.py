@@ -20,7 +20,7 @@ from bnpipe.report.studies import make_study_report
 from tests.conftest import make_record, run_tables
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
-TEMPLATES = Path(__file__).parents[1] / "workflow/report"
+TEMPLATES = Path(__file__).parents[1] / "bnpipe/report/templates"
 CODE = "c0de" * 16
 CONFIGURATION: dict[str, Any] = {
     "dataset": "mnist",

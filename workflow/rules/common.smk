@@ -47,7 +47,7 @@ except InputError as error:
 layout = plan.layout
 jobs = Parameters(plan, refused)
 ROOT = folder_of_rules(workflow).parents[1]
-PAGES = ROOT / "workflow/report"  # templates
+PAGES = ROOT / "bnpipe/report/templates"
 lineage = lineage_of(workflow, source.name, ROOT)
 lineage_of_page = lineage_of(workflow, source.name, ROOT, without_records=True)
 
