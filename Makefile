@@ -1,5 +1,5 @@
-# Two commands do everything: `make` runs the experiments and shows where the report is, `make test` tests.
-# Variables: CORES=4  DATASET=fashion_mnist  MIRROR=folder-or-URL  SEEDS=20
+# `make demo` runs a small experiment in a minute, `make` runs all experiments and says where the report is, `make test`
+# runs the tests. Variables: CORES=4  DATASET=fashion_mnist  MIRROR=folder-or-URL  SEEDS=20  TORCH=cpu
 # GPU_PYTHON=python3 lets `make test-gpu` run without .venv, by a Python that has PyTorch and NumPy.
 
 SHELL := /bin/bash
@@ -8,8 +8,10 @@ PYTHON ?= python3
 CORES ?= all
 KILLS ?= 10
 GPU_PYTHON ?=
+TORCH ?= cuda# or cpu: untested, since no machine of the tests reaches the index that has those wheels
 BIN := .venv/bin
 INSTALLED := .venv/.installed# holds the version of its Python and the folder that it was made in
+DEVELOPER := .venv/.developer# is there once the packages that only tests and checks need are installed
 VERSION := import sys; print("Python %d.%d" % sys.version_info[:2])
 
 # Values reach the shell as variables of its environment, never as part of its text: they may hold quotes, blanks and $.
@@ -20,7 +22,8 @@ override MIRROR := $(value MIRROR)
 override SEEDS := $(value SEEDS)
 override KILLS := $(value KILLS)
 override GPU_PYTHON := $(value GPU_PYTHON)
-export PYTHON CORES DATASET MIRROR SEEDS KILLS GPU_PYTHON
+override TORCH := $(value TORCH)
+export PYTHON CORES DATASET MIRROR SEEDS KILLS GPU_PYTHON TORCH
 
 # Settings for other Pythons, other projects and personal plots end here. How pip reaches its index stays.
 unexport VIRTUAL_ENV MPLBACKEND MPLCONFIGDIR MATPLOTLIBRC
@@ -35,7 +38,7 @@ unexport XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
 endif
 
 .DEFAULT_GOAL := report
-.PHONY: report studies paper-figures watch install fit browser test test-slurm test-faults test-gpu lint format bench \
+.PHONY: report demo studies paper-figures watch install fit browser test test-slurm test-faults test-gpu lint format bench \
 	bench-workflow lock schema help
 
 # Shell: set $$dataset to the data set to run on (a mirror is one of MNIST's files, so naming one asks for MNIST), $$name
@@ -48,22 +51,33 @@ CHOOSE = set -e; trap : HUP; dataset=$${DATASET:-$${MIRROR:+mnist}}; \
 	settings=("dataset= $$($(QUOTED) "$$dataset") "); \
 	[ -z "$$SEEDS" ] || settings+=("seeds=$$SEEDS"); \
 	[ -z "$$MIRROR" ] || settings+=("mirrors=[$$($(QUOTED) "$$MIRROR")]")
-RUN = $(BIN)/python -m snakemake --quiet host rules reason --config "$${settings[@]}"
+SNAKEMAKE = $(BIN)/python -m snakemake --quiet host rules reason
+RUN = $(SNAKEMAKE) --config "$${settings[@]}"
 
-# Shell: install what the lock file pins, and the project. uv takes seconds where pip takes minutes. It knows of pip's
-# settings only what it is told here; where it cannot be had or finds no index, pip installs.
+# Shell functions: `from_lock FILE` installs what a lock file pins. uv takes seconds and pip takes minutes. uv knows only
+# those of pip's settings that it is told here; if it cannot be installed or finds no index, pip installs. `cpu_torch`
+# installs PyTorch without CUDA from PyTorch's own index, and fails if that cannot be reached. Its wheels have other
+# hashes than those in the lock files, so .venv/.cpu then has `from_lock` leave out PyTorch and CUDA.
 INSTALL = set -e; pip() { $(BIN)/python -m pip install --no-user --quiet --disable-pip-version-check "$$@"; }; \
-	uv=$$(grep -o '^uv==[0-9.]*' requirements.lock || true); \
+	uv=$$(grep -o '^uv==[0-9.]*' requirements-dev.lock || true); \
+	[ -z "$$uv" ] || pip "$$uv" || uv=; \
 	index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}; \
-	if [ -z "$$uv" ] || ! pip "$$uv" || ! env $${index:+UV_DEFAULT_INDEX="$$index"} \
-		$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock; then \
-		[ -z "$$uv" ] || echo "uv does not install here, so pip does: this takes a few minutes."; \
-		pip -r requirements.lock; \
-	fi; \
-	pip --no-deps --no-build-isolation --editable .
+	by_uv() { [ -n "$$uv" ] && env $${index:+UV_DEFAULT_INDEX="$$index"} \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python "$$@"; }; \
+	from_lock() { out=; [ ! -e .venv/.cpu ] || out='^(nvidia-|cuda-|triton=|torch=|torchvision=)'; \
+		awk -v out="$$out" '/^[a-z]/ {left_out = out != "" && $$0 ~ out} !left_out' "$$1" >.venv/lock; \
+		by_uv -r .venv/lock || { echo "uv cannot install here, so pip does; this takes a few minutes."; pip -r .venv/lock; }; }; \
+	cpu_torch() { by_uv --no-deps --torch-backend cpu $$(grep -oE '^torch(vision)?==[0-9.]+' requirements.lock) && \
+		touch .venv/.cpu; }
 
 report: $(INSTALLED) ## set up, run all experiments, say where the report is (the default)
 	@$(CHOOSE); $(RUN) --cores "$$CORES"; echo "Report: $$PWD/results/$$name/report.html"
+
+demo: $(INSTALLED) ## run a small experiment on scikit-learn's digits and say where its report is (about a minute)
+	@echo "A small experiment on scikit-learn's digits (demo/config.yaml): 52 networks, about a minute on two cores."
+	@set -e; trap : HUP; $(SNAKEMAKE) --directory demo --workflow-profile profiles/default --cores "$$CORES"
+	@echo "Report: $$PWD/demo/results/digits/report.html"
+	@echo "Next: make. It runs all experiments on MNIST, about 8 minutes on two cores."
 
 studies: $(INSTALLED) ## run all studies, say where their page is (more than an hour on two cores)
 	@$(CHOOSE); $(RUN) --cores "$$CORES" -- studies; echo "Studies: $$PWD/results/$$name/studies.html"
@@ -98,36 +112,45 @@ $(INSTALLED): requirements.lock pyproject.toml | fit
 	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "error: PYTHON: expected Python 3.11 or newer, got $$PYTHON ($$("$$PYTHON" --version 2>&1 | tail -n 1)); name one, as in make PYTHON=python3.12" >&2; \
 		exit 1; }
-	@echo "Setting up .venv: about 6.5 GB on Linux, where PyTorch brings CUDA along; a minute, or a few, by your network."
+	@case "$$TORCH" in cpu|cuda) ;; *) echo "error: TORCH: expected cpu or cuda, got $$TORCH" >&2; exit 1;; esac
+	@if [ "$$TORCH" = cpu ]; then echo "Setting up .venv: a download of about 0.5 GB, 2 GB on disk (PyTorch without CUDA)."; \
+	else echo "Setting up .venv: on Linux a download of 3.2 GB, 6.2 GB on disk. Without an NVIDIA GPU, make TORCH=cpu saves most of it."; fi
 	"$$PYTHON" -m venv .venv
-	@$(INSTALL)
+	@$(INSTALL); [ "$$TORCH" = cuda ] || cpu_torch || \
+		echo "PyTorch's own index cannot be used here, so its usual build is installed: a download of 3.2 GB."; \
+	from_lock requirements.lock; pip --no-deps --no-build-isolation --editable .
 	@echo "Compiling the training step, once: about a minute."
 	$(BIN)/python -m bnpipe.training.warm
 	@{ $(BIN)/python -c '$(VERSION)'; pwd; } >$@
 
-browser: $(INSTALLED) ## install Debian's Chromium where there is no browser, as root: without one the pages are not tested in it
+$(DEVELOPER): requirements-dev.lock | $(INSTALLED)
+	@echo "Installing what tests and checks need: a download of 0.1 GB."
+	@$(INSTALL); from_lock requirements-dev.lock
+	@touch $@
+
+browser: $(DEVELOPER) ## install Debian's Chromium where there is no browser, as root: without one the pages are not tested in it
 	$(BIN)/python -m tests.browser.install
 
-test: $(INSTALLED) ## set up and run the tests
+test: $(DEVELOPER) ## set up and run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-test-slurm: $(INSTALLED) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, about 12 minutes
+test-slurm: $(DEVELOPER) ## run the workflow on a Slurm cluster of two nodes on this machine, as root on Debian, about 12 minutes
 	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --foreground --signal INT --kill-after 60 2700 $(BIN)/python -m pytest --durations=0 tests/slurm
 
-test-faults: $(INSTALLED) ## kill jobs and the command at random moments, fill the disk, and so on; about 7 minutes, root for disks
+test-faults: $(DEVELOPER) ## kill jobs and the command at random moments, fill the disk, and so on; about 7 minutes, root for disks
 	OMP_NUM_THREADS=1 BNPIPE_TEST_FAULTS=1 BNPIPE_TEST_KILLS="$$KILLS" timeout --foreground --signal INT --kill-after 60 1800 $(BIN)/python -m pytest --numprocesses auto --verbose --durations=0 tests/faults
 
 test-gpu: $(if $(GPU_PYTHON),,$(INSTALLED)) ## check and measure training on an NVIDIA GPU, less than 9 minutes; GPU_PYTHON=python3 needs no .venv
 	@"$${GPU_PYTHON:-$(BIN)/python}" -m benchmarks.gpu
 
-lint: $(INSTALLED) ## check format, style, types and the workflow
+lint: $(DEVELOPER) ## check format, style, types and the workflow
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/python -m snakemake --lint
 
-format: $(INSTALLED) ## bring all code into the one format
+format: $(DEVELOPER) ## bring all code into the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow
@@ -140,9 +163,12 @@ bench-workflow: $(INSTALLED) ## measure where the time of the whole workflow goe
 	@$(CHOOSE); $(RUN) --cores 1 -- data; \
 	$(BIN)/python -m benchmarks.workflow "resources/$$name/packed.safetensors" "$$dataset" $$(nproc)
 
-lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml anew
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --quiet --upgrade --output-file requirements.lock
+LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-annotate --no-header --quiet
+
+lock: $(DEVELOPER) ## resolve the dependencies of pyproject.toml anew
+	$(LOCK) --upgrade --extra dev --output-file requirements-dev.lock
+	$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock
 
 schema: $(INSTALLED) ## write what follows from the code: schema and reference of config.yaml, the analysis plan
 	$(BIN)/python -m bnpipe.grid.config > docs/config.schema.json
@@ -150,5 +176,5 @@ schema: $(INSTALLED) ## write what follows from the code: schema and reference o
 	$(BIN)/python -m bnpipe.analysis.plan > docs/analysis-plan.md
 
 help: ## list the targets
-	@echo 'make [TARGET] [CORES=n] [DATASET=name-or-folder] [MIRROR=folder-or-URL] [SEEDS=n]'
+	@echo 'make [TARGET] [CORES=n] [DATASET=name-or-folder] [MIRROR=folder-or-URL] [SEEDS=n] [TORCH=cpu]'
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18

@@ -16,6 +16,7 @@ from bnpipe.core.errors import InputError
 from bnpipe.data.sources import resolve
 from bnpipe.grid.config import parse_configuration
 from bnpipe.grid.given import read_given
+from bnpipe.grid.narrator import duration
 from bnpipe.grid.state import Job, JobStatus, State, planned_jobs, poll
 
 REFRESH = 3.0  # seconds between two polls
@@ -143,28 +144,21 @@ def _forecast(statuses: Statuses) -> str:
     if seconds is None:
         return "Time left: not known before the first evaluations."
     if not states["running"]:
-        return f"Nothing is running; left is {_duration(seconds)} of training, one job at a time."
+        return f"Nothing is running; left is {duration(seconds)} of training, one job at a time."
     jobs = "1 job" if states["running"] == 1 else f"{states['running']} jobs"
-    return f"Time left: about {_duration(seconds)} of training with {jobs} at once."
+    return f"Time left: about {duration(seconds)} of training with {jobs} at once."
 
 
 def _troubles(statuses: Statuses, now: float) -> list[str]:
     """Return a line for each job that failed or fell silent, the first of them."""
     lines = [f"failed: {job.log}: {status.error}" for job, status in statuses.items() if status.state == "failed"]
     lines += [
-        f"silent for {_duration(now - status.since)}, perhaps killed: {job.log}"
+        f"silent for {duration(now - status.since)}, perhaps killed: {job.log}"
         for job, status in statuses.items()
         if status.state == "silent"
     ]
     more = len(lines) - TROUBLES_SHOWN
     return lines[:TROUBLES_SHOWN] + ([f"(and {more} more)"] if more > 0 else [])
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def watch(jobs: Sequence[Job], follow: bool) -> None:

@@ -20,7 +20,7 @@ from bnpipe.report.studies import make_study_report
 from tests.conftest import make_record, run_tables
 
 ARMS: list[Arm] = ["vanilla", "batchnorm"]
-TEMPLATES = Path(__file__).parents[1] / "workflow/report"
+TEMPLATES = Path(__file__).parents[1] / "bnpipe/report/templates"
 CODE = "c0de" * 16
 CONFIGURATION: dict[str, Any] = {
     "dataset": "mnist",
@@ -28,6 +28,7 @@ CONFIGURATION: dict[str, Any] = {
     "best_rate": {"steps": 1001},
     "arms": ARMS,
     "diagnostics": True,
+    "closer_looks": True,
     "conditions": {"tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000}},
     "studies": {
         "rates": {"about": "Which learning rate?", "sweep": {"learning_rate": [0.01, 0.1], "init_std": [0.1, "he"]}}

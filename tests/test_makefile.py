@@ -1,14 +1,17 @@
 """The Makefile, run in projects of few dependencies: what is set up, what is refused, and what does not matter."""
 
 import fcntl
+import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
 import termios
+import venv
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -60,6 +63,7 @@ class Project(Workplace):
         self.configure()
         shutil.copy(REPOSITORY / "Makefile", folder)
         (folder / "requirements.lock").touch()
+        (folder / "requirements-dev.lock").touch()
         (folder / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
         (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
 
@@ -110,8 +114,55 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         },
     )
     assert status == 0, said
+    assert said.index("3.2 GB") < said.index("-m venv")  # the size is stated before the download
     assert not (home / "elsewhere").exists()
     return project
+
+
+def test_packages_for_tests_and_checks_are_installed_when_they_are_needed(project: Project) -> None:
+    assert not (project.folder / ".venv/.developer").exists()
+    status, said, _ = project.make(".venv/.developer")
+    assert (status, (project.folder / ".venv/.developer").exists()) == (0, True), said
+
+
+def test_another_pytorch_than_those_there_are_is_one_line(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    _, said, errors = project.make("install", "TORCH=rocm")
+    assert errors == ["error: TORCH: expected cpu or cuda, got rocm"], said
+    assert not (project.folder / ".venv").exists()
+
+
+UV = """#!/bin/sh
+echo "$@" >>"{calls}"
+case "$*" in *torch-backend*) exit {status};; esac
+"""
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_without_cuda_pytorch_comes_from_its_own_index_or_else_with_cuda(tmp_path: Path, reachable: bool) -> None:
+    project = Project(tmp_path / "project")
+    venv.create(project.folder / ".venv", with_pip=False)
+    uv, calls = project.folder / ".venv/bin/uv", tmp_path / "calls"
+    uv.write_text(UV.format(calls=calls, status=0 if reachable else 1), encoding="utf-8")
+    uv.chmod(0o755)
+    pins = ["anypackage==1", "nvidia-cublas==13", "torch==2.15.0", "torchvision==0.29.2", "triton==3"]
+    lock = "".join(f"{pin} \\\n    --hash=sha256:{'0' * 64}\n" for pin in pins)
+    (project.folder / "requirements.lock").write_text(lock, encoding="utf-8")
+    rules = (project.folder / "Makefile").read_text(encoding="utf-8")
+    commands = rules.replace('pip "$$uv"', "true").replace("INSTALL = set -e;", "INSTALL = set -e; uv=uv==1;")
+    commands = re.sub(r"uv=\$\$\(grep[^;]*;", "", commands)
+    commands += "\ncpu: ; @$(INSTALL); cpu_torch || true; from_lock requirements.lock\n"
+    (project.folder / "Makefile").write_text(commands, encoding="utf-8")
+    status, said, _ = project.make("cpu", "TORCH=cpu")
+    assert status == 0, said
+    first, second = calls.read_text(encoding="utf-8").splitlines()
+    assert first.endswith("--no-deps --torch-backend cpu torch==2.15.0 torchvision==0.29.2")
+    assert second.endswith("-r .venv/lock")
+    installed = (project.folder / ".venv/lock").read_text(encoding="utf-8")
+    assert re.findall(r"^[a-z-]+", installed, re.MULTILINE) == (
+        ["anypackage"] if reachable else ["anypackage", "nvidia-cublas", "torch", "torchvision", "triton"]
+    )
+    assert installed.count("--hash") == (1 if reachable else 5)
 
 
 def test_a_project_that_is_set_up_is_not_set_up_again(project: Project) -> None:
@@ -143,6 +194,25 @@ def test_everything_runs_whatever_is_around(project: Project, tmp_path: Path) ->
     assert Path(report).is_file()
     assert (project.folder / ".snakemake/home/.cache/snakemake").is_dir()
     assert len(list(project.folder.glob("results/*/runs/tanh/batchnorm/seeds-42-2000-*.safetensors"))) == 1
+
+
+def test_the_demo_ends_in_a_page_in_a_folder_of_its_own_and_says_what_is_next(project: Project) -> None:
+    condition = {"activation": "tanh", "learning_rate": 0.01, "init_std": 1, "steps": 9}
+    small = {"dataset": "digits", "seeds": 1, "closer_looks": False, "conditions": {"a": condition}}
+    demo = project.folder / "demo"
+    demo.mkdir()
+    (demo / "config.yaml").write_text(json.dumps(small), encoding="utf-8")
+    before = {path.name for path in project.folder.iterdir()}
+    status, said, errors = project.make("demo", "CORES=2")
+    assert (status, errors) == (0, []), said
+    report, following = said.splitlines()[-2:]
+    assert report == f"Report: {demo}/results/digits/report.html"
+    assert (demo / "results/digits/report.html").is_file()
+    assert following.startswith("Next: make.")
+    assert {path.name for path in project.folder.iterdir()} <= before | {".snakemake"}
+    assert re.search(r"^\[ 1/\d+\] data: \d+ s$", said, re.MULTILINE)
+    assert re.search(r"^\[ *\d+/\d+\] train a, vanilla, seeds 42 to 2000: \d+ s$", said, re.MULTILINE)
+    assert "Select jobs" not in said
 
 
 def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Project) -> None:

@@ -105,13 +105,6 @@ def test_many_troubles_are_counted() -> None:
     assert lines[3] == "No training is left, but for what failed."
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(89, "89 s"), (90, "2 min"), (5340, "89 min"), (5400, "1 h 30 min"), (93_600, "26 h 00 min")]
-)
-def test_durations_in_words(seconds: float, words: str) -> None:
-    assert watch._duration(seconds) == words
-
-
 def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["watch", *arguments])
     watch.main()

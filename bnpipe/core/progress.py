@@ -1,4 +1,4 @@
-"""What a person sees of a job: a bar on the terminal, lines in the log, and errors of one line."""
+"""What a person sees of a job: lines in its log, and errors of one line."""
 
 import logging
 import re
@@ -12,8 +12,6 @@ from pathlib import Path
 from time import monotonic
 from types import FrameType
 from typing import Any, Self
-
-from tqdm import tqdm
 
 from bnpipe.core.errors import InputError
 from bnpipe.core.files import explaining
@@ -98,29 +96,26 @@ def _to_file(log_file: Path) -> logging.Handler:
 
 @contextmanager
 def training_progress(label: str, steps: int) -> Iterator[Callable[[int, Any], None]]:
-    """Yield a function to call after each evaluation: it moves a bar and writes a line to the log.
+    """Yield a function to call after each evaluation: it writes a line to the log, which the main process reads.
 
-    The function takes the step and the accuracies (runs,), as a tensor or an array. The bar shows steps done,
-    steps per second of this job and the remaining time; it is hidden if standard error is not a terminal.
+    The function takes the step and the accuracies (runs,), as a tensor or an array.
     """
     started, done_before = monotonic(), None
-    with tqdm(desc=label, total=steps, unit="step", disable=None, leave=False, dynamic_ncols=True) as bar:
 
-        def on_evaluation(step: int, accuracy: Any) -> None:
-            nonlocal done_before
-            if done_before is None:  # 0, unless the job resumes from a checkpoint
-                done_before = bar.initial = bar.n = step
-            bar.update(step + 1 - bar.n)
-            rate = (step + 1 - done_before) / (monotonic() - started)
-            log.info(
-                "%s: step %d of %d, accuracy %.4f to %.4f, %.1f steps/s, %.0f s left",
-                label,
-                step,
-                steps,
-                accuracy.min(),
-                accuracy.max(),
-                rate,
-                (steps - step - 1) / rate,
-            )
+    def on_evaluation(step: int, accuracy: Any) -> None:
+        nonlocal done_before
+        if done_before is None:  # 0, unless the job resumes from a checkpoint
+            done_before = step
+        rate = (step + 1 - done_before) / (monotonic() - started)
+        log.info(
+            "%s: step %d of %d, accuracy %.4f to %.4f, %.1f steps/s, %.0f s left",
+            label,
+            step,
+            steps,
+            accuracy.min(),
+            accuracy.max(),
+            rate,
+            (steps - step - 1) / rate,
+        )
 
-        yield on_evaluation
+    yield on_evaluation

@@ -335,6 +335,11 @@ class Configuration(Section):
         description="Whether run records hold the trained weights, for `bnpipe.to_torch_module`. Does not change any "
         "result; with other values networks are trained again.",
     )
+    closer_looks: Switch = Field(
+        default=True,
+        description="Whether to look more closely than the curves: networks before training, the transform step by "
+        "step, inference with every kind of statistics.",
+    )
     smallest_effects: SmallestEffects = Field(
         default=SmallestEffects(),
         description="The smallest effects that would matter; verdicts compare effects with them.",

@@ -20,6 +20,7 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.paths import portable
 from bnpipe.core.secrets import mask
 from bnpipe.core.signals import STOPS
+from bnpipe.grid.narrator import Narrator
 from bnpipe.grid.slurm import NodeNames, wait_in_vain
 
 GRACE = 300  # seconds for Snakemake to cancel its jobs and to end
@@ -51,6 +52,20 @@ def _mask_record(record: logging.LogRecord) -> bool:
     if hasattr(record, "cmd"):
         record.cmd = mask(record.cmd)
     return True
+
+
+def narrate(workflow: Any, logger: logging.Logger) -> None:
+    """Have a run told in lines of our own, unless it is a dry run, a job on a cluster, or asked to be told at length.
+
+    Handlers of logger plugins (``--logger``) and of log files stay as they are.
+    """
+    if workflow.dryrun or workflow.output_settings.verbose or not workflow.is_main_process:
+        return
+    for handler in logger.handlers:
+        if handler.name == "DefaultStreamHandler" and isinstance(handler, logging.StreamHandler):
+            logger.removeHandler(handler)
+            logger.addHandler(Narrator(handler))
+            return
 
 
 def folder_of_rules(workflow: Any) -> Path:

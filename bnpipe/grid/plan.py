@@ -29,7 +29,7 @@ from bnpipe.grid.stacks import (
 )
 
 RUN_TABLES = ["accuracy", "layers", "runs", "summary", "comparison", "origins"]
-EXPERIMENT_TABLES = [
+CLOSER_TABLES = [
     "activations",
     "histograms",
     "initial_layers",
@@ -37,9 +37,8 @@ EXPERIMENT_TABLES = [
     "mechanics",
     "mechanics_summary",
     "inference",
-    "claims",
-    "evidence",
 ]
+VERDICT_TABLES = ["claims", "evidence"]
 CLAIM_TABLES = ["accuracy", "runs", "layers", "initialization", "inference"]  # from which claims are decided
 CLAIM_STUDIES = {  # and the studies that are asked too: table, and whose it is
     "initializations": ("runs", ["initializations"]),
@@ -246,7 +245,8 @@ class Plan:
     @property
     def tables(self) -> dict[str, str]:
         """The tables of the default target that are not a study's, by name."""
-        return {name: self.layout.table(name) for name in RUN_TABLES + EXPERIMENT_TABLES}
+        closer = CLOSER_TABLES if self.configuration.closer_looks else []
+        return {name: self.layout.table(name) for name in [*RUN_TABLES, *closer, *VERDICT_TABLES]}
 
     def study_tables(self, studies: Iterable[str]) -> list[str]:
         """Return the tables of some studies."""
@@ -259,7 +259,7 @@ class Plan:
     @property
     def claim_tables(self) -> dict[str, list[str]]:
         """The tables from which claims are decided by default, by the names of `bnpipe.analysis.measures`."""
-        tables = {name: [self.layout.table(name)] for name in CLAIM_TABLES}
+        tables = {name: [self.tables[name]] for name in CLAIM_TABLES if name in self.tables}
         if "precision" in self.default_studies:
             tables["precision"] = [self.layout.study_table("precision", "runs")]
         return tables
@@ -319,10 +319,11 @@ class Plan:
     def figures(self) -> list[str]:
         """The figures that the page shows."""
         noise = [f"{start}_{kind}" for start in INITIALIZATIONS for kind in ("layers", "histograms", "growth")]
+        initial = [f"initialization/{name}" for name in ("growth", *noise)]
         return [
             *(["best_rate"] if self.best_rate else []),
-            *("overview", "states", "claims", "mechanics", "inference", "initialization/growth"),
-            *(f"initialization/{name}" for name in noise),
+            *("overview", "states", "claims"),
+            *(["mechanics", "inference", *initial] if self.configuration.closer_looks else []),
             *(f"{condition}/{kind}" for condition in self.examined for kind in self.condition_figures),
             *(f"studies/{name}" for name in self.default_studies),
         ]

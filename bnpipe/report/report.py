@@ -77,7 +77,9 @@ def make_report(
         "runs": make_table(
             "runs", runs, tables.RUNS, "Every run", "tables/runs.csv", "tables/accuracy.csv", "tables/layers.csv"
         ),
-        "mechanics": _mechanics_table(pages.table("tables/mechanics_summary")),
+        "mechanics": (
+            _mechanics_table(pages.table("tables/mechanics_summary")) if configuration["closer_looks"] else None
+        ),
         "origins": _origins_table(pages.table("tables/origins")),
         "explorer": explore_curves("curves", accuracy, list(settings), arms),
         "studies": [study_of(pages, name, configuration["studies"][name]) for name in studies],

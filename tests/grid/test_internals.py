@@ -50,7 +50,7 @@ class Rule:
 
 
 def test_lineage_names_rule_code_and_what_it_read_without_the_machine() -> None:
-    inputs = ["results/{condition}.csv", f"{ROOT}/workflow/report/page.css", "/home/me/images"]
+    inputs = ["results/{condition}.csv", f"{ROOT}/bnpipe/report/templates/page.css", "/home/me/images"]
     general = Rule("figure", "results/tanh.svg", inputs, {"condition": "tanh"})
     workflow = SimpleNamespace(rules=[general, Rule("other", "results/other.svg", [])])
     lineage = lineage_of(workflow, "digits", ROOT)
@@ -58,7 +58,7 @@ def test_lineage_names_rule_code_and_what_it_read_without_the_machine() -> None:
         "results/tanh.svg": {
             "rule": "figure",
             "code_sha256": "digest of figure",
-            "made_from": ["results/tanh.csv", "workflow/report/page.css", "images"],
+            "made_from": ["results/tanh.csv", "bnpipe/report/templates/page.css", "images"],
         }
     }
     workflow.rules.append(Rule("special", "results/tanh.svg", []))  # one without wildcards goes first

@@ -116,6 +116,16 @@ def test_tables_of_claims_follow_what_is_configured() -> None:
     ]
 
 
+def test_without_closer_looks_their_tables_figures_and_claims_are_left_out() -> None:
+    made = plan(closer_looks=False, diagnostics=False)
+    runs = ["accuracy", "layers", "runs", "summary", "comparison", "origins"]
+    assert list(made.tables) == [*runs, "claims", "evidence"]
+    assert list(made.claim_tables) == ["accuracy", "runs", "layers"]
+    assert [figure for figure in made.figures if "/" not in figure] == ["overview", "states", "claims"]
+    assert not [figure for figure in made.figures if figure.startswith("initialization/")]
+    assert {"inference", "mechanics", "initialization/unit_growth"} <= {*plan().figures}
+
+
 def test_networks_before_training_include_vanilla_ones_with_other_initializations() -> None:
     settings = plan(arms=["batchnorm"]).initial_settings
     assert list(settings) == ["zebra", "ant", "zebra xavier", "zebra he", "ant xavier", "ant he"]

@@ -115,6 +115,15 @@ def test_of_many_conditions_the_first_have_sections_and_the_page_says_so(made: P
     assert "of the first 1" not in render(made)
 
 
+def test_without_closer_looks_the_page_needs_none_of_their_files_and_says_how_to_have_their_claims(made: Path) -> None:
+    for path in (made / "figures/mechanics.svg", made / "tables/mechanics_summary.csv"):
+        path.unlink()
+    page = render(made, {**CONFIGURATION, "closer_looks": False})
+    assert 'href="#inference"' not in page
+    assert 'id="start"' not in page
+    assert "<code>closer_looks: true</code>" in page
+
+
 def test_every_figure_and_table_says_its_rows_and_the_code_that_made_it(page: str) -> None:
     shown = page.count("<figure>") + page.count('<table id="table-')
     assert page.count(f'<a href="provenance.json"><code>{CODE[:12]}</code></a>') == shown

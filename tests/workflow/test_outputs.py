@@ -50,8 +50,8 @@ def test_provenance_tells_of_every_result_what_it_was_made_from(finished: Workpl
     assert curves["code_sha256"] == code_digest("figures.condition")
     assert set(curves["made_from"]) <= json.loads(text)["records"].keys()
     assert files["resources/digits/packed.safetensors"]["rule"] == "data"
-    templates = [name for name in files["results/digits/report.html"]["made_from"] if name.startswith("workflow/")]
-    assert "workflow/report/page.css" in templates
+    templates = [name for name in files["results/digits/report.html"]["made_from"] if name.startswith("bnpipe/")]
+    assert "bnpipe/report/templates/page.css" in templates
 
 
 def test_a_finished_grid_is_seen_as_done_to_the_last_job(finished: Workplace) -> None:

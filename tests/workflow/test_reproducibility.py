@@ -11,22 +11,16 @@ from tests.workplace import Workplace
 
 @pytest.fixture(scope="session")
 def elsewhere(make_once: MakeOnce) -> Workplace:
-    """Return a workplace finished on one core, by the Snakefile that the catalog looks for. Tests only read it."""
+    """Return a workplace finished on one core. Tests only read it."""
 
     def make(folder: Path) -> None:
-        Workplace.create(folder).run("--cores", "1", "--snakefile", "workflow/Snakefile")
+        Workplace.create(folder).run("--cores", "1")
 
     return Workplace(make_once("elsewhere", make))
 
 
 def test_another_folder_and_one_core_give_the_same_bytes(elsewhere: Workplace, finished: Workplace) -> None:
     assert elsewhere.contents() == finished.contents()
-
-
-def test_the_shim_for_the_catalog_is_the_same_workflow(elsewhere: Workplace) -> None:
-    for made in ("figures/tanh/all_seeds.png", "report.html"):
-        assert (elsewhere.results / made).is_file()
-    assert elsewhere.planned() == {}
 
 
 def test_jobs_of_other_sizes_give_the_same_bytes(workplace: Workplace, finished: Workplace) -> None:

@@ -18,12 +18,14 @@ from bnpipe.grid.internals import (
     has_memory,
     hide_secrets,
     lineage_of,
+    narrate,
 )
 from bnpipe.grid.parameters import Parameters
 from bnpipe.grid.plan import INITIALIZATIONS, PAIR, Plan
 from snakemake.logging import logger
 
 hide_secrets(logger)
+narrate(workflow, logger)
 
 try:
     configuration = parse_configuration(given.values, given.files)
@@ -46,7 +48,7 @@ except InputError as error:
 layout = plan.layout
 jobs = Parameters(plan, refused)
 ROOT = folder_of_rules(workflow).parents[1]
-PAGES = ROOT / "workflow/report"  # templates
+PAGES = ROOT / "bnpipe/report/templates"
 lineage = lineage_of(workflow, source.name, ROOT)
 lineage_of_page = lineage_of(workflow, source.name, ROOT, without_records=True)
 
