@@ -35,7 +35,7 @@ unexport XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
 endif
 
 .DEFAULT_GOAL := report
-.PHONY: report studies watch install fit browser test test-slurm test-faults test-gpu lint format bench \
+.PHONY: report studies watch install fit browser test test-slurm test-faults test-gpu lint format docs bench \
 	bench-workflow lock schema help
 
 # Shell: set $$dataset to the data set to run on (a mirror is one of MNIST's files, so naming one asks for MNIST), $$name
@@ -129,6 +129,10 @@ format: $(INSTALLED) ## bring all code into the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow
 
+docs: $(INSTALLED) ## build the documentation site in site/; a broken link is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs . site
+	@echo "Documentation: $$PWD/site/index.html"
+
 bench: $(INSTALLED) ## measure a training step against its alternatives, about 5 minutes
 	@$(CHOOSE); $(RUN) --cores 1 -- data; \
 	$(BIN)/python -m benchmarks.training "resources/$$name/packed.safetensors"
@@ -138,7 +142,7 @@ bench-workflow: $(INSTALLED) ## measure where the time of the whole workflow goe
 	$(BIN)/python -m benchmarks.workflow "resources/$$name/packed.safetensors" "$$dataset" $$(nproc)
 
 lock: $(INSTALLED) ## resolve the dependencies of pyproject.toml anew
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --quiet --upgrade --output-file requirements.lock
 
 schema: $(INSTALLED) ## write what follows from the code: schema and reference of config.yaml, the analysis plan
