@@ -38,8 +38,8 @@ unexport XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
 endif
 
 .DEFAULT_GOAL := report
-.PHONY: report demo studies paper-figures watch install fit browser test test-slurm test-faults test-gpu lint format bench \
-	bench-workflow lock schema help
+.PHONY: report demo studies paper-figures watch install fit browser test test-slurm test-faults test-gpu lint format docs \
+	bench bench-workflow lock schema help
 
 # Shell: set $$dataset to the data set to run on (a mirror is one of MNIST's files, so naming one asks for MNIST), $$name
 # to the name of its folders, and $$settings to what Snakemake is told. Snakemake reads values as YAML, of which JSON is
@@ -155,6 +155,10 @@ format: $(DEVELOPER) ## bring all code into the one format
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile workflow
 
+docs: $(DEVELOPER) ## build the documentation site in site/; a broken link is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs . site
+	@echo "Documentation: $$PWD/site/index.html"
+
 bench: $(INSTALLED) ## measure a training step against its alternatives, about 5 minutes
 	@$(CHOOSE); $(RUN) --cores 1 -- data; \
 	$(BIN)/python -m benchmarks.training "resources/$$name/packed.safetensors"
@@ -167,7 +171,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 	--no-annotate --no-header --quiet
 
 lock: $(DEVELOPER) ## resolve the dependencies of pyproject.toml anew
-	$(LOCK) --upgrade --extra dev --output-file requirements-dev.lock
+	$(LOCK) --upgrade --extra dev --extra docs --output-file requirements-dev.lock
 	$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock
 
 schema: $(INSTALLED) ## write what follows from the code: schema and reference of config.yaml, the analysis plan

@@ -268,7 +268,7 @@ def test_a_user_without_name_and_home_folder_trains(project: Project, tmp_path: 
         os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
     python = own / ".venv/bin/python"
     environment = {name: value for name, value in os.environ.items() if name not in ("USER", "LOGNAME", "PYTHONPATH")}
-    # As README.md says: Snakemake makes its cache before it reads any file of this project.
+    # As docs/operations.md says: Snakemake makes its cache before it reads any file of this project.
     environment |= {"HOME": "/nonexistent", "XDG_CACHE_HOME": str(own / ".snakemake/cache")}
     (site_packages,) = own.glob(".venv/lib/python*/site-packages")
     (site_packages / "seen.pth").write_text(f"{sysconfig.get_path('purelib')}\n{own}", encoding="utf-8")

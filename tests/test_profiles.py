@@ -19,10 +19,10 @@ def settings(profile: str) -> dict[str, Any]:
     return read
 
 
-def test_the_profiles_are_those_of_readme() -> None:
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def test_the_profiles_are_those_of_the_page_on_clusters() -> None:
+    page = (REPOSITORY / "docs/clusters.md").read_text(encoding="utf-8")
     assert OTHERS == ["cluster-generic", "gpu", "slurm", "slurm-squeue"]
-    assert all(f"--workflow-profile profiles/{name} " in readme for name in OTHERS)
+    assert all(f"--workflow-profile profiles/{name} " in page for name in OTHERS)
 
 
 @pytest.mark.parametrize("profile", OTHERS)

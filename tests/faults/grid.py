@@ -1,4 +1,4 @@
-"""A small grid that is run by the commands of README.md and disturbed."""
+"""A small grid that is run by the commands of docs/operations.md and disturbed."""
 
 import os
 import re
@@ -31,7 +31,7 @@ LEFT_BEHIND = re.compile(r"\.(partial|lock|checkpoint|unusable)$|^\.tmp")
 
 
 class Grid(Workplace):
-    """A copy of the project in which README.md's commands work; changes: of the configuration."""
+    """A copy of the project in which the documents' commands work; changes: of the configuration."""
 
     def __init__(self, folder: Path, dataset: str = "digits", **changes: object) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,9 +68,9 @@ class Grid(Workplace):
         assert self.attempt() == 0, self.output
 
     def unlock(self) -> None:
-        """Unlock the folder as README.md says."""
-        readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-        found = re.search(r"`(\.venv/bin/snakemake --unlock[^`]*)`", readme)
+        """Unlock the folder as docs/operations.md says."""
+        page = (REPOSITORY / "docs/operations.md").read_text(encoding="utf-8")
+        found = re.search(r"`(\.venv/bin/snakemake --unlock[^`]*)`", page)
         assert found is not None
         subprocess.run(found[1].split(), cwd=self.folder, env=self.environment, timeout=WAIT_LIMIT, check=True)
 

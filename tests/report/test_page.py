@@ -1,5 +1,6 @@
 import re
-from base64 import b64encode
+import zlib
+from base64 import b64decode, b64encode
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote
@@ -8,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bnpipe.core.errors import InputError
-from bnpipe.report.page import picture, policy, script, vega, write_page
+from bnpipe.report.page import packed, picture, policy, script, vega, write_page
 
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="50pt" viewBox="0 0 90 50">\n<!-- a\ncomment -->'
@@ -47,6 +48,11 @@ def test_vega_defines_what_the_page_calls_and_can_do_without_eval() -> None:
     assert "window.vegaEmbed" in vega()
     assert "expressionInterpreter" in vega()
     assert not re.search("</script|\r", vega(), re.IGNORECASE)
+
+
+def test_a_packed_script_is_the_script_in_less_than_half_the_bytes() -> None:
+    assert zlib.decompress(b64decode(packed(vega()))).decode() == vega()
+    assert len(packed(vega())) < 0.5 * len(vega())
 
 
 def test_a_value_that_is_no_json_or_unknown_is_one_line(tmp_path: Path) -> None:

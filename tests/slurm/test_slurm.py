@@ -148,18 +148,18 @@ def wait_for_training(workplace: Workplace) -> Job:
     return long_training(workplace.folder)[0]
 
 
-def command_of_readme(beginning: str) -> str:
-    """Return the first command of README.md's section on clusters that begins so."""
-    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").split("## Clusters")[1]
+def command_of_the_page(beginning: str) -> str:
+    """Return the first command of docs/clusters.md, from its section on clusters on, that begins so."""
+    section = (REPOSITORY / "docs/clusters.md").read_text(encoding="utf-8").split("## Clusters")[1]
     return next(line.strip() for line in section.splitlines() if line.strip().startswith(beginning))
 
 
-def follow_readme(workplace: Workplace, beginning: str, limit: float = COMMAND_LIMIT) -> None:
-    """Do in a workplace what README.md says; `make install` has been done."""
+def follow_the_page(workplace: Workplace, beginning: str, limit: float = COMMAND_LIMIT) -> None:
+    """Do in a workplace what docs/clusters.md says; `make install` has been done."""
     environment = workplace.folder / ".venv"
     if not environment.exists():
         environment.symlink_to(sys.prefix)
-    command = ["bash", "-euc", command_of_readme(beginning)]
+    command = ["bash", "-euc", command_of_the_page(beginning)]
     subprocess.run(command, cwd=workplace.folder, env=environment_of(workplace), timeout=limit, check=True)
 
 
@@ -205,13 +205,13 @@ def prepared(workplace: Workplace, undisturbed: Workplace) -> Workplace:
     return workplace
 
 
-def test_readme_followed_runs_two_conditions_on_both_nodes_and_gives_the_bytes_of_a_local_run(
+def test_the_page_followed_runs_two_conditions_on_both_nodes_and_gives_the_bytes_of_a_local_run(
     workplace: Workplace, undisturbed: Workplace
 ) -> None:
     start = time.monotonic()
-    follow_readme(workplace, ".venv/bin/snakemake --workflow-profile profiles/slurm ", RUN_LIMIT)
+    follow_the_page(workplace, ".venv/bin/snakemake --workflow-profile profiles/slurm ", RUN_LIMIT)
     duration = time.monotonic() - start
-    print(f"README's section on clusters, followed: {duration:.0f} s")
+    print(f"docs/clusters.md, followed: {duration:.0f} s")
     jobs = all_jobs(workplace.folder)
     assert {job.state for job in jobs} == {"COMPLETED"}
     assert {job.node for job in jobs} == set(NODES)
@@ -258,15 +258,15 @@ def test_a_node_the_controller_and_the_accounting_are_lost_in_training_and_the_r
     assert tables(prepared).items() <= tables(undisturbed).items()
 
 
-def test_killed_and_started_again_as_readme_says_no_job_is_there_twice(
+def test_killed_and_started_again_as_the_page_says_no_job_is_there_twice(
     prepared: Workplace, undisturbed: Workplace
 ) -> None:
     with running(prepared, *LONG) as process:
         wait_for_training(prepared)
         process.kill()
     assert long_training(prepared.folder)  # they outlive the main process
-    follow_readme(prepared, "scancel ")
-    follow_readme(prepared, ".venv/bin/snakemake --unlock")
+    follow_the_page(prepared, "scancel ")
+    follow_the_page(prepared, ".venv/bin/snakemake --unlock")
     with running(prepared, *LONG) as process:
         finish(prepared, process)
     assert [job.state for job in all_jobs(prepared.folder)] == ["CANCELLED"] * 2 + ["COMPLETED"] * 2
@@ -281,7 +281,7 @@ def test_killed_and_started_again_while_its_jobs_run_no_record_has_two_writers(
     with running(prepared, *LONG) as process:
         wait_for_training(prepared)
         process.kill()
-    follow_readme(prepared, ".venv/bin/snakemake --unlock")
+    follow_the_page(prepared, ".venv/bin/snakemake --unlock")
     with running(prepared, *LONG) as process:
         finish(prepared, process)
     assert not never_two_at_once(all_jobs(prepared.folder))  # or nothing was tried
@@ -307,7 +307,7 @@ def test_jobs_that_slurm_has_forgotten_are_not_waited_for_forever(
         assert process.wait(RUN_LIMIT) != 0
     assert re.search(rf"Slurm has no job of .*; waited for .*{re.escape(LONG[0])}", said_by(prepared))
     waiting.write_text(text, encoding="utf-8")
-    follow_readme(prepared, ".venv/bin/snakemake --unlock")
+    follow_the_page(prepared, ".venv/bin/snakemake --unlock")
     with running(prepared, *LONG) as process:
         finish(prepared, process)
     assert records(prepared, LONG) == records(undisturbed, LONG)

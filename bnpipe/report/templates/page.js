@@ -97,7 +97,19 @@ function addSwitch(inputs) {
   inputs.append(button);
 }
 
+// Vega is packed in the page. It is unpacked when the first chart comes near.
+let vega;
+function unpack() {
+  vega ??= (async () => {
+    const packed = Uint8Array.from(atob(document.getElementById("vega").textContent), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+    document.head.append(make("script", { textContent: await new Response(stream).text() }));
+  })();
+  return vega;
+}
+
 async function draw(explorer) {
+  await unpack();
   const chart = explorer.querySelector(".chart");
   const spec = JSON.parse(explorer.querySelector("script").textContent);
   fit(spec, chart.clientWidth - 8);
