@@ -11,6 +11,7 @@ import yaml
 from bnpipe.analysis.registry.family import FAMILY
 from bnpipe.core.errors import InputError
 from bnpipe.report import tables
+from bnpipe.report.answers import condition_answer
 from bnpipe.report.curves_chart import explore_curves
 from bnpipe.report.findings import findings
 from bnpipe.report.pages import Pages, claims_values
@@ -25,7 +26,8 @@ class Section:
     name: str
     settings: Mapping[str, Any]
     tutorial: str | None  # what the tutorial reports for these settings; None if it does not use them
-    findings: Sequence[str]  # what these runs show, in sentences
+    answer: Sequence[str]  # how the arms compare, in sentences
+    findings: Sequence[str]  # what the runs of each arm show, in sentences
     summary: Table
     comparison: Table
 
@@ -50,17 +52,19 @@ def make_report(
         _in_order(pages.table(f"tables/{name}"), list(settings))
         for name in ("accuracy", "runs", "summary", "comparison")
     )
-    claims = pages.table("tables/claims")
+    claims = claims_values(pages, "claims", "evidence")
+    tested = {card.claim for cards in claims["groups"].values() for card in cards}
     reported = yaml.safe_load(_read(tutorial)) if pages.is_mnist else []
     pairs = comparison.drop_duplicates(["condition", "arm"])
     values = {
-        **claims_values(claims, "claims", "evidence"),
-        "untested": [claim.statement for claim in FAMILY if claim.key not in {*claims["claim"]}],
+        **claims,
+        "untested": [claim.statement for claim in FAMILY if claim.key not in tested],
         "sections": [
             Section(
                 name=name,
                 settings=settings[name],
                 tutorial=_tutorial_text(reported, settings[name]),
+                answer=condition_answer(name, comparison, runs),
                 findings=findings(name, summary, comparison, runs),
                 summary=_summary_table(summary, name),
                 comparison=_comparison_table(pairs, name),
@@ -77,7 +81,7 @@ def make_report(
         "mechanics": _mechanics_table(pages.table("tables/mechanics_summary")),
         "origins": _origins_table(pages.table("tables/origins")),
         "explorer": explore_curves("curves", accuracy, list(settings), configuration["arms"]),
-        "studies": [study_of(pages, name, configuration["studies"][name]) for name in studies],
+        "studies": [study_of(pages, name, configuration["studies"][name], claims["groups"]) for name in studies],
         "provenance": "provenance.json",
         "dataset_name": dataset_name,
         "shown_seed": shown_seed,
