@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bnpipe.analysis.claims import claims_table, values_table
+from bnpipe.analysis.claims import claims_table, counted, values_table
 from bnpipe.analysis.measures.sources import Sources
 from bnpipe.analysis.study_tables import study_summary_table
 from bnpipe.analysis.tables import make_tables
@@ -31,7 +31,11 @@ CONFIGURATION: dict[str, Any] = {
     "closer_looks": True,
     "conditions": {"tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000}},
     "studies": {
-        "rates": {"about": "Which learning rate?", "sweep": {"learning_rate": [0.01, 0.1], "init_std": [0.1, "he"]}}
+        "rates": {
+            "about": "Which learning rate?",
+            "condition": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 2000},
+            "sweep": {"learning_rate": [0.01, 0.1], "init_std": [0.1, "he"]},
+        }
     },
 }
 MECHANICS = pd.DataFrame(
@@ -48,7 +52,6 @@ def figures_of(configuration: Mapping[str, Any]) -> list[str]:
     starts, kinds = ("small", "xavier", "unit"), ("layers", "histograms", "growth")
     of_conditions = ("single_seed", "all_seeds", "diagnostics")
     return [
-        "claims",
         "best_rate",
         "overview",
         "states",
@@ -76,14 +79,23 @@ def make_results(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION)
     values = values_table(Sources(read, configuration["conditions"]))
     for name in ("claims", "all_claims"):
         write_table(claims_table(values, SmallestEffects().model_dump()), folder / f"tables/{name}.csv")
+        write_table(counted(values), folder / f"tables/{name.replace('claims', 'evidence')}.csv")
+    for arm, accuracy in (("vanilla", 0.8), ("batchnorm", 0.9)):
+        write_table(paper_accuracy(arm, accuracy), folder / f"studies/paper/accuracy-{arm}.csv")
     write_table(MECHANICS, folder / "tables/mechanics_summary.csv")
     for name, study in configuration["studies"].items():
         make_study_files(folder / "studies" / name, study["sweep"], conditions[0], folder / "tables")
-    for name in [*figures_of(configuration), "studies/paper", "all_claims"]:
+    for name in [*figures_of(configuration), "studies/paper", "claims", "all_claims"]:
         figure = folder / f"figures/{name}.svg"
         figure.parent.mkdir(parents=True, exist_ok=True)
         figure.write_text(SVG)
     return folder
+
+
+def paper_accuracy(arm: str, last: float) -> pd.DataFrame:
+    """Return the accuracies of an arm of the paper's experiment at three steps, the last of which is given."""
+    accuracies = {0: 0.1, 500: last - 0.05, 1000: last}
+    return pd.DataFrame([(arm, 2000, *row) for row in accuracies.items()], columns=["arm", "seed", "step", "accuracy"])
 
 
 def make_study_files(folder: Path, sweep: Mapping[str, Sequence[Any]], condition: str, tables: Path) -> None:

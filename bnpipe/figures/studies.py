@@ -34,8 +34,8 @@ from bnpipe.figures.style import (
 )
 
 MAX_CURVES = 8  # in one panel
-MAX_PLACES, MAX_VARIATIONS = 20, 8  # drawn side by side: values of the first swept setting, and of the others
-PANELS_PER_ROW = 3
+MAX_PLACES, MAX_VARIATIONS = 20, 8  # drawn side by side: values of the swept setting with the most, and of the others
+PANELS_PER_ROW, MAX_PANELS = 3, 9
 WIDTH = TWO_COLUMNS / PANELS_PER_ROW  # of a panel, in inches
 EXPLANATION = "every seed, mean and its 95% interval"
 
@@ -65,6 +65,7 @@ def draw_study(accuracy: pd.DataFrame, runs: pd.DataFrame, swept: Sequence[str],
     runs = runs.assign(diverged=runs["first_nonfinite_step"].notna())
     if is_map(runs, swept):
         return draw_maps(runs, about, note)
+    swept = sorted(swept, key=lambda name: -runs[name].nunique())  # a place for each value of the setting with the most
     labelled = with_labels(runs, swept)
     shown = labelled[first_cells(labelled)]
     if len(shown) < len(labelled):
@@ -79,12 +80,13 @@ def draw_cells(curves: pd.DataFrame, runs: pd.DataFrame, first: str, about: str,
     """Draw final accuracy over the first swept setting, and for each of its values the mean curves of all variants.
 
     curves, runs: the tables `accuracy` and `runs` with a column `diverged` and those of `with_labels`. first: the name
-    of that setting in words. about, note: what is written above the axes. If there are too many curves for a panel, no
-    panel is drawn.
+    of that setting in words. about, note: what is written above the axes. If there are too many curves for a panel, or
+    too many panels, no panel is drawn.
     """
     styles = variant_styles(runs)
     crosses = f"; {DIVERGED}, and how many of all, never averaged with others" if runs["diverged"].any() else ""
-    places = distinct(runs["place"]) if len(styles) <= MAX_CURVES else []
+    places = distinct(runs["place"])
+    places = places if len(styles) <= MAX_CURVES and len(places) <= MAX_PANELS else []
     heading = f"{note}; n = {runs['seed'].nunique()} seeds, {EXPLANATION}{crosses}"
     figure, final, panels = _canvas(len(places), about, heading)
     _draw_final(final, runs, styles)

@@ -1,15 +1,18 @@
 """The chart of curves: every evaluation of the runs of the chosen conditions, arms and seeds."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import altair as alt
 import pandas as pd
 
+from bnpipe.core.settings import BuiltInArm
 from bnpipe.figures.arms import COLOURS, LINE_STYLES
 from bnpipe.report.explorer import Explorer, Inputs, arm_scale, as_spec, first_seeds, none_if_unknown
 
 MAX_EVALUATIONS = 40_000  # in a chart: 0.8 MB of the page
+MAX_STARTING = 4  # conditions of a single arm that are drawn at first
+OF_CONDITIONS = tuple(COLOURS[arm] for arm in list(get_args(BuiltInArm))[:8])  # if there is a single arm
 TICKS = "measure === 'loss' ? format(pow(10, datum.value), '.2~g') : datum.label"  # of losses, the logarithm is drawn
 
 
@@ -26,11 +29,11 @@ def explore_curves(name: str, accuracy: pd.DataFrame, conditions: Sequence[str],
     shown = list(dict.fromkeys(kept["condition"]))
     inputs = Inputs(name)
     choices = [
-        inputs.among("condition", shown, shown[:1]),
+        inputs.among("condition", shown, most_telling(kept, shown)),
         inputs.among("arm", arms, arms),
         inputs.among("seed", seeds, seeds),
     ]
-    chart = _curves_chart([test for _, test in choices], arms).add_params(
+    chart = _curves_chart([test for _, test in choices], arms, shown).add_params(
         *(param for params, _ in choices for param in params),
         inputs.choose("measure", "of", "measure", "accuracy", ["accuracy", "loss"]),
         inputs.slide("steps", "from", "first_step", 0, last),
@@ -46,6 +49,24 @@ def dashes(arm: str) -> list[float]:
     return [1, 0] if line == "solid" else [1.5 * part for part in line[1]]
 
 
+def most_telling(runs: pd.DataFrame, conditions: Sequence[str]) -> list[str]:
+    """Choose what a chart starts with: the condition whose arms all learn and lie farthest apart.
+
+    Both are measured on the mean curves: how far the arm that learns least rises, times the mean distance between the
+    highest and the lowest arm. Conditions with a single arm are compared with each other, so all of them are chosen if
+    they are few. runs: a row for each run, its curves as lists.
+    """
+    if len({*runs["arm"]}) == 1:
+        return [*conditions] if len(conditions) <= MAX_STARTING else [conditions[0], conditions[-1]]
+    flat = runs[["condition", "arm", "step", "accuracy"]].explode(["step", "accuracy"])
+    means = flat.astype({"accuracy": float}).pivot_table("accuracy", index=["condition", "step"], columns="arm")
+    by_condition = means.groupby("condition")
+    rise = (by_condition.max() - by_condition.min()).min(axis="columns")
+    distance = (means.max(axis="columns") - means.min(axis="columns")).groupby("condition").mean()
+    told = (rise * distance).reindex([*conditions]).fillna(0)
+    return [str(told.idxmax())]
+
+
 def _curves(accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[str]) -> pd.DataFrame:
     """Put the curves of each run into one row, in the order of conditions, arms and seeds, with None if not known."""
     ordered = {"condition": [*conditions], "arm": [*arms]}
@@ -55,8 +76,18 @@ def _curves(accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[st
     return runs.astype(dict.fromkeys(ordered, str))
 
 
-def _curves_chart(tests: Sequence[str], arms: Sequence[str]) -> Any:
-    """Draw the curves that pass the tests: a line for each run, and the values of the one nearest to the pointer."""
+def _curves_chart(tests: Sequence[str], arms: Sequence[str], conditions: Sequence[str]) -> Any:
+    """Draw the curves that pass the tests: a line for each run, and the values of the one nearest to the pointer.
+
+    Colours tell arms apart or, if there is one arm and a colour for each condition, conditions.
+    """
+    legend = alt.Legend(symbolType="stroke", symbolSize=400, labelLimit=400)
+    by_condition = len(arms) == 1 and 1 < len(conditions) <= len(OF_CONDITIONS)
+    if by_condition:
+        scale = alt.Scale(domain=[*conditions], range=[*OF_CONDITIONS[: len(conditions)]])
+        colour = alt.Color("condition:N", title=None, scale=scale, legend=legend)
+    else:
+        colour = alt.Color("arm:N", title=None, scale=arm_scale(arms, COLOURS.__getitem__), legend=legend)
     chart = (
         alt.Chart(alt.NamedData("runs"))
         .transform_filter(" && ".join(tests))
@@ -67,15 +98,14 @@ def _curves_chart(tests: Sequence[str], arms: Sequence[str]) -> Any:
             run="datum.condition + datum.arm + datum.seed",
         )
         .encode(
-            x=alt.X("step:Q", title="training step", scale=alt.Scale(zero=False, nice=False)),
-            y=alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=40, labelExpr=TICKS)),
-            color=alt.Color(
-                "arm:N",
-                title=None,
-                scale=arm_scale(arms, COLOURS.__getitem__),
-                legend=alt.Legend(symbolType="stroke", symbolSize=400),
+            x=alt.X(
+                "step:Q", title="training step", scale=alt.Scale(zero=False, nice=False), axis=alt.Axis(tickCount=10)
             ),
-            strokeDash=alt.StrokeDash("arm:N", title=None, scale=arm_scale(arms, dashes)),
+            y=alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=40, labelExpr=TICKS)),
+            color=colour,
+            strokeDash=alt.StrokeDash(
+                "arm:N", title=None, scale=arm_scale(arms, dashes), **({"legend": None} if by_condition else {})
+            ),
             detail="run:N",
         )
     )

@@ -16,13 +16,21 @@ import pandas as pd
 ALL = "all"  # the option of a list that chooses every value
 MAX_BOXES = 12  # values to tick; if there are more, one or all are chosen from a list
 INK, GRID = "currentColor", "#8883"  # the page's colour of text, and a grey for light and dark pages
+LETTERS = {"labelFontSize": 12, "titleFontSize": 12}  # Vega's own are too small beside the page's text
 VEGA_CONFIG = {
     "aria": False,  # thousands of marks would be read out; the page describes the chart and holds its numbers
     "background": "transparent",
     "font": "system-ui, sans-serif",
-    "axis": {"labelColor": INK, "titleColor": INK, "gridColor": GRID, "domainColor": GRID, "tickColor": GRID},
-    "legend": {"labelColor": INK, "titleColor": INK, "orient": "top"},
-    "title": {"color": INK, "anchor": "start"},
+    "axis": {
+        **LETTERS,
+        "labelColor": INK,
+        "titleColor": INK,
+        "gridColor": GRID,
+        "domainColor": GRID,
+        "tickColor": GRID,
+    },
+    "legend": {**LETTERS, "labelColor": INK, "titleColor": INK, "orient": "top"},
+    "title": {"color": INK, "anchor": "start", "fontSize": 14},
     "view": {"stroke": None},
     "customFormatTypes": True,
 }

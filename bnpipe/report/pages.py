@@ -1,7 +1,7 @@
 """What the pages share: the folder of results, the templates, the origins of files, and the claims."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,15 @@ from typing import Any
 import pandas as pd
 
 from bnpipe import __version__
-from bnpipe.analysis.claim_words import MARKS, detail_text, explanation_text
-from bnpipe.analysis.registry.family import FAMILY, FIXED, REGISTERED
+from bnpipe.analysis.claim_words import MARKS, count_text, detail_text, further_text
+from bnpipe.analysis.registry.family import CLAIMS, FAMILY, FIXED, REGISTERED
 from bnpipe.analysis.verdicts import LEVEL, Verdict
 from bnpipe.analysis.words import short
 from bnpipe.core.csv_files import read_table
 from bnpipe.core.digests import versions
 from bnpipe.core.errors import InputError
 from bnpipe.report import tables
+from bnpipe.report.dots import Dots, dots_of
 from bnpipe.report.page import write_page
 from bnpipe.report.tables import make_table
 
@@ -26,6 +27,25 @@ KINDS: dict[Verdict, str] = {
     "reversed": "refuted",
     "too small to matter": "refuted",
     "undecided": "undecided",
+}
+# How a verdict is told in a sentence.
+SENTENCES: dict[Verdict, str] = {
+    "supported": "This holds",
+    "reversed": "This is refuted, the opposite holds",
+    "too small to matter": "This is refuted, the effect is too small to matter",
+    "undecided": "This is undecided",
+}
+# Of studies and experiments that claims are about, the table in `Claim.tables` that is theirs alone.
+CLAIM_TABLES = {
+    "steadiness_bad_weights": "steadiness",
+    "best_rate": "tuning",
+    **{
+        name: name
+        for name in (
+            *("initializations", "precision", "regularization", "steadiness", "transfers", "usable_rates"),
+            *("gradient_shift", "input_shift", "smoothness"),
+        )
+    },
 }
 
 
@@ -37,9 +57,10 @@ class ClaimCard:
     statement: str
     kind: str  # of its verdict, one of KINDS
     mark: str  # tells verdicts apart without colour
-    verdict: str
-    count: str  # of seeds, in a sentence
+    sentence: str  # the verdict and the count of seeds
     detail: str  # median, worst seed and threshold
+    dots: Dots
+    tables: tuple[str, ...]  # that the claim is measured from
 
 
 @dataclass(frozen=True)
@@ -92,8 +113,8 @@ class Pages:
         return self.lineage[path]
 
 
-def claim_cards(claims: pd.DataFrame) -> dict[str, list[ClaimCard]]:
-    """Return the claims of the table `claims` at a glance, by group."""
+def claim_cards(claims: pd.DataFrame, evidence: pd.DataFrame) -> dict[str, list[ClaimCard]]:
+    """Return the claims of the table `claims` at a glance, by group. evidence: the table of that name."""
     groups: dict[str, list[ClaimCard]] = {}
     for _, row in claims.iterrows():
         verdict: Verdict = row["verdict"]
@@ -102,20 +123,41 @@ def claim_cards(claims: pd.DataFrame) -> dict[str, list[ClaimCard]]:
             statement=row["statement"],
             kind=KINDS[verdict],
             mark=MARKS[verdict],
-            verdict=verdict,
-            count=explanation_text(row),
+            sentence=sentence_of(row),
             detail=detail_text(row),
+            dots=dots_of(row, evidence),
+            tables=CLAIMS[row["claim"]].tables,
         )
         groups.setdefault(row["group"], []).append(card)
     return groups
 
 
-def claims_values(claims: pd.DataFrame, name: str, evidence: str) -> dict[str, Any]:
+def sentence_of(row: Any) -> str:
+    """Tell the verdict of a row of the table of claims in a sentence, with what its seeds agree on."""
+    seeds, _, words = count_text(row).partition(": ")
+    if not words:
+        return f"{SENTENCES[row['verdict']]}: no seed counts yet. {_capitalized(further_text(row))}."
+    told = f"{SENTENCES[row['verdict']]}: {seeds} {'agree' if seeds.endswith('seeds') else 'agrees'} ({words})."
+    return told if row["verdict"] != "undecided" else f"{told} {_capitalized(further_text(row))}."
+
+
+def cards_of_study(groups: Mapping[str, Sequence[ClaimCard]], name: str) -> list[ClaimCard]:
+    """Return the claims that are measured from a study or an experiment. groups: those of `claim_cards`."""
+    table = CLAIM_TABLES.get(name)
+    return [card for cards in groups.values() for card in cards if table in card.tables]
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def claims_values(pages: Pages, name: str, evidence: str) -> dict[str, Any]:
     """Return what both pages show of the claims. name, evidence: those of the table and of its table of evidence."""
     files = f"tables/{name}.csv", f"tables/{evidence}.csv"
+    claims, values = (pages.table(file.removesuffix(".csv")) for file in files)
     digest = str(claims["plan"].iloc[0]) if len(claims) else REGISTERED
     return {
-        "groups": claim_cards(claims),
+        "groups": claim_cards(claims, values),
         "counts": Counter(claims["verdict"]),
         "decided_on": int(claims["n"].max()) if len(claims) else 0,
         "family_size": len(FAMILY),

@@ -12,6 +12,7 @@ from bnpipe.analysis.registry.family import FAMILY
 from bnpipe.core.errors import InputError
 from bnpipe.core.parts import short_name
 from bnpipe.report import tables
+from bnpipe.report.answers import condition_answer
 from bnpipe.report.curves_chart import explore_curves
 from bnpipe.report.findings import findings
 from bnpipe.report.pages import Pages, claims_values
@@ -26,7 +27,8 @@ class Section:
     name: str
     settings: Mapping[str, Any]
     tutorial: str | None  # what the tutorial reports for these settings; None if it does not use them
-    findings: Sequence[str]  # what these runs show, in sentences
+    answer: Sequence[str]  # how the arms compare, in sentences
+    findings: Sequence[str]  # what the runs of each arm show, in sentences
     summary: Table
     comparison: Table
 
@@ -52,17 +54,19 @@ def make_report(
         for name in ("accuracy", "runs", "summary", "comparison")
     )
     arms = [short_name(arm) for arm in configuration["arms"]]
-    claims = pages.table("tables/claims")
+    claims = claims_values(pages, "claims", "evidence")
+    tested = {card.claim for cards in claims["groups"].values() for card in cards}
     reported = yaml.safe_load(_read(tutorial)) if pages.is_mnist else []
     pairs = comparison.drop_duplicates(["condition", "arm"])
     values = {
-        **claims_values(claims, "claims", "evidence"),
-        "untested": [claim.statement for claim in FAMILY if claim.key not in {*claims["claim"]}],
+        **claims,
+        "untested": [claim.statement for claim in FAMILY if claim.key not in tested],
         "sections": [
             Section(
                 name=name,
                 settings=settings[name],
                 tutorial=_tutorial_text(reported, settings[name]),
+                answer=condition_answer(name, comparison, runs),
                 findings=findings(name, summary, comparison, runs),
                 summary=_summary_table(summary, name),
                 comparison=_comparison_table(pairs, name),
@@ -82,7 +86,7 @@ def make_report(
         ),
         "origins": _origins_table(pages.table("tables/origins")),
         "explorer": explore_curves("curves", accuracy, list(settings), arms),
-        "studies": [study_of(pages, name, configuration["studies"][name]) for name in studies],
+        "studies": [study_of(pages, name, configuration["studies"][name], claims["groups"]) for name in studies],
         "provenance": "provenance.json",
         "dataset_name": dataset_name,
         "shown_seed": shown_seed,

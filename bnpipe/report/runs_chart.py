@@ -44,15 +44,16 @@ def explore_runs(name: str, runs: pd.DataFrame, swept: Sequence[str]) -> Explore
     """Show how the outcome of a study's runs depends on its swept settings: a map of means, and every run.
 
     name: that of the chart. runs: the study's table of this name; if it has more than MAX_RUNS rows, only the first
-    seeds are kept. The columns of the map are the values of one swept setting, its rows the arms with the values of all
-    others, so that a mean is over seeds alone.
+    seeds are kept. The columns of the map are the values of one swept setting (at first of the one with the most), its
+    rows the arms with the values of all others, so that a mean is over seeds alone.
     """
     keys = [*swept, "arm"]
     kept = first_seeds(runs, MAX_RUNS)
     inputs = Inputs(name)
+    across = max(swept, key=lambda key: runs[key].nunique())
     chart = _runs_chart(keys, list(dict.fromkeys(runs["arm"]))).add_params(
         inputs.choose("show", "outcome", "outcome", "final_accuracy", [*OUTCOMES], [*OUTCOMES.values()]),
-        inputs.choose("show", "columns", "across", swept[0], swept, [in_words(key) for key in swept]),
+        inputs.choose("show", "columns", "across", across, swept, [in_words(key) for key in swept]),
         *(
             inputs.choose("only", in_words(key), f"only_{key}", ALL, [ALL, *dict.fromkeys(runs[key].map(as_text))])
             for key in keys

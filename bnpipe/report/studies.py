@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -11,9 +11,10 @@ from bnpipe.analysis import carry_over, equilibrium, optimizers
 from bnpipe.analysis.study_tables import is_map
 from bnpipe.core.yaml_files import read_yaml
 from bnpipe.report import tables
+from bnpipe.report.answers import paper_answer, study_answer
 from bnpipe.report.curves_chart import explore_curves
 from bnpipe.report.explorer import Explorer
-from bnpipe.report.pages import Pages, claims_values
+from bnpipe.report.pages import ClaimCard, Pages, cards_of_study, claims_values
 from bnpipe.report.runs_chart import explore_runs, variants
 from bnpipe.report.tables import Table, make_table
 
@@ -27,19 +28,12 @@ CAPTION_OF_MAPS = (
 )
 
 
-# The studies that answer their question in sentences: from which of their tables, and by what.
+# The studies with sentences of their own: from which of their tables, and by what.
 ANSWERS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
     "convolutional": ("carry_over", carry_over.sentence),
     "optimizers": ("ratios", optimizers.answer),
     "equilibrium": ("equilibrium", equilibrium.answer),
 }
-
-
-class Answer(NamedTuple):
-    """What a study answers."""
-
-    text: str  # in sentences
-    file: str  # the table that they come from
 
 
 @dataclass(frozen=True)
@@ -49,10 +43,11 @@ class StudySection:
     name: str
     about: str  # the question that it asks
     caption: str  # of its figure
+    claims: Sequence[ClaimCard] = ()  # those that are measured from it
+    answer: Sequence[str] = ()  # what its runs show besides, in sentences
     summary: Table | None = None
     runs: Table | None = None
     explorers: Sequence[Explorer] = ()
-    answer: Answer | None = None
 
 
 def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiments: Sequence[str], texts: Path) -> None:
@@ -62,23 +57,35 @@ def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiment
     `about` and `caption` of each experiment. Raises InputError if a file is missing or damaged.
     """
     told = read_yaml(texts)
-    studies = [study_of(pages, name, study) for name, study in configuration["studies"].items()]
-    studies += [StudySection(name, **told[name], answer=_answer(pages, name)) for name in experiments]
-    claims = claims_values(pages.table("tables/all_claims"), "all_claims", "all_evidence")
+    claims = claims_values(pages, "all_claims", "all_evidence")
+    groups = claims["groups"]
+    studies = [study_of(pages, name, study, groups) for name, study in configuration["studies"].items()]
+    studies += [
+        StudySection(name, **told[name], claims=cards_of_study(groups, name), answer=_answer_of_experiment(pages, name))
+        for name in experiments
+    ]
     pages.write("studies", {**claims, "studies": studies, "provenance": "studies/provenance.json"})
 
 
-def _answer(pages: Pages, study: str) -> Answer | None:
-    """Return what a study answers, if it does so in sentences."""
+def _answer_of_experiment(pages: Pages, name: str) -> Sequence[str]:
+    """Say what an experiment shows besides the claims that are measured from it."""
+    if name != "paper":
+        return _own_answer(pages, name)
+    return paper_answer(pd.concat([pages.table(f"studies/paper/accuracy-{arm}") for arm in ("vanilla", "batchnorm")]))
+
+
+def _own_answer(pages: Pages, study: str) -> list[str]:
+    """Return the sentences of a study that has its own."""
     if study not in ANSWERS:
-        return None
+        return []
     table, answer = ANSWERS[study]
-    file = f"studies/{study}/{table}"
-    return Answer(answer(pages.table(file)), f"{file}.csv")
+    return [answer(pages.table(f"studies/{study}/{table}"))]
 
 
-def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:
-    """Collect what a page shows of a study. study: its plain values in the configuration."""
+def study_of(
+    pages: Pages, name: str, study: Mapping[str, Any], groups: Mapping[str, Sequence[ClaimCard]]
+) -> StudySection:
+    """Collect what a page shows of a study. study: its plain values in the configuration. groups: the page's claims."""
     swept, folder = list(study["sweep"]), f"studies/{name}"
     accuracy, runs, summary = (pages.table(f"{folder}/{table}") for table in ("accuracy", "runs", "summary"))
     arms = list(dict.fromkeys(runs["arm"]))
@@ -86,8 +93,12 @@ def study_of(pages: Pages, name: str, study: Mapping[str, Any]) -> StudySection:
     return StudySection(
         name=name,
         about=study["about"],
-        answer=_answer(pages, name),
         caption=CAPTION_OF_MAPS if is_map(runs, swept) else CAPTION_OF_CELLS,
+        claims=cards_of_study(groups, name),
+        answer=[
+            *_own_answer(pages, name),
+            *study_answer(summary, runs, swept, study["condition"].get("stop_at_accuracy") is not None),
+        ],
         summary=make_table(
             f"study-{name}-summary",
             summary,

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 from bnpipe.core.csv_files import read_table
 from tests.browser.install import browser as path_of_browser
@@ -30,6 +31,10 @@ TWO_CONDITIONS = {
     },
 }
 LINES = "#explore-curves .chart svg .mark-line path"  # of the chart of curves
+BLUE = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='90' height='90'%3E"
+    "%3Crect width='90' height='90' fill='%230072B2'/%3E%3C/svg%3E"
+)
 SERIOUS = ("serious", "critical")
 
 
@@ -82,6 +87,10 @@ def explore(page: Page, name: str) -> None:
     """Scroll to a chart and wait until it is drawn."""
     page.locator(f"#explore-{name}").scroll_into_view_if_needed()
     page.locator(f"#explore-{name} .chart svg").wait_for()
+
+
+def unfold(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
 
 
 def tick(page: Page, group: str, name: str) -> None:
@@ -187,6 +196,7 @@ def test_a_choice_on_the_map_of_a_study_is_followed_by_its_table(opened: Opened)
 
 def test_tables_sort_by_click_and_by_keyboard(opened: Opened) -> None:
     page = opened()
+    unfold(page)
     table = page.locator("#table-summary")
     header = table.locator("th", has_text="final validation accuracy")
     means = table.locator("tbody td:nth-child(5)")
@@ -215,6 +225,7 @@ def test_a_table_is_copied_as_csv(opened: Opened, folder: Path, permitted: bool)
     page = opened(permissions=["clipboard-read", "clipboard-write"])
     if not permitted:  # as in browsers that have no clipboard for files
         page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    unfold(page)
     tools = page.locator(".tools", has=page.locator("xpath=following-sibling::*[1]//table[@id='table-summary']"))
     tools.get_by_role("button", name="Copy as CSV").click()
     tools.get_by_role("status").get_by_text("Copied 4 rows.").wait_for()
@@ -231,29 +242,95 @@ def test_a_table_is_copied_as_csv(opened: Opened, folder: Path, permitted: bool)
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 def test_nothing_is_wider_than_the_screen(opened: Opened, name: str, width: int) -> None:
     page = opened(name, width)
-    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    unfold(page)
     for chart in page.locator(".explorer").all():
         chart.scroll_into_view_if_needed()
         chart.locator("svg").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_dark_is_dark_but_for_figures_and_charts(opened: Opened) -> None:
+def corner(part: Locator) -> tuple[int, ...]:
+    """Return the colour that a figure or a chart is drawn on, as it is seen."""
+    part.scroll_into_view_if_needed()
+    with Image.open(io.BytesIO(part.screenshot())) as seen:
+        pixel = seen.convert("RGB").getpixel((seen.width - 8, seen.height - 8))
+    assert isinstance(pixel, tuple)
+    return tuple(int(part) for part in pixel)
+
+
+def test_dark_is_dark_figures_and_charts_too(opened: Opened) -> None:
     ground = """name => getComputedStyle(document.querySelector(name)).backgroundColor"""
-    for scheme, page_ground in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(22, 24, 28)")):
+    for scheme, page_ground, is_right in (
+        ("light", "rgb(255, 255, 255)", lambda colour: min(colour) == 255),
+        ("dark", "rgb(22, 24, 28)", lambda colour: max(colour) < 40),
+    ):
         page = opened(color_scheme=scheme)
         explore(page, "curves")
         assert page.evaluate(ground, "body") == page_ground
-        assert {page.evaluate(ground, name) for name in ("figure img", ".chart")} == {"rgb(255, 255, 255)"}
-        axis = page.evaluate("getComputedStyle(document.querySelector('.chart .role-axis-label text')).fill")
-        assert axis == "rgb(26, 26, 26)"
+        assert is_right(corner(page.locator(".chart").first))
+        assert is_right(corner(page.locator("figure img").first))
+    # Colours stay: the figure's blue is not turned into orange.
+    page.set_content(f"<style>{page.locator('style').first.inner_text()}</style><figure><img></figure>")
+    page.locator("img").evaluate("(image, blue) => { image.src = blue; return image.decode(); }", BLUE)
+    red, _, blue = corner(page.locator("img"))
+    assert blue > red + 50
+
+
+def test_a_chart_without_a_run_says_so(opened: Opened) -> None:
+    page = opened()
+    explore(page, "curves")
+    empty = page.locator("#explore-curves .empty")
+    assert not empty.is_visible()
+    tick(page, "arm", "vanilla")
+    tick(page, "arm", "batchnorm")
+    empty.get_by_text("No run fits these choices.").wait_for()
+    tick(page, "arm", "batchnorm")
+    empty.wait_for(state="hidden")
+    # Vega's own word for it, on the console.
+    assert all("Infinite extent" in complaint for complaint in opened.complaints)
+    opened.complaints.clear()
+    page = opened("studies")
+    explore(page, "map-of-rates")
+    empty = page.locator("#explore-map-of-rates .empty")
+    assert not empty.is_visible()
+    page.locator("#choose-only-map-of-rates").get_by_label("arm").select_option("vanilla")
+    page.locator("#choose-show-map-of-rates").get_by_label("outcome").select_option("steps_to_90")
+    page.wait_for_timeout(300)
+    assert not empty.is_visible()  # the others are faint
+
+
+def test_origins_are_behind_a_mark_that_opens_by_keyboard(opened: Opened) -> None:
+    page = opened()
+    origins = page.locator("figure .origin")
+    assert not any(origin.is_visible() for origin in origins.all())
+    page.locator("figure .info summary").first.focus()
+    page.keyboard.press("Enter")
+    origins.first.wait_for()
+    assert "drawn by code" in origins.first.inner_text()
+
+
+def test_the_contents_stay_in_view_and_mark_what_is_read(opened: Opened) -> None:
+    page = opened(width=1280)
+    page.locator("#methods").scroll_into_view_if_needed()
+    page.evaluate("document.getElementById('methods').scrollIntoView()")
+    page.locator("nav a[aria-current]", has_text="Methods").wait_for()
+    box = page.locator("nav a", has_text="The short answer").bounding_box()
+    assert box
+    assert 0 <= box["y"] < 900
+
+
+def test_the_central_figure_comes_first(opened: Opened) -> None:
+    box = opened(width=1280).locator("figure img").first.bounding_box()
+    assert box
+    assert box["y"] < 450
+    assert box["width"] > 800
 
 
 @pytest.mark.parametrize("name", ["report", "studies"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_accessibility_check_finds_nothing_serious(opened: Opened, name: str, scheme: str) -> None:
     page = opened(name, color_scheme=scheme, bypass_csp=True)  # the check is a script of its own
-    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    unfold(page)
     for chart in page.locator(".explorer").all():
         chart.scroll_into_view_if_needed()
         chart.locator("svg").first.wait_for()

@@ -75,9 +75,24 @@ def test_panels_show_the_mean_curve_of_every_variant() -> None:
 
 
 def test_too_many_curves_for_a_panel_are_left_out() -> None:
-    for variations, axes in ((4, 3), (5, 1)):  # of two arms
-        sweep: dict[str, list[Any]] = {"activation": ["tanh", "relu"], "batch_size": list(range(2, 2 + variations))}
+    for variations, axes in ((4, 6), (5, 1)):  # of two arms
+        rates = [0.1, 0.2, 0.3, 0.4, 0.5]
+        sweep: dict[str, list[Any]] = {"learning_rate": rates, "batch_size": list(range(2, 2 + variations))}
         assert len(drawn(make_tables(sweep), list(sweep)).axes) == axes
+
+
+def test_too_many_panels_are_left_out() -> None:
+    for values, axes in ((9, 10), (10, 1)):
+        sweep: dict[str, list[Any]] = {"batch_size": list(range(2, 2 + values))}
+        assert len(drawn(make_tables(sweep), list(sweep)).axes) == axes
+
+
+def test_the_setting_with_the_most_values_gives_the_places() -> None:
+    sweep: dict[str, list[Any]] = {"activation": ["tanh", "relu"], "batch_size": [2, 3, 4]}
+    final, *panels = drawn(make_tables(sweep), list(sweep)).axes
+    assert final.get_xlabel() == "batch size"
+    assert [tick.get_text() for tick in final.get_xticklabels()] == ["2", "3", "4"]
+    assert len(panels) == 3
 
 
 def test_diverged_runs_are_marked_and_counted_and_never_averaged_with_others() -> None:

@@ -1,10 +1,11 @@
 import json
 
+import pandas as pd
 import pytest
 
 from bnpipe.figures.arms import COLOURS
 from bnpipe.report import curves_chart
-from bnpipe.report.curves_chart import dashes, explore_curves
+from bnpipe.report.curves_chart import dashes, explore_curves, most_telling
 from tests.report.charts import ARMS, CONDITIONS, accuracy_table, drawn, inputs
 
 
@@ -84,3 +85,34 @@ def test_of_too_many_runs_the_first_seeds_are_kept(monkeypatch: pytest.MonkeyPat
     assert {run["seed"] for run in curves.spec["datasets"]["runs"]} == {42, 43}
     monkeypatch.setattr(curves_chart, "MAX_EVALUATIONS", 2)  # fewer than one run has
     assert explore_curves("curves", accuracy_table(), CONDITIONS, ARMS).shown == 1
+
+
+def test_the_chart_starts_where_all_arms_learn_and_lie_apart() -> None:
+    ends = {
+        "alike": (0.9, 0.92),
+        "one never learns": (0.1, 0.95),
+        "apart": (0.6, 0.9),
+        "all never learn": (0.1, 0.1),
+    }
+    rows = [
+        {"condition": name, "arm": arm, "seed": 42, "step": [0, 60], "accuracy": [0.1, end]}
+        for name, pair in ends.items()
+        for arm, end in zip(ARMS, pair, strict=True)
+    ]
+    runs = pd.DataFrame(rows)
+    assert most_telling(runs, list(ends)) == ["apart"]
+    assert most_telling(runs[runs["condition"] == "all never learn"], ["all never learn"]) == ["all never learn"]
+    single = runs[runs["arm"] == "vanilla"]
+    assert most_telling(single, list(ends)) == list(ends)
+    assert most_telling(single, [*ends, "fifth"]) == ["alike", "fifth"]
+
+
+def test_curves_of_a_single_arm_differ_in_colour_by_condition() -> None:
+    table = accuracy_table().query("arm == 'vanilla'")
+    spec = explore_curves("curves", table, CONDITIONS, ["vanilla"]).spec
+    field = spec["layer"][0]["encoding"]["color"]["field"]
+    assert field == "condition"
+    assert (
+        explore_curves("curves", accuracy_table(), CONDITIONS, ARMS).spec["layer"][0]["encoding"]["color"]["field"]
+        == "arm"
+    )

@@ -134,7 +134,7 @@ def test_every_figure_and_table_says_its_rows_and_the_code_that_made_it(page: st
 def test_claims_are_shown_by_group_with_their_counts_and_the_rest_is_named(page: str) -> None:
     assert "<h3>As the tutorial ran it</h3>" in page
     assert 'id="claim-fewer-steps-tanh"' in page
-    assert '<span class="seeds">0 of 1 seed: at least 1.2 times fewer steps; ' in page
+    assert "This is undecided: 0 of 1 seed agrees (at least 1.2 times fewer steps). " in page
     assert re.search(
         r"more claims need the studies.*<li>With tanh, batch normalization copes with bad weights</li>", page, re.DOTALL
     )

@@ -40,7 +40,8 @@ rule studies_report:
     """Render the page on all studies, with the verdicts on all claims."""
     input:
         records=told(jobs.all_study_records),
-        claims=layout.table("all_claims"),
+        claims=[layout.table("all_claims"), layout.table("all_evidence")],
+        paper=plan.paper_tables["accuracy"] if configuration.paper else [],
         studies=plan.study_tables(plan.studies),
         answers=plan.optimizers.tables,
         figures=plan.pictures(plan.study_figures),

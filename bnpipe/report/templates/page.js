@@ -108,6 +108,15 @@ function unpack() {
   return vega;
 }
 
+// Says so if no mark is drawn, instead of showing empty axes.
+function sayIfEmpty(explorer, view, spec) {
+  const note = explorer.querySelector(".empty");
+  const marks = ":is(.mark-line, .mark-rect, .mark-symbol):not(.role-legend-symbol) > path[d]:not([d=''])";
+  const look = () => { note.hidden = explorer.querySelector(`.chart ${marks}`) !== null; };
+  for (const { name } of spec.params) view.addSignalListener(name, () => view.runAfter(look));
+  look();
+}
+
 async function draw(explorer) {
   await unpack();
   const chart = explorer.querySelector(".chart");
@@ -119,6 +128,7 @@ async function draw(explorer) {
   const { view } = await vegaEmbed(chart, spec, options);
   for (const svg of chart.querySelectorAll("svg")) svg.setAttribute("aria-hidden", "true"); // its numbers are in tables
   explorer.querySelectorAll(".inputs").forEach(addSwitch);
+  sayIfEmpty(explorer, view, spec);
   const table = document.getElementById(explorer.dataset.table);
   if (table) follow(table, view, explorer.dataset.columns.split(" "));
 }
@@ -141,3 +151,14 @@ for (const explorer of document.querySelectorAll(".explorer")) {
   explorer.querySelector(".reset").onclick = () => draw(explorer);
   seen.observe(explorer);
 }
+
+// The table of contents marks the section that is being read.
+const entries = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
+const read = new IntersectionObserver((sections) => {
+  for (const { isIntersecting, target } of sections) {
+    if (!isIntersecting) continue;
+    for (const link of entries.values()) link.removeAttribute("aria-current");
+    entries.get(target.id)?.setAttribute("aria-current", "true");
+  }
+}, { rootMargin: "-15% 0px -80% 0px" });
+document.querySelectorAll("main > section[id]").forEach((section) => read.observe(section));
