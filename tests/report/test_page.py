@@ -1,5 +1,6 @@
 import re
-from base64 import b64encode
+import zlib
+from base64 import b64decode, b64encode
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote
@@ -8,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bnpipe.core.errors import InputError
-from bnpipe.report.page import picture, policy, script, vega, write_page
+from bnpipe.report.page import packed, picture, policy, script, vega, write_page
 
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="90pt" height="50pt" viewBox="0 0 90 50">\n<!-- a\ncomment -->'
@@ -26,6 +27,25 @@ def test_a_picture_is_the_svg_itself_in_a_quoted_address(tmp_path: Path) -> None
     assert "comment" not in content
     texts = [element.text for element in ElementTree.fromstring(unquote(content))]
     assert texts == ["* { fill: #0072B2 }", '50% of "a" & b < \N{GREEK SMALL LETTER GAMMA}']
+
+
+def test_a_picture_of_many_parts_is_the_same_in_fewer_bytes(tmp_path: Path) -> None:
+    part = '<use href="#m0123456789" style="fill:#0072b2;stroke:none" y="7"/>'
+    marker = '<defs><path id="m0123456789" d="m0 0l9 0"/></defs>'
+    (tmp_path / "a.svg").write_text(f'<svg width="9pt" height="9pt">{marker}{part * 3}<use style="fill:red"/></svg>')
+    content = unquote(picture(tmp_path / "a.svg").address.split(",", 1)[1])
+    assert content == (
+        "<svg width='9pt' height='9pt'><style>.c0{fill:#0072b2;stroke:none}</style>"
+        "<defs><path id='q0' d='m0 0l9 0'/></defs>"
+        + "<use href='#q0' class='c0' y='7'/>" * 3
+        + "<use style='fill:red'/></svg>"
+    )
+
+
+def test_a_script_is_packed_in_the_format_that_browsers_unpack() -> None:
+    text = "let a = '\N{GREEK SMALL LETTER GAMMA}';" * 100
+    assert len(packed(text)) < len(text) / 2
+    assert zlib.decompress(b64decode(packed(text))).decode() == text
 
 
 def test_a_picture_without_size_is_refused(tmp_path: Path) -> None:
