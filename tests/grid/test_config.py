@@ -49,6 +49,7 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
         },
         "diagnostics": True,
         "keep_weights": False,
+        "closer_looks": True,
         "smallest_effects": {key: effect.size for key, effect in SMALLEST_EFFECTS.items()},
         "chunk_size": 10,
         "runs_per_job": None,

@@ -146,7 +146,8 @@ addEventListener("beforeprint", () => {
   for (const image of document.images) image.loading = "eager";
 });
 document.querySelectorAll("main table").forEach(equip);
-for (const explorer of document.querySelectorAll(".explorer")) {
+const explorers = window.DecompressionStream ? document.querySelectorAll(".explorer") : []; // not in old browsers
+for (const explorer of explorers) {
   explorer.hidden = false;
   explorer.querySelector(".reset").onclick = () => draw(explorer);
   seen.observe(explorer);
