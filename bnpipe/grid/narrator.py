@@ -25,14 +25,10 @@ NOISE = (  # beginnings of Snakemake's lines that tell nothing about this run
     "Assuming unrestricted shared filesystem usage",
     "Conda environments: ignored",
     "Config file ",
-    "Execute ",
-    "Provided cores: ",
-    "Provided resources: ",
-    "Rules claiming more threads",
     "Select jobs to execute",
     "Using shell: ",
-    "Using workflow specific profile ",
 )
+UNTOLD = ("job_started", "progress", "resources_info")  # events that tell nothing more either
 _CHUNK = re.compile(r"(\d+)(?:-(\d+))?(?:-[0-9a-f]{12})?$")  # see `bnpipe.grid.stacks.chunk_name`
 _STACK = re.compile(r"([a-z]+)-[0-9a-f]+$")
 _STEP = re.compile(rb": step (\d+) of (\d+), ")
@@ -166,7 +162,7 @@ class Narrator(logging.Handler):
             event = getattr(getattr(record, "event", None), "value", None)
             if event == "job_info":  # even if Snakemake is to be quiet about rules, as `make` wants it
                 self._start(record)
-            elif event != "progress" and self.before.filter(record) and (line := self._line(record, event)):
+            elif event not in UNTOLD and self.before.filter(record) and (line := self._line(record, event)):
                 self._say(line)
         except Exception:
             self.handleError(record)
@@ -218,22 +214,16 @@ class Narrator(logging.Handler):
     def _follow(self) -> None:
         """Show what is running: on a terminal in a bar, otherwise in a line whenever there was none for long."""
         if self.stream.isatty():
-            form = "{n_fmt}/{total_fmt} |{bar:10}| {postfix[0]}"
+            form = "{n_fmt}/{total_fmt} |{bar:10}| {desc}"
             self._bar = tqdm(
-                total=self.progress.total,
-                file=self.stream,
-                leave=False,
-                bar_format=form,
-                dynamic_ncols=True,
-                postfix=[""],
+                total=self.progress.total, file=self.stream, leave=False, bar_format=form, dynamic_ncols=True
             )
         while self.progress.done < self.progress.total:
             sleep(REFRESH)
             with self._lines:
                 text = self.progress.now_running(time())
             if self._bar is not None:
-                self._bar.postfix[0] = text
-                self._bar.refresh()
+                self._bar.set_description_str(text)
             elif text and time() - self._last_line > SILENCE:
                 self._say(f"running: {text}")
         if self._bar is not None:

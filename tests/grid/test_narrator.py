@@ -118,7 +118,8 @@ def test_a_run_is_told_by_what_jobs_do(told: tuple[logging.Logger, io.StringIO])
     logger, stream = told
     say(logger, "run_info", stats={"train": 2, "total": 2})
     logger.info("Select jobs to execute...")
-    logger.warning("Execute 1 jobs...")  # a warning, so that it is yellow
+    say(logger, "job_started", jobs=[0])
+    say(logger, "resources_info", cores=2)
     for number, arm in enumerate(("vanilla", "batchnorm")):
         say(
             logger,
