@@ -88,7 +88,9 @@ def test_only_the_scripts_of_the_page_may_run_and_nothing_is_fetched(page: str) 
     run = [text for kind, text in Reader(page).scripts if kind is None]
     allowed = re.findall("'sha256-([^']+)'", policy)
     run += [
-        zlib.decompress(b64decode(text)).decode() for kind, text in Reader(page).scripts if kind == "application/octet-stream"
+        zlib.decompress(b64decode(text)).decode()
+        for kind, text in Reader(page).scripts
+        if kind == "application/octet-stream"
     ]
     assert len(run) == len(allowed) == 2  # the page's own, and Vega, which that one unpacks
     assert {b64encode(sha256(text.encode()).digest()).decode() for text in run} == {*allowed}
