@@ -62,8 +62,8 @@ def test_every_element_looks_as_before(figure: str) -> None:
         found: dict[str, str | None] = {name: text for name, text in attributes.items() if name not in ("id", "class")}
         clipped = found.pop("clip-path", None)
         look = ";".join(filter(None, [f"clip-path:{clipped}" if clipped else "", found.pop("style", "")]))
-        found["look"] = rules[attributes["class"]] if "class" in attributes else look
-        found["look"] = re.sub(r"(?<=url\(#)\w+", lambda name: names.get(name[0], name[0]) or "", found["look"] or "")
+        look = rules[attributes["class"]] if "class" in attributes else look
+        found["look"] = re.sub(r"(?<=url\(#)\w+", lambda name: names.get(name[0]) or name[0], look)
         if "href" in found:
             found["href"] = names.get(attributes["href"][1:], attributes["href"][1:])
         return found
