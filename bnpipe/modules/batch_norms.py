@@ -70,7 +70,7 @@ class GhostBatchNorm(BatchNorm):
         m = z.shape[1]
         size = min(self._size, m)
         rest = m % size
-        blocks = [z[:, : m - rest].unflatten(1, (-1, size))]  # (runs, parts, images of a part, units)
+        blocks = [z[:, : m - rest].reshape(len(z), -1, size, z.shape[2])]  # (runs, parts, images of a part, units)
         if rest:
             blocks.append(z[:, m - rest :].unsqueeze(1))
         statistics = [torch.var_mean(block, dim=2, keepdim=True, correction=0) for block in blocks]
