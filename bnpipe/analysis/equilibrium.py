@@ -32,8 +32,9 @@ def equilibrium_table(turns: pd.DataFrame) -> pd.DataFrame:
     turns: the table of `bnpipe.experiments.equilibrium`. `n` counts seeds. `norm_growth` is the norm at the last
     measured step over that at the first, geometric mean over layers and seeds. `angle` is the root mean square over the
     second half of training, layers and seeds, in radians; `predicted_angle` is sqrt(2 * learning rate * weight decay)
-    and `ratio` the one over the other. The last two columns are the ratios of the layer and seed with the lowest and
-    the highest. Without weight decay nothing is predicted.
+    and `ratio` the one over the other; both are there for vanilla too, of which theory says nothing, to compare. The
+    last two columns are the ratios of the layer and seed with the lowest and the highest. Without weight decay nothing
+    is predicted.
     """
     rows = []
     for _, own in turns.groupby(KEYS, sort=False):

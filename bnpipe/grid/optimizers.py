@@ -22,9 +22,15 @@ Rates = Annotated[tuple[PositiveNumber, ...], Field(min_length=5)]
 class OptimizerRates(Section):
     """Learning rates that a network is tried with, by optimizer; the best one must have two on either side."""
 
-    sgd: Rates = Field(default=(0.0316, 0.1, 0.316, 1, 3.16, 10, 31.6), description="Of plain gradient descent.")
-    momentum: Rates = Field(default=(0.001, 0.00316, 0.01, 0.0316, 0.1, 0.316, 1), description="With momentum.")
-    adam: Rates = Field(default=(0.0001, 0.000316, 0.001, 0.00316, 0.01, 0.0316, 0.1), description="With Adam.")
+    sgd: Rates = Field(
+        default=(0.0178, 0.0316, 0.0562, 0.1, 0.178, 0.316, 0.562, 1, 1.78), description="Of plain gradient descent."
+    )
+    momentum: Rates = Field(
+        default=(0.00178, 0.00316, 0.00562, 0.01, 0.0178, 0.0316, 0.0562, 0.1, 0.178), description="With momentum."
+    )
+    adam: Rates = Field(
+        default=(0.000316, 0.000562, 0.001, 0.00178, 0.00316, 0.00562, 0.01, 0.0178, 0.0316), description="With Adam."
+    )
 
     @field_validator("*")
     @classmethod
@@ -36,7 +42,7 @@ class OptimizerStudy(Section):
     """The fair comparison under every optimizer: each pair of networks is tuned, then trained at its own best rates."""
 
     steps: Annotated[int, Whole(1, 100_000_000)] = Field(
-        default=1001,
+        default=601,
         description="Mini-batches within which a network has to pass 90% validation accuracy.",
         json_schema_extra={"unit": "mini-batches"},
     )

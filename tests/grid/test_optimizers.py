@@ -20,11 +20,11 @@ def test_both_are_left_out_unless_they_are_given_and_their_defaults_are_those_of
     assert (made.optimizers, made.equilibrium) == (OptimizerStudy(), EquilibriumStudy())
 
 
-def test_every_optimizer_has_as_many_rates_half_a_decade_apart() -> None:
+def test_every_optimizer_has_as_many_rates_a_quarter_of_a_decade_apart() -> None:
     assert list(OptimizerRates.model_fields) == list(get_args(BuiltInOptimizer))
     for rates in dict(OptimizerRates()).values():
-        assert len(rates) == 7
-        assert [math.log10(after / rate) for rate, after in pairwise(rates)] == pytest.approx([0.5] * 6, abs=0.002)
+        assert len(rates) == 9
+        assert [math.log10(after / rate) for rate, after in pairwise(rates)] == pytest.approx([0.25] * 8, abs=0.002)
     assert {*OptimizerStudy().tuning_seeds} < TUNING_SEEDS
 
 

@@ -101,8 +101,8 @@ def test_settings_of_the_pair_and_of_the_paper() -> None:
 def test_a_network_of_the_study_of_optimizers_is_told_its_optimizer_and_rates() -> None:
     told, wildcards = parameters(optimizers={}, equilibrium={}), {"entrant": "tanh-adam-vanilla"}
     settings = told.optimizer_settings(wildcards)
-    assert (settings["optimizer"], settings["arm"], settings["steps"]) == ("adam", "vanilla", 1001)
-    assert told.optimizer_rates(wildcards)[0] == 0.0001
+    assert (settings["optimizer"], settings["arm"], settings["steps"]) == ("adam", "vanilla", 601)
+    assert told.optimizer_rates(wildcards)[0] == 0.000316
     with pytest.raises(InputError, match=r"^entrant: expected tanh-sgd-vanilla or .*, got typo$"):
         told.optimizer_rates({"entrant": "typo"})
     assert told.equilibrium_settings({"arm": "batchnorm"})["arm"] == "batchnorm"
