@@ -260,15 +260,15 @@ def corner(part: Locator) -> tuple[int, ...]:
 
 def test_dark_is_dark_figures_and_charts_too(opened: Opened) -> None:
     ground = """name => getComputedStyle(document.querySelector(name)).backgroundColor"""
-    for scheme, page_ground, is_right in (
-        ("light", "rgb(255, 255, 255)", lambda colour: min(colour) == 255),
-        ("dark", "rgb(22, 24, 28)", lambda colour: max(colour) < 40),
+    for scheme, page_ground, shades in (
+        ("light", "rgb(255, 255, 255)", range(255, 256)),
+        ("dark", "rgb(22, 24, 28)", range(40)),
     ):
         page = opened(color_scheme=scheme)
         explore(page, "curves")
         assert page.evaluate(ground, "body") == page_ground
-        assert is_right(corner(page.locator(".chart").first))
-        assert is_right(corner(page.locator("figure img").first))
+        assert all(part in shades for part in corner(page.locator(".chart").first))
+        assert all(part in shades for part in corner(page.locator("figure img").first))
     # Colours stay: the figure's blue is not turned into orange.
     page.set_content(f"<style>{page.locator('style').first.inner_text()}</style><figure><img></figure>")
     page.locator("img").evaluate("(image, blue) => { image.src = blue; return image.decode(); }", BLUE)
@@ -351,6 +351,15 @@ def test_it_prints_with_all_figures_and_without_what_only_works_on_a_screen(open
     for image in page.locator("figure img").all():
         assert image.is_visible()
         assert image.evaluate("image => image.complete && image.naturalWidth") == 480
+
+
+def test_it_prints_on_white_from_a_dark_desktop(opened: Opened) -> None:
+    page = opened(color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    for part in ("body", ".cards li", ".answer"):
+        ground = page.evaluate("part => getComputedStyle(document.querySelector(part)).backgroundColor", part)
+        assert min(int(number) for number in re.findall(r"\d+", ground)) > 240
+    assert page.evaluate("getComputedStyle(document.querySelector('figure img')).filter") == "none"
 
 
 def test_without_scripts_everything_but_the_charts_is_there(opened: Opened) -> None:

@@ -111,7 +111,7 @@ def test_a_study_of_one_arm_compares_the_values_of_its_last_setting() -> None:
 
 def test_a_study_says_what_went_wrong_and_where_it_began() -> None:
     table = study({1: {"vanilla": [0.1, 0.1, 0.1]}}, state=["dead", "overflow", "healthy"])
-    table = table.assign(first_bad_step=[600, 1, None], first_bad_layer=[3, 7, None])
+    table = table.assign(first_bad_step=[600, 1, float("nan")], first_bad_layer=[3, 7, float("nan")])
     (told,) = answer(table, ["init_std"])
     assert told.endswith(" Of 3 runs, 1 end dead and 1 end in overflow; the earliest trouble is at step 1 in layer 7.")
 
