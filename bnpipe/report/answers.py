@@ -151,7 +151,8 @@ def _ends(group: pd.DataFrame) -> str:
     if len(group) <= MAX_LISTED:
         parts = [f"{_share(mean)} ({cell})" for mean, cell in zip(group["mean"], group["cell"], strict=True)]
         return f"{', '.join(parts[:-1])} and {parts[-1]}"
-    lowest, *_, highest = group.sort_values("mean", kind="stable").to_dict("records")
+    rows = group.to_dict("records")
+    lowest, highest = (choose(rows, key=lambda row: row["mean"]) for choose in (min, max))
     return (
         f"{GOAL:.0%} or more in {(group['mean'] >= GOAL).sum()} of {len(group)} settings, "
         f"at best at {_share(highest['mean'])} ({highest['cell']}) and at worst at {_share(lowest['mean'])} "

@@ -104,7 +104,10 @@ def _curves_chart(tests: Sequence[str], arms: Sequence[str], conditions: Sequenc
             y=alt.Y("value:Q", title=None, axis=alt.Axis(minExtent=40, labelExpr=TICKS)),
             color=colour,
             strokeDash=alt.StrokeDash(
-                "arm:N", title=None, scale=arm_scale(arms, dashes), legend=None if by_condition else alt.Undefined
+                "arm:N",
+                title=None,
+                scale=arm_scale(arms, dashes),
+                legend=None if by_condition else alt.Undefined,  # without colours it would tell nothing apart
             ),
             detail="run:N",
         )

@@ -351,6 +351,15 @@ def test_it_prints_with_all_figures_and_without_what_only_works_on_a_screen(open
         assert image.evaluate("image => image.complete && image.naturalWidth") == 480
 
 
+def test_it_prints_on_white_from_a_dark_desktop(opened: Opened) -> None:
+    page = opened(color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    for part in ("body", ".cards li", ".answer"):
+        ground = page.evaluate("part => getComputedStyle(document.querySelector(part)).backgroundColor", part)
+        assert min(int(number) for number in re.findall(r"\d+", ground)) > 240
+    assert page.evaluate("getComputedStyle(document.querySelector('figure img')).filter") == "none"
+
+
 def test_without_scripts_everything_but_the_charts_is_there(opened: Opened) -> None:
     page = opened(java_script_enabled=False)
     assert page.locator("figure img").count() == len(figures_of(TWO_CONDITIONS))
