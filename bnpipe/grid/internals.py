@@ -59,7 +59,7 @@ def narrate(workflow: Any, logger: logging.Logger) -> None:
 
     Handlers of logger plugins (``--logger``) and of log files stay as they are.
     """
-    if workflow.dryrun or workflow.output_settings.verbose or not workflow.is_main_process:
+    if workflow.output_settings.dryrun or workflow.output_settings.verbose or not workflow.is_main_process:
         return
     for handler in logger.handlers:
         if handler.name == "DefaultStreamHandler" and isinstance(handler, logging.StreamHandler):
