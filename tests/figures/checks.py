@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 from bnpipe.figures.arms import COLOURS
 from bnpipe.figures.style import ONE_COLUMN, SMALL, TWO_COLUMNS, style
 
-ALL_ARMS = list(COLOURS)
+ALL_ARMS = list(COLOURS)[:8]  # as many as a figure has room for (docs/how-to.md)
 LONG_NAME = "a_condition_with_a_name_as_long_as_the_configuration_permits_64_"
 TOUCH = 0.5  # pixels that boxes may share: less than the white space around letters
 
