@@ -63,6 +63,8 @@ def build(weights: Mapping[str, NDArray[Any]], settings: TrainingSettings) -> nn
     weights: by the names of `bnpipe.training.engines.Stack.weights`, of one run. Raises InputError if a part has no
     counterpart in torch.nn.
     """
+    if settings.network != "fully_connected":
+        raise InputError(f"to_torch_module: network: expected fully_connected, got {settings.network}; {INSTEAD}")
     tensors = {name: torch.from_numpy(array).clone() for name, array in weights.items()}
     layers = sum(name.endswith(".weight") and ".transform." not in name for name in tensors)
     activation = _known("activation", settings.activation, ACTIVATIONS)
@@ -71,13 +73,7 @@ def build(weights: Mapping[str, NDArray[Any]], settings: TrainingSettings) -> nn
         is_last = number == layers - 1
         arm, prefix = arm_of_layer(settings, is_last), f"layers.{number}.transform."
         learned = {name.removeprefix(prefix): tensors[name].flatten() for name in tensors if name.startswith(prefix)}
-        # (fan_in, fan_out) here, (fan_out, fan_in) in torch.nn
-        weight = tensors[f"layers.{number}.weight"]
-        if weight.ndim != 2:
-            raise InputError(
-                f"to_torch_module: expected a fully connected network, got weights of {weight.ndim} dimensions; "
-                f"{INSTEAD}"
-            )
+        weight = tensors[f"layers.{number}.weight"]  # (fan_in, fan_out), in torch.nn (fan_out, fan_in)
         linear, norm = _known("arm", arm, COUNTERPARTS)(weight.T.contiguous(), learned, settings)
         normalization = [("norm", norm)] if norm is not None else []
         nonlinearity = [] if is_last else [("activation", activation())]

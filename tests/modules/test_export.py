@@ -109,8 +109,8 @@ def test_other_parts_without_counterpart_are_one_line_too() -> None:
     settings = make_settings(arm="vanilla")
     with pytest.raises(InputError, match=r"activation: expected tanh or relu or sigmoid, which .*, got swish"):
         build({}, replace(settings, activation="swish"))
-    with pytest.raises(InputError, match="expected a fully connected network, got weights of 4 dimensions"):
-        build({"layers.0.weight": np.zeros((8, 1, 3, 3), np.float32)}, settings)
+    with pytest.raises(InputError, match=r"^to_torch_module: network: expected fully_connected, got conv.*; use"):
+        build({}, replace(settings, network="convolutional"))
 
 
 def test_a_run_of_a_study_is_named_by_its_settings(dataset: Dataset, tmp_path: Path) -> None:
