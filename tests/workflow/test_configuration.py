@@ -95,7 +95,7 @@ def test_a_run_takes_values_of_the_command_line_to_its_jobs(workplace: Workplace
         ),
         (
             ["dataset=nowhere"],
-            "--config: dataset: expected one of mnist, fashion_mnist, kmnist, digits, or an existing",
+            "--config: dataset: expected one of mnist, fashion_mnist, kmnist, cifar10, digits, or an existing",
         ),
         (["mirrors=[nowhere]"], "--config: mirrors: expected a URL (http, https, file) or an existing folder"),
         (["batch_size=1198"], "--config: batch_size: expected at most 1197 (the number of training images), got 1198"),
