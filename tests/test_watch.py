@@ -24,7 +24,7 @@ def job(number: int, group: str = "tanh", arm: str = "vanilla", runs: int = 2) -
 
 
 def at(step: int, rate: float, state: str = "running") -> JobStatus:
-    return JobStatus(state, 1000.0, Evaluation(1000.0, step, 0.25, 0.5, 99.0), rate)  # type: ignore[arg-type]
+    return JobStatus(state, 1000.0, Evaluation(1000.0, step, 100, 0.25, 0.5, 99.0), rate)  # type: ignore[arg-type]
 
 
 def test_a_running_job_has_left_its_steps_at_its_rate() -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 from bnpipe.analysis.claims import claims_table, values_table
 from bnpipe.analysis.measures.sources import Sources
 from bnpipe.analysis.registry.tutorial import GROUP
+from bnpipe.analysis.words import counted
 from bnpipe.core.csv_files import read_table, write_table
 
 CARRY_OVER_COLUMNS = ["claim", "statement", "verdict", "n", "above", "below", "median", "carries_over"]
@@ -74,12 +75,8 @@ def sentence(table: pd.DataFrame) -> str:
         statements = table.loc[table["carries_over"] == answer, "statement"]
         if len(statements):
             told.append(f"{words}: {', '.join(f'“{statement}”' for statement in statements)}.")
-    looked_at = f"The study looks at {_counted(len(table), 'verdict')} on the tutorial's claims, with "
-    return " ".join([f"{looked_at}{_counted(seeds, 'counted seed')}: a count, not a verdict.", *told])
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
+    looked_at = f"The study looks at {counted(len(table), 'verdict')} on the tutorial's claims, with "
+    return " ".join([f"{looked_at}{counted(seeds, 'counted seed')}: a count, not a verdict.", *told])
 
 
 def _carries_over(row: Mapping[Any, Any]) -> str:

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from bnpipe.analysis.curves import updates_of_runs
+from bnpipe.analysis.measures.sources import PAIR
 from bnpipe.analysis.stats import Estimate, estimate_mean
 from bnpipe.analysis.words import listed, two_digits
 from bnpipe.core.csv_files import ENTRANT_KEYS, read_table, write_table
 
-PAIR = ("vanilla", "batchnorm")
 SEED_COLUMNS = ["activation", "optimizer", "seed", *PAIR, "ratio"]
 RATIO_COLUMNS = [
     *("activation", "optimizer", "vanilla_rate", "batchnorm_rate", "inside"),

@@ -53,6 +53,11 @@ def listed(parts: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def counted(count: int, what: str) -> str:
+    """Write how many there are of something: 1 seed, 2 seeds."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def short(digest: str) -> str:
     """Write the beginning of a checksum."""
     return digest[:12]

@@ -1,6 +1,7 @@
 """What a person sees of a job: lines in its log, and errors of one line."""
 
 import logging
+import os
 import re
 import signal
 import sys
@@ -17,9 +18,10 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.files import explaining
 from bnpipe.core.signals import STOPS, handling
 
+TAIL = 4096  # bytes of a log that are read
 FINISHED = "finished"  # last line in the log of a job that has made its outputs
 _EVALUATION = re.compile(
-    r"^(?P<time>\d{4}-\S+ \S+) INFO .*: step (?P<step>\d+) of \d+, "
+    r"^(?P<time>\d{4}-\S+ \S+) INFO .*: step (?P<step>\d+) of (?P<steps>\d+), "
     r"accuracy (?P<lowest>\S+) to (?P<highest>\S+), (?P<rate>\S+) steps/s",
     re.MULTILINE,
 )
@@ -33,6 +35,7 @@ class Evaluation:
 
     time: float  # seconds since the epoch
     step: int
+    steps: int  # of the whole training
     lowest: float  # accuracy of its runs
     highest: float
     rate: float  # steps per second since the job began
@@ -45,7 +48,19 @@ class Evaluation:
     @classmethod
     def _read(cls, line: re.Match[str]) -> Self:
         time = datetime.fromisoformat(line["time"]).timestamp()
-        return cls(time, int(line["step"]), *(float(line[key]) for key in ("lowest", "highest", "rate")))
+        steps = (int(line[key]) for key in ("step", "steps"))
+        return cls(time, *steps, *(float(line[key]) for key in ("lowest", "highest", "rate")))
+
+
+def read_tail(log_file: Path) -> tuple[str, float]:
+    """Return the end of a job's log, some 35 evaluations, and when it was written, in seconds since the epoch.
+
+    Raises OSError if there is no such file, or if it cannot be read.
+    """
+    with log_file.open("rb") as file:
+        status = os.fstat(file.fileno())
+        file.seek(max(0, status.st_size - TAIL))
+        return file.read().decode("utf-8", errors="replace"), status.st_mtime
 
 
 @contextmanager
@@ -94,9 +109,8 @@ def _to_file(log_file: Path) -> logging.Handler:
     return to_file
 
 
-@contextmanager
-def training_progress(label: str, steps: int) -> Iterator[Callable[[int, Any], None]]:
-    """Yield a function to call after each evaluation: it writes a line to the log, which the main process reads.
+def training_progress(label: str, steps: int) -> Callable[[int, Any], None]:
+    """Return a function to call after each evaluation: it writes a line to the log, which the main process reads.
 
     The function takes the step and the accuracies (runs,), as a tensor or an array.
     """
@@ -118,4 +132,4 @@ def training_progress(label: str, steps: int) -> Iterator[Callable[[int, Any], N
             (steps - step - 1) / rate,
         )
 
-    yield on_evaluation
+    return on_evaluation

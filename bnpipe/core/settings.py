@@ -58,6 +58,12 @@ class Shape:
     columns: int
     classes: int
 
+    @classmethod
+    def of_images(cls, sizes: Sequence[int], classes: int) -> Self:
+        """Return the shape of an array of images. sizes: images, rows, columns and, in colour, channels."""
+        rows, columns, channels = (*sizes[1:], 1)[:3]
+        return cls(channels, rows, columns, classes)
+
     @property
     def pixels(self) -> int:
         """How many numbers an image has: the width of the input layer."""

@@ -81,11 +81,7 @@ def _read_bytes(path: Path, most: int) -> bytes:
 def _read(path: Path, dimensions: tuple[int, ...]) -> NDArray[np.uint8]:
     """Read a file whose number of dimensions is one of these, which KINDS names."""
     payload = read_payload(path)
-    header_size = 4 + 4 * dimensions[0]
-    if len(payload) < header_size:
-        raise InputError(
-            f"{path}: truncated: expected at least {header_size} bytes, got {len(payload)}; replace the file"
-        )
+    _check_header(path, payload, dimensions[0])
     zeros, value_type, found_dimensions = struct.unpack_from(">HBB", payload)
     if zeros != 0:
         kind = describe(payload)
@@ -96,11 +92,7 @@ def _read(path: Path, dimensions: tuple[int, ...]) -> NDArray[np.uint8]:
     if found_dimensions not in dimensions:
         kind = KINDS[dimensions]
         raise InputError(f"{path}: expected {kind}, got {found_dimensions} by its header; replace the file")
-    header_size = 4 + 4 * found_dimensions
-    if len(payload) < header_size:
-        raise InputError(
-            f"{path}: truncated: expected at least {header_size} bytes, got {len(payload)}; replace the file"
-        )
+    header_size = _check_header(path, payload, found_dimensions)
     shape = struct.unpack_from(f">{found_dimensions}I", payload, 4)
     expected = header_size + math.prod(shape)
     if len(payload) != expected:
@@ -112,3 +104,11 @@ def _read(path: Path, dimensions: tuple[int, ...]) -> NDArray[np.uint8]:
         counts = " x ".join(map(str, shape))
         raise InputError(f"{path}: empty: expected at least one value, got {counts} by its header; replace the file")
     return np.frombuffer(payload, np.uint8, offset=header_size).reshape(shape)
+
+
+def _check_header(path: Path, payload: bytes, dimensions: int) -> int:
+    """Return how many bytes a header of so many dimensions has. Raises InputError if there are fewer."""
+    size = 4 + 4 * dimensions
+    if len(payload) < size:
+        raise InputError(f"{path}: truncated: expected at least {size} bytes, got {len(payload)}; replace the file")
+    return size

@@ -115,7 +115,7 @@ def classes_of(labels: Bytes) -> int:
 def _common_shape(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes]) -> Shape:
     """Return the shape that training and test files share; images and labels as in `pack`. Raises InputError."""
     classes = classes_of(train[1])
-    shape, other = (_shape(images, classes) for images, _ in (train, test))
+    shape, other = (Shape.of_images(images.shape, classes) for images, _ in (train, test))
     if other != shape:
         raise InputError(
             f"test files: expected images of {shape} pixels, as in the training files, got {other}; scale them"
@@ -127,12 +127,6 @@ def _common_shape(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes]) -> Shap
             f"position {where}; correct it"
         )
     return shape
-
-
-def _shape(images: Bytes, classes: int) -> Shape:
-    """Return the shape of images (n, rows, columns) or (n, rows, columns, channels)."""
-    rows, columns, channels = (*images.shape[1:], 1)[:3]
-    return Shape(channels, rows, columns, classes)
 
 
 def open_dataset(path: Path) -> Dataset:

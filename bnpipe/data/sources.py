@@ -87,8 +87,7 @@ def shape_of(source: Source) -> Shape | None:
         labels = read_labels(source.files[1])
     except InputError:
         return None
-    rows, columns, channels = (*sizes[1:], 1)[:3]
-    return Shape(channels, rows, columns, classes=int(labels.max()) + 1)
+    return Shape.of_images(sizes, classes=int(labels.max()) + 1)
 
 
 if __name__ == "__main__":  # for the Makefile: the name of a data set in paths

@@ -42,7 +42,7 @@ def make_trials(
     pairs = [(rate, seed) for rate in learning_rates for seed in seeds]
     rates, all_seeds = zip(*pairs, strict=True)
     runs = Runs.from_plain({**settings, "learning_rate": rates}, all_seeds)
-    write_table(_curves_table(entrant, runs, _train(runs, open_dataset(packed), on_evaluation)), curves)
+    _write_curves(entrant, runs, open_dataset(packed), curves, on_evaluation)
 
 
 def make_tuned_curves(
@@ -59,8 +59,7 @@ def make_tuned_curves(
     Arguments and errors are otherwise those of `make_trials`; InputError too if the table names no best rate.
     """
     runs = Runs.from_plain({**settings, "learning_rate": best_rate(tuning)}, seeds)
-    often = runs.change(evaluation_interval=FINE_INTERVAL)
-    write_table(_curves_table(entrant, often, _train(often, open_dataset(packed), on_evaluation)), curves)
+    _write_curves(entrant, runs.change(evaluation_interval=FINE_INTERVAL), open_dataset(packed), curves, on_evaluation)
 
 
 def make_tuned_runs(
@@ -79,12 +78,16 @@ def make_tuned_runs(
     Each seed is trained twice: once it is evaluated often and stops at 90%, once it takes all steps. steps: these.
     Arguments and errors are otherwise those of `make_trials`; InputError too if the table names no best rate.
     """
-    make_tuned_curves(entrant, settings, seeds, packed, tuning, curves, on_evaluation)
     dataset = open_dataset(packed)
     runs = Runs.from_plain({**settings, "learning_rate": best_rate(tuning)}, seeds)
+    _write_curves(entrant, runs.change(evaluation_interval=FINE_INTERVAL), dataset, curves, on_evaluation)
     whole = runs.change(steps=steps, evaluation_interval=max(steps - 1, 1), stop_at_accuracy=None)
     final = _train(whole, dataset, lambda *_: None).accuracy[:, -1]
     write_table(_networks(entrant, whole).assign(final_accuracy=final)[FINAL_COLUMNS], finals)
+
+
+def _write_curves(entrant: str, runs: Runs, dataset: Dataset, curves: Path, on_evaluation: OnEvaluation) -> None:
+    write_table(_curves_table(entrant, runs, _train(runs, dataset, on_evaluation)), curves)
 
 
 def _train(runs: Runs, dataset: Dataset, on_evaluation: OnEvaluation) -> Curves:

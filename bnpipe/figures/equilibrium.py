@@ -7,12 +7,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from bnpipe.analysis.equilibrium import answer
-from bnpipe.analysis.words import two_digits
 from bnpipe.core.csv_files import read_table
-from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, distinct, draw_mean, draw_seeds, save, scale_steps, style
+from bnpipe.figures.style import (
+    SMALL,
+    TWO_COLUMNS,
+    canvas,
+    distinct,
+    draw_mean,
+    draw_seeds,
+    save,
+    scale_numbers,
+    scale_steps,
+    style,
+)
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")  # of weight decays, in their order
 DASHES = ("solid", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (9, 2)), (0, (3, 1)))
@@ -49,7 +58,8 @@ def draw_equilibrium(turns: pd.DataFrame, table: pd.DataFrame, note: str) -> Fig
                 angles.axhline(predicted, color="#555555", linewidth=0.8, linestyle=":")
                 _name(angles, float(predicted))
         for axes in (norms, angles):
-            _scale(axes)
+            scale_steps(axes)
+            scale_numbers(axes)
     for axes in grid[:-1].flat:
         axes.set_xlabel("")
     handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -91,12 +101,3 @@ def _name(axes: Axes, predicted: float) -> None:
         ha="right",
         fontsize=SMALL,
     )
-
-
-def _scale(axes: Axes) -> None:
-    scale_steps(axes)
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: two_digits(value)))
-    axes.yaxis.set_minor_locator(NullLocator())

@@ -12,14 +12,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bnpipe.analysis.words import two_digits
 from bnpipe.core.csv_files import read_table
 from bnpipe.figures.arms import COLOURS, LINE_STYLES
-from bnpipe.figures.style import TWO_COLUMNS, canvas, draw_mean, draw_seeds, save, scale_steps, style, wrapped
-
-MANY_DECADES = 300  # from this ratio on, a logarithmic axis has ticks at powers of ten alone
+from bnpipe.figures.style import (
+    TWO_COLUMNS,
+    canvas,
+    draw_mean,
+    draw_seeds,
+    save,
+    scale_numbers,
+    scale_steps,
+    style,
+    wrapped,
+)
 
 
 class Measure(NamedTuple):
@@ -130,8 +136,4 @@ def _scale(axes: Axes, measure: Measure) -> None:
     if not measure.is_logarithmic:
         axes.set_ylim(max(-1, axes.get_ylim()[0]), 1)  # Student's interval may reach beyond, a cosine cannot
         return
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < MANY_DECADES * low else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: two_digits(value)))
-    axes.yaxis.set_minor_locator(NullLocator())
+    scale_numbers(axes)

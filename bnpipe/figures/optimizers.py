@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bnpipe.analysis.optimizers import PAIR, answer
+from bnpipe.analysis.measures.sources import PAIR
+from bnpipe.analysis.optimizers import answer
 from bnpipe.analysis.words import tick_text
 from bnpipe.core.csv_files import read_table
 from bnpipe.figures.arms import COLOURS, MARKERS

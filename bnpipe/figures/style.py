@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from scipy.optimize import isotonic_regression
 
 from bnpipe.analysis.stats import Estimate, estimate_mean
-from bnpipe.analysis.words import TIMES
+from bnpipe.analysis.words import TIMES, two_digits
 from bnpipe.core.files import atomic_write
 from bnpipe.figures.compact_svg import compact
 
@@ -25,6 +25,7 @@ from bnpipe.figures.compact_svg import compact
 ONE_COLUMN, TWO_COLUMNS = 90 / 25.4, 180 / 25.4  # inches
 LINE = 0.13  # height of a line of text, in inches
 SMALL = 6.5  # points; no letter is smaller
+MANY_DECADES = 300  # ratio of the ends of a logarithmic axis from which on there are few ticks
 INVISIBLE = "\N{ZERO WIDTH SPACE}"
 DIVERGED = f"{TIMES}: diverged"  # explains crosses
 STYLE: dict[Any, Any] = {
@@ -134,6 +135,15 @@ def scale_steps(axes: Axes, most: int = 5) -> None:
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10], integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+
+
+def scale_numbers(axes: Axes) -> None:
+    """Scale the other axis logarithmically, with plain numbers; many decades have ticks at powers of ten alone."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < MANY_DECADES * low else (1,)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: two_digits(value)))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def draw_seeds(axes: Axes, curves: pd.DataFrame, x: str, y: str, colour: str) -> None:

@@ -230,7 +230,7 @@ def _networks(trained: _Trained) -> Mistakes:
     others = [arm for arm in trained.arms if arm in get_args(BuiltInArm) and arm not in CONVOLUTIONAL_ARMS]
     if others:
         yield (
-            ("arms",) if trained.group.startswith("conditions.") else (*trained.section[:2], "arms"),
+            trained.arms_section,
             f"expected {', '.join(CONVOLUTIONAL_ARMS)} with network: convolutional, as in {trained.group}, got "
             f"{others[0]}; leave it out, or compare it in a study of fully connected networks",
         )

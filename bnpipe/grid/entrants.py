@@ -11,7 +11,7 @@ from bnpipe.grid.stacks import first_of_each_activation, training_settings
 
 TRIAL_INTERVAL = 30  # steps between the evaluations of a trial: one of 5,000 images costs as much as 28 steps
 FITTING_INIT = {"tanh": "xavier", "sigmoid": "xavier", "relu": "he"}  # the usual remedy without normalization
-PAIR: tuple[Arm, ...] = ("vanilla", "batchnorm")
+PAIR: list[Arm] = ["vanilla", "batchnorm"]  # compared by the experiments that are no grid of conditions
 LARGE_STD = 1.0  # the tutorial's bad initialization
 
 
@@ -50,13 +50,11 @@ def optimizer_entrants(configuration: Configuration) -> dict[str, Entrant]:
     if configuration.optimizers is None:
         return {}
     networks = {}
-    for activation, first in (
-        (condition.activation, condition) for _, condition in first_of_each_activation(configuration)
-    ):
+    for _, first in first_of_each_activation(configuration):
         for optimizer, arm in product(get_args(BuiltInOptimizer), PAIR):
             trial = _trial(first, configuration.optimizers.steps).model_copy(update={"optimizer": optimizer})
             settings = asdict(training_settings(configuration, trial, arm))
-            networks[f"{activation}-{optimizer}-{arm}"] = Entrant(
+            networks[f"{first.activation}-{optimizer}-{arm}"] = Entrant(
                 {**settings, "diagnostics": False}, first.steps, False
             )
     return networks

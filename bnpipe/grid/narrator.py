@@ -17,10 +17,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from bnpipe.core.progress import Evaluation, read_tail
+
 SILENCE = 30.0  # seconds without a line, in a pipe, until one says what is running
 REFRESH = 1.0  # seconds between two looks at the logs of running jobs, on a terminal
 SHOWN = 4  # running jobs named in a line
-TAIL = 2000  # bytes of a log that hold its last evaluation
 NOISE = (  # beginnings of Snakemake's lines that tell nothing about this run
     "Assuming unrestricted shared filesystem usage",
     "Conda environments: ignored",
@@ -31,7 +32,6 @@ NOISE = (  # beginnings of Snakemake's lines that tell nothing about this run
 UNTOLD = ("job_started", "progress", "resources_info")  # events that tell nothing more either
 _CHUNK = re.compile(r"(\d+)(?:-(\d+))?(?:-[0-9a-f]{12})?$")  # see `bnpipe.grid.stacks.chunk_name`
 _STACK = re.compile(r"([a-z]+)-[0-9a-f]+$")
-_STEP = re.compile(rb": step (\d+) of (\d+), ")
 
 
 def job_name(rule: str, wildcards: Mapping[str, str]) -> str:
@@ -69,14 +69,11 @@ class Running:
         """Return how far the job is, from the last evaluation in its log; None if there is none."""
         if self.log is None:
             return None
-        with suppress(OSError), self.log.open("rb") as file:
-            status = self.log.stat()
-            if status.st_mtime < self.since:  # of an earlier job
-                return None
-            file.seek(max(0, status.st_size - TAIL))
-            evaluations = _STEP.findall(file.read())
-            if evaluations:
-                return (int(evaluations[-1][0]) + 1) / int(evaluations[-1][1])
+        with suppress(OSError):
+            tail, written = read_tail(self.log)
+            evaluations = Evaluation.read_all(tail)
+            if evaluations and written >= self.since:  # not of an earlier job
+                return (evaluations[-1].step + 1) / evaluations[-1].steps
         return None
 
 

@@ -11,7 +11,7 @@ from bnpipe.core.parts import digests_of, own_parts, short_name
 from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Activation, Arm, InitScheme, TrainingSettings
 from bnpipe.grid.best_rate import BestRate
 from bnpipe.grid.config import Condition, Configuration
-from bnpipe.grid.entrants import Entrant, entrants
+from bnpipe.grid.entrants import PAIR, Entrant, entrants
 from bnpipe.grid.expected import expected_records
 from bnpipe.grid.layout import Layout
 from bnpipe.grid.optimizer_studies import OptimizerStudies
@@ -53,7 +53,6 @@ ANSWERS = {"convolutional": "carry_over"}  # studies with a table that answers t
 INITIALIZATIONS = ["small", "xavier", "unit"]  # of the tutorial's networks of noise
 EXPLANATIONS = ["gradient_shift", "input_shift", "smoothness"]  # measured along training at each arm's best rate
 TUNED: list[Activation] = ["tanh", "relu"]  # nonlinearities for which explanations are looked for
-PAIR: list[Arm] = ["vanilla", "batchnorm"]  # compared by the experiments that are no grid of conditions
 MAX_EXAMINED = 20  # conditions that a figure of all of them has room for
 MAX_EXAMINED_SEEDS = 30  # that one job can take: an interval gains little from more
 

@@ -1,6 +1,5 @@
 """How far the training jobs of a grid are, as their records and logs say: no job is asked, wherever it runs."""
 
-import os
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -8,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bnpipe.core.progress import FINISHED, Evaluation
+from bnpipe.core.progress import FINISHED, Evaluation, read_tail
 from bnpipe.grid.config import Configuration
 from bnpipe.grid.layout import Layout
 from bnpipe.grid.stacks import Stack, condition_stacks, study_stacks
 
 State = Literal["done", "running", "silent", "failed", "waiting"]
 
-TAIL = 4096  # bytes of a log that are read: some 35 evaluations
 PATIENCE = 120.0  # seconds without a line after which a job may be dead: loading and looking into failures take less
 INTERVALS = 10  # between a job's evaluations that may pass too, where these are far apart
 
@@ -75,13 +73,10 @@ def _poll_one(job: Job, before: JobStatus | None) -> JobStatus:
     if done and before and before.state == "done":
         return before
     try:
-        with job.log.open("rb") as file:
-            status = os.fstat(file.fileno())
-            file.seek(max(0, status.st_size - TAIL))
-            tail = file.read().decode("utf-8", errors="replace")
+        tail, written = read_tail(job.log)
     except FileNotFoundError:
         return JobStatus("done" if done else "waiting")
-    return classify(done, tail, status.st_mtime, time.time())
+    return classify(done, tail, written, time.time())
 
 
 def classify(done: bool, tail: str, since: float, now: float) -> JobStatus:

@@ -93,7 +93,7 @@ class StackedNetwork(nn.Module):
         """
         super().__init__()
         first, last = len(convolved), len(weights) - 1
-        convolutions = [Convolution(*each) for each in zip(weights, [settings] * first, convolved, strict=False)]
+        convolutions = [Convolution(weight, settings, below) for weight, below in zip(weights, convolved, strict=False)]
         connected = [Layer(weight, settings, n == last) for n, weight in enumerate(weights[first:], first)]
         self.layers = nn.ModuleList([*convolutions, *connected])  # type: ignore[assignment]
         for number, layer in enumerate(self.layers):

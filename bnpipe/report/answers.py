@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bnpipe.analysis.words import as_text, in_words, whole
+from bnpipe.analysis.words import as_text, counted, in_words, listed, whole
 
 GOAL = 0.9  # the accuracy of `steps_to_90`
 MAX_LISTED = 4  # accuracies in a sentence; of more, only the lowest and the highest are told
@@ -61,7 +61,7 @@ def paper_answer(accuracy: pd.DataFrame) -> list[str]:
     curves = accuracy.pivot_table("accuracy", index="step", columns="arm").dropna()
     last, seeds = curves.iloc[-1], accuracy["seed"].nunique()
     ends = f"After {whole(curves.index[-1])} steps vanilla is at {_share(last['vanilla'])} and batchnorm at "
-    told = f"{ends}{_share(last['batchnorm'])}, on average over {seeds} {'seed' if seeds == 1 else 'seeds'}."
+    told = f"{ends}{_share(last['batchnorm'])}, on average over {counted(seeds, 'seed')}."
     passed = curves.index[curves["batchnorm"] >= last["vanilla"]]
     if passed.empty:
         return [told, "batchnorm never reaches the accuracy at which vanilla ends."]
@@ -149,8 +149,7 @@ def _ends(group: pd.DataFrame) -> str:
     if len(group) == 1:
         return _share(group["mean"].iloc[0])
     if len(group) <= MAX_LISTED:
-        parts = [f"{_share(mean)} ({cell})" for mean, cell in zip(group["mean"], group["cell"], strict=True)]
-        return f"{', '.join(parts[:-1])} and {parts[-1]}"
+        return listed([f"{_share(mean)} ({cell})" for mean, cell in zip(group["mean"], group["cell"], strict=True)])
     rows = group.to_dict("records")
     lowest, highest = (choose(rows, key=lambda row: row["mean"]) for choose in (min, max))
     return (
@@ -181,13 +180,12 @@ def _went_wrong(group: pd.DataFrame) -> str:
     told = [f"{int(group[state].sum())} {end}" for state, end in ENDS.items() if group[state].sum()]
     if not told:
         return ""
-    listed = f"{', '.join(told[:-1])} and {told[-1]}" if len(told) > 1 else told[0]
     first = group.dropna(subset="first_bad_layer").sort_values(["first_bad_step", "first_bad_layer"])
     where = ""
     if len(first):
         step, layer = (whole(first[key].iloc[0]) for key in ("first_bad_step", "first_bad_layer"))
         where = f"; the earliest trouble is at step {step} in layer {layer}"
-    return f" Of {int(group['n'].sum())} runs, {listed}{where}."
+    return f" Of {int(group['n'].sum())} runs, {listed(told)}{where}."
 
 
 def _share(share: float) -> str:

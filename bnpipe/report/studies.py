@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bnpipe.analysis import carry_over, equilibrium, optimizers
+from bnpipe.analysis.measures.sources import PAIR
 from bnpipe.analysis.study_tables import is_map
 from bnpipe.core.yaml_files import read_yaml
 from bnpipe.report import tables
@@ -71,7 +72,7 @@ def _answer_of_experiment(pages: Pages, name: str) -> Sequence[str]:
     """Say what an experiment shows besides the claims that are measured from it."""
     if name != "paper":
         return _own_answer(pages, name)
-    return paper_answer(pd.concat([pages.table(f"studies/paper/accuracy-{arm}") for arm in ("vanilla", "batchnorm")]))
+    return paper_answer(pd.concat([pages.table(f"studies/paper/accuracy-{arm}") for arm in PAIR]))
 
 
 def _own_answer(pages: Pages, study: str) -> list[str]:

@@ -116,7 +116,8 @@ def test_a_defect_is_not_dressed_up_as_bad_input(tmp_path: Path) -> None:
 
 
 def test_every_evaluation_is_a_line_in_the_log(tmp_path: Path) -> None:
-    with job(tmp_path / "a.log"), training_progress("tanh vanilla 42-46", steps=121) as on_evaluation:
+    with job(tmp_path / "a.log"):
+        on_evaluation = training_progress("tanh vanilla 42-46", steps=121)
         for step in (0, 60, 120):
             on_evaluation(step, np.array([0.25, 0.5]))
     lines = (tmp_path / "a.log").read_text().splitlines()
@@ -128,7 +129,8 @@ def test_every_evaluation_is_a_line_in_the_log(tmp_path: Path) -> None:
 
 def test_what_a_log_says_is_read_as_it_was_written(tmp_path: Path) -> None:
     before = time.time()
-    with job(tmp_path / "a.log"), training_progress("tanh vanilla 42-46", steps=121) as on_evaluation:
+    with job(tmp_path / "a.log"):
+        on_evaluation = training_progress("tanh vanilla 42-46", steps=121)
         for step in (0, 60):
             on_evaluation(step, np.array([0.25, 0.5]))
     text = (tmp_path / "a.log").read_text()
@@ -144,7 +146,8 @@ def test_the_rate_is_that_of_the_job_if_it_resumes_from_a_checkpoint(
 ) -> None:
     clock = [0.0]
     monkeypatch.setattr("bnpipe.core.progress.monotonic", lambda: clock[-1])
-    with job(tmp_path / "a.log"), training_progress("tanh", steps=10_001) as on_evaluation:
+    with job(tmp_path / "a.log"):
+        on_evaluation = training_progress("tanh", steps=10_001)
         for now, step in ((2.0, 8000), (20.0, 8199)):
             clock.append(now)
             on_evaluation(step, np.array([0.5]))

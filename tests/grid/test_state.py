@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bnpipe.core.progress import Evaluation
+from bnpipe.core.progress import TAIL, Evaluation
 from bnpipe.grid.config import Configuration, parse_configuration
-from bnpipe.grid.state import INTERVALS, PATIENCE, TAIL, Job, JobStatus, classify, planned_jobs, poll, recent_rate
+from bnpipe.grid.state import INTERVALS, PATIENCE, Job, JobStatus, classify, planned_jobs, poll, recent_rate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONDITION = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 100}

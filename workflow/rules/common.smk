@@ -9,6 +9,7 @@ from bnpipe.data.sources import resolve, shape_of, split_sizes
 from bnpipe.grid.checks import check
 from bnpipe.grid.config import parse_configuration
 from bnpipe.grid.descriptions import shareable
+from bnpipe.grid.entrants import PAIR
 from bnpipe.grid.expected import check_records
 from bnpipe.grid.internals import (
     all_cores,
@@ -21,7 +22,7 @@ from bnpipe.grid.internals import (
     narrate,
 )
 from bnpipe.grid.parameters import Parameters
-from bnpipe.grid.plan import INITIALIZATIONS, PAIR, Plan
+from bnpipe.grid.plan import INITIALIZATIONS, Plan
 from snakemake.logging import logger
 
 hide_secrets(logger)

@@ -3,8 +3,7 @@
 Its arguments are the rule's named inputs and outputs, as paths or lists of paths, and its parameters.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -20,14 +19,11 @@ if TYPE_CHECKING:
 OWN = ("call", "code", "expected", "parts")  # parameters that are the adapter's
 
 
-@contextmanager
-def progress(function: Any, label: str, arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what the function is to report its evaluations to, if it trains networks and takes such an argument."""
+def reporting(function: Any, label: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the function is to report its evaluations to, if it trains networks and takes such an argument."""
     if "on_evaluation" not in signature(function).parameters:
-        yield {}
-        return
-    with training_progress(label, arguments["settings"]["steps"]) as on_evaluation:
-        yield {"on_evaluation": on_evaluation}
+        return {}
+    return {"on_evaluation": training_progress(label, arguments["settings"]["steps"])}
 
 
 if __name__ == "__main__":
@@ -41,5 +37,5 @@ if __name__ == "__main__":
         taken = signature(function).parameters
         inputs = {name: files for name, files in paths(snakemake.input).items() if name in taken}
         arguments = {name: value for name, value in snakemake.params.items() if name not in OWN}
-        with progress(function, " ".join([snakemake.rule, *snakemake.wildcards]), arguments) as reporting:
-            function(**inputs, **paths(snakemake.output), **arguments, **reporting)
+        label = " ".join([snakemake.rule, *snakemake.wildcards])
+        function(**inputs, **paths(snakemake.output), **arguments, **reporting(function, label, arguments))

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 if __name__ == "__main__":
-    label = " ".join(snakemake.wildcards)
-    with job(Path(snakemake.log[0])), training_progress(label, snakemake.params.steps) as on_evaluation:
+    with job(Path(snakemake.log[0])):
         check_job(snakemake, "training.job")
         train_and_record(
             condition=snakemake.params.name,
@@ -26,5 +25,5 @@ if __name__ == "__main__":
             tf32=snakemake.params.tf32,
             gpus=snakemake.resources.gpu,
             checkpoint_seconds=snakemake.config.get("checkpoint_seconds", CHECKPOINT_SECONDS),
-            on_evaluation=on_evaluation,
+            on_evaluation=training_progress(" ".join(snakemake.wildcards), snakemake.params.steps),
         )

@@ -60,7 +60,7 @@ function equip(table) {
   table.parentNode.before(make("div", { className: "tools" }, button, status));
 }
 
-// Charts side by side take half the room each, or all of it where it is narrow; names of rows stand beside the first.
+// Charts side by side take half of the width each, or all of it in a narrow window; names of rows are beside the first.
 function fit(spec, room) {
   if (!spec.concat) return;
   spec.columns = room < 700 ? 1 : 2;
