@@ -4,6 +4,7 @@ Checked with Snakemake 9.20.0 and 9.27.1, and with version 2.8.0 of its plugin f
 other major versions. `workflow` is Snakemake's object of that name, which rules find among their globals.
 """
 
+import asyncio
 import logging
 import os
 import shlex
@@ -116,9 +117,18 @@ def stop_when_hung_up() -> None:
 def _stop(number: int, frame: FrameType | None) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     if not callable(handler) or handler is _stop:
-        sys.exit(128 + number)
+        _exit(128 + number)
+        return
     # Not here, because Snakemake's handler waits for a lock that the interrupted code may hold.
     Thread(target=handler, args=(signal.SIGTERM, frame), daemon=True).start()
+
+
+def _exit(code: int) -> None:
+    """Raise SystemExit: at once, or, in an event loop, between two tasks, for asyncio prints what ends a task."""
+    try:
+        asyncio.get_running_loop().call_soon_threadsafe(sys.exit, code)
+    except RuntimeError:  # there is no loop
+        sys.exit(code)
 
 
 def all_cores(workflow: Any) -> int:

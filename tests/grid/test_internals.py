@@ -1,3 +1,5 @@
+import asyncio
+import gc
 import os
 import signal
 import threading
@@ -152,6 +154,27 @@ def test_before_there_are_jobs_a_signal_ends_snakemake_by_an_exception(stop: sig
     with pytest.raises(SystemExit) as end:
         os.kill(os.getpid(), stop)
     assert end.value.code == 128 + stop
+
+
+@pytest.mark.usefixtures("_signals_as_they_were")
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_signal_among_tasks_ends_snakemake_and_asyncio_has_nothing_to_print(
+    stop: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def is_interrupted() -> None:
+        os.kill(os.getpid(), stop)
+        await asyncio.sleep(60)
+
+    async def build_graph() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(is_interrupted())
+
+    stop_when_hung_up()
+    with pytest.raises(SystemExit) as end:
+        asyncio.run(build_graph())
+    gc.collect()  # asyncio prints a task's exception when the task is deleted
+    assert end.value.code == 128 + stop
+    assert caplog.text == ""
 
 
 @pytest.mark.usefixtures("_signals_as_they_were")
