@@ -119,13 +119,15 @@ $(INSTALLED): requirements.lock pyproject.toml | fit
 	@$(INSTALL); [ "$$TORCH" = cuda ] || cpu_torch || \
 		echo "PyTorch's own index cannot be used here, so its usual build is installed: a download of 3.2 GB."; \
 	from_lock requirements.lock; pip --no-deps --no-build-isolation --editable .
-	@echo "Compiling the training step, once: about a minute."
-	$(BIN)/python -m bnpipe.training.warm
+	@echo "Compiling the training step, once: about 40 seconds."
+	$(BIN)/python -m bnpipe.training.warm float32
 	@{ $(BIN)/python -c '$(VERSION)'; pwd; } >$@
 
 $(DEVELOPER): requirements-dev.lock | $(INSTALLED)
 	@echo "Installing what tests and checks need: a download of 0.1 GB."
 	@$(INSTALL); from_lock requirements-dev.lock
+	@echo "Compiling the training step in double precision, once: about 40 seconds."
+	$(BIN)/python -m bnpipe.training.warm float64
 	@touch $@
 
 browser: $(DEVELOPER) ## install Debian's Chromium where there is no browser, as root: without one the pages are not tested in it

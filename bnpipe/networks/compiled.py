@@ -37,6 +37,8 @@ P6, P5, P4, P3, P2, P1, P0 = (np.float32(value) for value in P)
 Q3, Q2, Q1, Q0 = (np.float32(value) for value in Q)
 HALF = np.float32(0.5)
 
+START = INFERENCE = np.int64(0)  # not 0, for which numba would compile a second version of what takes it
+
 Array = NDArray[np.floating]  # of one precision throughout a network
 
 
@@ -420,7 +422,7 @@ def forward(numbers: Numbers, plan: Plan, room: Room, m: int) -> Array:
     """Take the m images at the front of room.outputs through the network in training mode; return the logits."""
     layers = len(numbers.units) - 1
     total = len(numbers.gamma)
-    below = weights = first = 0  # what the layers below have: units with and without the pixels, weights
+    below = weights = first = START  # what the layers below have: units with and without the pixels, weights
     for layer in range(layers):
         fan_in, fan_out = numbers.units[layer], numbers.units[layer + 1]
         weight = _matrix(numbers.weights, weights, fan_in, fan_out)
@@ -554,7 +556,7 @@ def _show(pixels: Pixels, indices: NDArray[np.int32], images: Array) -> None:
 @compiled
 def infer(numbers: Numbers, plan: Plan, room: Room, m: int) -> Array:
     """Take the m images at the front of room.outputs through the network in inference mode; return the logits."""
-    logits: Array = _look(numbers, plan, room, m, 0, np.empty(0), np.empty(0))
+    logits: Array = _look(numbers, plan, room, m, INFERENCE, np.empty(0), np.empty(0))
     return logits
 
 
@@ -602,7 +604,7 @@ def _look(
     see `survey`; of no matter in inference mode. Returns the logits.
     """
     layers = len(numbers.units) - 1
-    weights = first = 0
+    weights = first = START
     inputs: Array = _matrix(room.outputs, 0, rows, numbers.units[0])
     z, above = room.delta, room.delta_below
     for layer in range(layers):
