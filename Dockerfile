@@ -1,4 +1,4 @@
-# bnpipe with all that requirements.lock pins, on the CPU or an NVIDIA GPU. Nobody has built it yet (untested).
+# bnpipe with everything that requirements.lock pins, for the CPU or an NVIDIA GPU. Nobody has built this image yet.
 #
 #     docker build --tag bnpipe .                         # --build-arg TORCH=cpu leaves CUDA out
 #     docker run --rm --volume "$PWD/results:/bnpipe/results" bnpipe                  # everything

@@ -1,6 +1,7 @@
-"""Lets bnpipe's networks in PyTorch be used where little else than PyTorch and NumPy is installed.
+"""Run bnpipe's PyTorch networks on machines that have little more than PyTorch and NumPy.
 
-Their modules import the other engine's types, and with them numba and the like, but never call these.
+The modules of these networks import types of the compiled engine, which imports numba and other packages. They never
+call those packages, so stand-ins are enough.
 """
 
 import importlib
@@ -12,9 +13,9 @@ from typing import Any, NoReturn
 
 
 def stand_in() -> dict[str, str]:
-    """Put modules that refuse to work in place of packages that cannot be imported; return why each cannot, by name.
+    """Replace packages that cannot be imported by modules that refuse to work. Return the reason for each, by name.
 
-    A package may be there and yet fail, as numba does beside a NumPy that is too new for it.
+    A package may be installed and still fail. For example, numba fails if NumPy is too new for it.
     """
     failures = {}
     for package, modules in STAND_INS.items():
@@ -31,7 +32,7 @@ def stand_in() -> dict[str, str]:
 
 
 def refusing(package: str) -> Callable[..., NoReturn]:
-    """Return a function that says which package is missing."""
+    """Return a function that raises ModuleNotFoundError and names the missing package."""
 
     def refuse(*_: Any, **__: Any) -> NoReturn:
         raise ModuleNotFoundError(f"{package}: needed for this, but it cannot be imported")
@@ -40,18 +41,20 @@ def refusing(package: str) -> Callable[..., NoReturn]:
 
 
 def _njit(**_: Any) -> Callable[[Callable[..., Any]], Callable[..., NoReturn]]:
-    """Return what numba's decorator stands for: functions that are never called."""
+    """Replace numba's decorator. The functions that it decorates are never called."""
     return lambda _: refusing("numba")
 
 
 @contextmanager
-def _threadpool_limits(limits: int) -> Iterator[None]:  # noqa: ARG001 - as the package has it
-    """Limit nothing: PyTorch's threads are limited by PyTorch, and NumPy multiplies nothing large here."""
+def _threadpool_limits(limits: int) -> Iterator[None]:  # noqa: ARG001 - the signature of the package
+    """Limit nothing: PyTorch limits its own threads, and NumPy multiplies nothing large here."""
     yield
 
 
-STAND_INS: dict[str, dict[str, dict[str, Any]]] = {  # by package: its modules that are imported, with what is used
-    "numba": {"numba": {"njit": _njit}},  # before SciPy, whose version it looks at
+STAND_INS: dict[
+    str, dict[str, dict[str, Any]]
+] = {  # by package: the modules that are imported, and what is used of them
+    "numba": {"numba": {"njit": _njit}},  # before SciPy, because numba looks at SciPy's version
     "scipy": {"scipy": {}, "scipy.linalg": {}, "scipy.linalg.cython_blas": {}},
     "safetensors": {
         "safetensors": {"SafetensorError": OSError, "safe_open": refusing("safetensors")},

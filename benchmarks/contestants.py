@@ -1,6 +1,6 @@
 """Ways to train the same networks: bnpipe's, what people would write instead, and the products alone.
 
-What needs PyTorch or JAX is imported only by whoever takes part with it: their memory is measured too.
+PyTorch and JAX are imported only by the contestants that use them, because memory is measured too.
 """
 
 from itertools import pairwise
@@ -25,11 +25,11 @@ class Contestant(Protocol):
     """One way to train."""
 
     def advance(self, steps: int) -> object:
-        """Train every network on this many mini-batches; return when that is done, on a GPU too."""
+        """Train every network on this many mini-batches. Return when they are done, on a GPU too."""
 
 
 def make(what: str, settings: TrainingSettings, stack: int, images: Images, device: Device) -> Contestant:
-    """Build a contestant; all of its networks stand ready. images: all that are trained on, whoever trains."""
+    """Build a contestant and all of its networks. images: all training images, the same for every contestant."""
     match what:
         case "bnpipe" | "bnpipe, two jobs":
             return Training(settings, 0, images)
@@ -46,22 +46,24 @@ def make(what: str, settings: TrainingSettings, stack: int, images: Images, devi
 
 
 class ProductsAlone:
-    """The matrix products of a step of one network, by the library that bnpipe's compiled step uses, and nothing else.
+    """Only the matrix products of a step of one network, by the library that bnpipe's compiled step uses.
 
-    Forward, backward and the gradients of the weights, in memory that stays in the processor's cache.
+    They are those of the forward pass, of the backward pass and of the gradients of the weights. Their memory stays in
+    the processor's cache.
     """
 
     def __init__(self, settings: TrainingSettings) -> None:
         sizes, m = settings.layer_sizes(SHAPE), settings.batch_size
         stream = np.random.RandomState(0)
-        drawn = initial_weights(stream, sizes, "xavier")  # products stay of one size
+        drawn = initial_weights(stream, sizes, "xavier")  # so the sizes of numbers stay about the same
         shapes = [weight.shape for weight in drawn]
-        self._outputs = tuple(_aligned(m, units) for units in sizes)  # inputs first, as forward leaves them
+        self._outputs = tuple(_aligned(m, units) for units in sizes)  # inputs first, as the forward pass leaves them
         self._weights = tuple(_aligned(*shape) for shape in shapes)
         for own, values in zip(self._weights, drawn, strict=True):
             own[:] = values
         self._outputs[0][:] = stream.normal(size=(m, sizes[0]))
-        # Gradients of one layer at a time, as in a step: of outputs in one of two places, of weights in the same.
+        # Gradients are kept for one layer at a time, as in a step. Those of outputs alternate between two places, and
+        # those of weights share one.
         places = _aligned(2, m * max(sizes))
         self._deltas = tuple(places[n % 2, : m * units].reshape(m, units) for n, units in enumerate(sizes))
         self._deltas[-1][:] = stream.normal(size=(m, sizes[-1]))
@@ -85,7 +87,7 @@ def _multiply(steps: int, outputs: Matrices, weights: Matrices, deltas: Matrices
 
 
 def _aligned(*shape: int) -> NDArray[Any]:
-    """Return zeros, aligned in memory as those of bnpipe's networks are."""
+    """Return zeros that are aligned in memory like those of bnpipe's networks."""
     memory = np.zeros(4 * prod(shape) + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + 4 * prod(shape)].view(np.float32).reshape(shape)

@@ -1,4 +1,4 @@
-"""The default grid, for machines without the packages that read config.yaml; a test says that the two are the same."""
+"""The default grid, for machines without the packages that read config.yaml. A test compares it with config.yaml."""
 
 from typing import Any
 

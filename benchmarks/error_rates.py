@@ -1,13 +1,13 @@
-"""How often the rule for verdicts errs and what it can decide, simulated: error rates, coverage, power.
+"""Simulate how often the rule for verdicts errs and what it can decide: error rates, coverage, power.
 
-Errors: families of 37 claims whose MEDIAN effect is exactly the smallest effect of interest, so that a continuous value
-exceeds it with a chance of exactly 1/2. There every "supported" and every "refuted" is wrong. A row of the result
-is one distribution of the seeds' values, one dependence between the claims, one truth and one design, and the shares of
-families with at least one wrong verdict on either side. "10 seeds" to "30 seeds" look once; "four looks" looks at the
-same seeds after 10, 12, 20 and 30 of them, and a verdict counts if it was given at any look.
+Errors: in the simulated families of 37 claims, the MEDIAN effect is exactly the smallest effect of interest, so a
+continuous value exceeds it with a chance of exactly 1/2. Every "supported" and every "refuted" is then wrong. A row of
+the result is for one distribution of the seeds' values, one dependence between the claims, one truth and one design. It
+holds the shares of families with at least one wrong verdict on either side. "10 seeds" to "30 seeds" look once. "four
+looks" looks at the same seeds after 10, 12, 20 and 30 of them, and a verdict counts if it was given at any look.
 
-Coverage: share of claims whose displayed interval holds the true median. Power: chance of a verdict if the effect is
-real. Values are in units in which the smallest effect of interest is 0.
+Coverage is the share of claims whose displayed interval holds the true median. Power is the chance of a verdict if the
+effect is real. Values are in units in which the smallest effect of interest is 0.
 """
 
 import json
@@ -26,34 +26,35 @@ from bnpipe.analysis.verdicts import LEVEL, e_value, median_ranks, threshold
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-FAMILIES = 2000  # in each cell: a share of 5% has a standard error of 0.5 points
+FAMILIES = 2000  # in each cell; the standard error of a share of 5% is then 0.5 points
 CLAIMS = 37
 SIZES = (10, 12, 20, 30)  # seeds; also the four looks
 CORRELATIONS = (0.0, 0.5, 0.9)  # of the normal variables behind the claims' values in one seed
 POWER_SIZES = (10, 11, 12, 15, 20, 30, 60)
 SHARES = (0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)  # of seeds that agree
 EFFECTS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # mean beyond the smallest effect, in standard deviations of the seeds
-BUDGET = 0.8  # log steps, in standard deviations: 21% of the runs of an arm do not get there
+BUDGET = 0.8  # log steps, in standard deviations: 21% of the runs of an arm do not finish within it
 LOST = 0.05  # share of the largest values that are unknown
 
 
 class Known(NamedTuple):
-    """What is known of the values: the ends of where they may lie, see `bnpipe.analysis.verdicts.bounds_of`."""
+    """What is known of the values: a lower and an upper bound of each, see `bnpipe.analysis.verdicts.bounds_of`."""
 
     lower: Floats  # (families, seeds, claims)
     upper: Floats
 
 
 def exactly(values: Floats) -> Known:
-    """Know all values (families, seeds, claims), without censoring."""
+    """Return uncensored values: both bounds are the values (families, seeds, claims)."""
     return Known(values.copy(), values.copy())
 
 
 def censored(one: Floats, other: Floats) -> Known:
     """Make values of two arms that train within a budget, and lose the largest values altogether.
 
-    one, other: (families, seeds, claims), normal, log steps of either arm. The value is one - other. An arm beyond the
-    budget makes it a lower or an upper bound. Nothing is known if both arms are, or if the value is lost.
+    one, other: (families, seeds, claims), normal, log steps of either arm. The value is one - other. If one arm is
+    beyond the budget, the value is only a lower or an upper bound. If both are, or if the value is lost, nothing is
+    known.
     """
     values, spent = np.minimum(one, BUDGET) - np.minimum(other, BUDGET), (one > BUDGET, other > BUDGET)
     lost = one - other > math.sqrt(2) * float(ndtri(1 - LOST))
@@ -62,26 +63,29 @@ def censored(one: Floats, other: Floats) -> Known:
     return Known(lower, upper)
 
 
-# Each has the median 0, and is made of independent pairs of normal variables (families, seeds, claims).
+# Each distribution has the median 0 and is made from independent pairs of normal variables (families, seeds, claims).
 DISTRIBUTIONS: dict[str, Callable[[Floats, Floats], Known]] = {
     "normal": lambda one, _: exactly(one),
     "t, 3 degrees of freedom": lambda one, _: exactly(stdtrit(3, ndtr(one))),
     "exponential, long tail above": lambda one, _: exactly(-np.log(ndtr(one)) - math.log(2)),
     "exponential, long tail below": lambda one, _: exactly(np.log(ndtr(one)) + math.log(2)),
     "outcomes (yes or no)": lambda one, _: exactly(np.sign(one)),
-    "steps, a fifth ties": lambda one, _: exactly(np.rint(2 * one)),  # 19.7% within 1/4 of 0
+    "steps, a fifth ties": lambda one, _: exactly(np.rint(2 * one)),  # 19.7% of the normal values are within 1/4 of 0
     "censored, 5% unknown": censored,
 }
 
 
 def normals(rng: np.random.Generator, shape: tuple[int, int, int], correlation: float) -> Floats:
-    """Draw standard normal variables (families, seeds, claims), correlated between the claims of a seed."""
+    """Draw standard normal variables (families, seeds, claims) that are correlated between the claims of a seed."""
     common = rng.standard_normal((*shape[:2], 1))
     return math.sqrt(correlation) * common + math.sqrt(1 - correlation) * rng.standard_normal(shape)
 
 
 def passed(counts: NDArray[np.int64], n: int) -> Flags:
-    """Apply the step-down to whole families at once: counts (families, claims) of n agreeing seeds; the same shape."""
+    """Apply the step-down to whole families at once.
+
+    counts: (families, claims), how many of n seeds agree. Returns whether each claim passes, in the same shape.
+    """
     e = np.array([e_value(n, k) for k in range(n + 1)])[counts]
     ranked = -np.sort(-e, axis=1)
     needed = [threshold(rank, e.shape[1]) for rank in range(1, e.shape[1] + 1)]
@@ -92,7 +96,7 @@ def passed(counts: NDArray[np.int64], n: int) -> Flags:
 
 
 def decided(known: Known, n: int) -> tuple[Flags, Flags]:
-    """Return which claims the first n seeds support, and which they refute, both (families, claims)."""
+    """Return which claims the first n seeds support and which they refute, both of shape (families, claims)."""
     return passed((known.lower[:, :n] > 0).sum(axis=1), n), passed((known.upper[:, :n] < 0).sum(axis=1), n)
 
 
@@ -107,7 +111,7 @@ def covered(known: Known, n: int) -> float:
 def with_clear_claims(known: Known) -> Known:
     """Make the first ten claims clearly true and the next ten clearly false, in all seeds; the rest stay as they are.
 
-    Once the clear ones have passed, the step-down asks for less from the rest, so there are more errors to be made.
+    Once the clear claims have passed, the step-down requires less of the rest, so errors become more likely.
     """
     lower, upper = known.lower.copy(), known.upper.copy()
     for ends in (lower, upper):
@@ -116,7 +120,7 @@ def with_clear_claims(known: Known) -> Known:
 
 
 def errors(known: Known, undecidable: slice, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Go through the designs: the shares of families with a wrong verdict on one of the undecidable claims."""
+    """Yield for each design the shares of families with a wrong verdict on one of the undecidable claims."""
     ever = np.zeros((2, len(known.lower)), np.bool_)
     for n in sizes:
         wrong = np.array([side[:, undecidable].any(axis=1) for side in decided(known, n)])
@@ -132,7 +136,7 @@ def _shares(wrong: Flags) -> dict[str, float]:
 def simulate(
     families: int, sizes: Sequence[int] = SIZES, correlations: Sequence[float] = CORRELATIONS
 ) -> dict[str, list[dict[str, Any]]]:
-    """Simulate every cell of the errors and of the coverage; each has its own generator."""
+    """Simulate every cell of the errors and of the coverage. Each cell has its own generator."""
     wrong, coverage = [], []
     for index, (name, make) in enumerate(DISTRIBUTIONS.items()):
         for correlation in correlations:
@@ -147,10 +151,11 @@ def simulate(
 
 
 def power(families: int, sizes: Sequence[int] = POWER_SIZES) -> list[dict[str, Any]]:
-    """Return the chances of a verdict if a share of the seeds agrees; for effects, that of normal values.
+    """Return the chances of a verdict if a share of the seeds agrees. For an effect, the values are normal.
 
-    `first`: of a claim that is the only one with this effect, so that it must pass the first step (exact). `each` and
-    `all`: of a claim, and of all claims at once, if all of them have it and are independent (simulated).
+    `first` is the chance for a claim that is the only one with this effect and so must pass the first step (exact).
+    `each` and `all` are the chances for a claim and for all claims at once if all of them have the effect and are
+    independent (simulated).
     """
     cases = [{"share": share} for share in SHARES]
     cases += [{"share": float(ndtr(effect)), "effect": effect} for effect in EFFECTS]
@@ -167,7 +172,7 @@ def power(families: int, sizes: Sequence[int] = POWER_SIZES) -> list[dict[str, A
 
 
 def error_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lay out the errors as a Markdown table: the worst cell of each distribution and design, supported / refuted."""
+    """Return the errors as a Markdown table: the worst cell of each distribution and design, supported / refuted."""
     designs = list(dict.fromkeys(row["design"] for row in rows))
     lines = _head("distribution", designs)
     for name in dict.fromkeys(row["distribution"] for row in rows):
@@ -183,7 +188,7 @@ def error_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def coverage_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lay out the coverage as a Markdown table, mean over the correlations, which do not matter to it."""
+    """Return the coverage as a Markdown table of means over the correlations, which have no effect on it."""
     sizes = list(dict.fromkeys(row["n"] for row in rows))
     lines = _head("distribution", [f"{n} seeds: {' to '.join(map(str, median_ranks(n)[:2]))}" for n in sizes])
     for name in dict.fromkeys(row["distribution"] for row in rows):
@@ -196,7 +201,7 @@ def coverage_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def power_table(rows: Sequence[Mapping[str, Any]], of: str) -> str:
-    """Lay out the power against the share or the effect as a Markdown table: first / each / all."""
+    """Return the power against the share or the effect as a Markdown table: first / each / all."""
     chosen = [row for row in rows if ("effect" in row) == (of == "effect")]
     sizes = list(dict.fromkeys(row["n"] for row in chosen))
     lines = _head({"share": "seeds that agree", "effect": "effect (SD)"}[of], [f"{n} seeds" for n in sizes])

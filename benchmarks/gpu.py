@@ -1,14 +1,14 @@
 """Check and measure training on an NVIDIA GPU, in one command of less than 9 minutes: ``python -m benchmarks.gpu``.
 
-It needs Python 3.11, PyTorch 2.9 and NumPy 2.0 or newer, and nothing else; what other packages would make possible is
-skipped without them. The result is one JSON file, which is written anew after every number:
+It needs only Python 3.11, PyTorch 2.9 and NumPy 2.0 or newer. Checks that need other packages are skipped if these are
+missing. The result is one JSON file, which is rewritten after every number:
 
 - ``machine``: the GPU, the processor, versions, packages that could not be imported; ``data``: the images
-- ``checks``: each with its number, the limit of the number, and whether it passed
+- ``checks``: each with its number, the limit, and whether it passed
 - ``measurements``: rows by name; times are in seconds, memory in MB
-- ``sections``: the parts of the command, each done, failed (with the error) or skipped (with the reason)
+- ``sections``: the parts of the command; each is done, failed (with the error) or skipped (with the reason)
 
-Exit status: 0 if every check that was made passed; 1 if a check or a section failed; 2 if nothing can be run here.
+The exit status is 0 if every check that ran has passed, 1 if a check or a section failed, 2 if nothing can run here.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from typing import Any
 from benchmarks.gpu_notes import Notes, Section, out_of_time
 
 RESULT = Path(__file__).parent / "results/gpu.json"
-BUDGET = 500.0  # seconds for everything; a section that would begin later is skipped
-GRACE = 30.0  # seconds after the budget until the process ends, whatever it waits for
-NEEDED = {"torch": (2, 9), "numpy": (2, 0)}  # torch: since then it has the setting of TF32 that bnpipe uses
+BUDGET = 500.0  # seconds for everything; a section that would start later is skipped
+GRACE = 30.0  # seconds after the budget; then the process ends, whatever it is waiting for
+NEEDED = {"torch": (2, 9), "numpy": (2, 0)}  # PyTorch 2.9 was the first with the TF32 setting that bnpipe uses
 SHOWN = ("torch", "numpy", "numba", "scipy", "safetensors", "threadpoolctl", "filelock", "triton")
 NOTHING_TO_RUN = 2  # exit status
 SECTIONS = (
@@ -52,8 +52,8 @@ SECTIONS = (
 
 
 def obstacle(device: str) -> str | None:
-    """Return why nothing can be run here, or None."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - nothing has been installed, so pip has not refused it
+    """Return why nothing can run here, or None if something can."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - bnpipe need not be installed, so pip has not checked this
         return f"Python: expected 3.11 or newer, got {platform.python_version()}"
     for name, least in NEEDED.items():
         expected = f"{name}: expected {'.'.join(map(str, least))} or newer"
@@ -90,7 +90,7 @@ def about_machine(device: str, failures: dict[str, str]) -> dict[str, Any]:
             "compute_capability": f"{gpu.major}.{gpu.minor}",
             "multiprocessors": gpu.multi_processor_count,
             "memory_mb": total / 2**20,
-            "free_memory_mb": free / 2**20,  # of which other programs may take some
+            "free_memory_mb": free / 2**20,  # other programs may take some of it
             "cuda": torch.version.cuda,
             "gpus": torch.cuda.device_count(),
             "driver": driver(),
@@ -99,7 +99,7 @@ def about_machine(device: str, failures: dict[str, str]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the packages that matter, as far as they are installed."""
+    """Return the versions of the packages in SHOWN that are installed."""
     found = {}
     for name in SHOWN:
         with suppress(PackageNotFoundError):
@@ -108,7 +108,7 @@ def versions() -> dict[str, str]:
 
 
 def processor() -> str:
-    """Return the name of the processor, as far as the system tells it."""
+    """Return the name of the processor, as precisely as the system gives it."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -117,7 +117,7 @@ def processor() -> str:
 
 
 def driver() -> str | None:
-    """Return the version of the GPU's driver, or None if NVIDIA's tool is not there."""
+    """Return the version of the GPU's driver, or None if `nvidia-smi` is missing or fails."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     with suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
@@ -126,13 +126,13 @@ def driver() -> str | None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run all sections; return the exit status."""
+    """Run all sections and return the exit status."""
     start = monotonic()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description="Check and measure training on a GPU")
     parser.add_argument("result", nargs="?", type=Path, default=RESULT, help="the JSON file to write")
     parser.add_argument("--packed", type=Path, help="a packed data set, as in resources/; default: made-up images")
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds for everything (default: %(default).0f)")
-    # For the tests of this command: the same code on a CPU, and on tiny networks.
+    # For the tests of this command: they run the same code on a CPU and on tiny networks.
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
@@ -145,7 +145,7 @@ def main(arguments: Sequence[str]) -> int:
     from benchmarks.bare import stand_in
 
     failures = stand_in()
-    from benchmarks.gpu_setup import set_up  # not before the stand-ins are in place
+    from benchmarks.gpu_setup import set_up  # only after the stand-ins are in place
     from bnpipe.core.digests import code_digest
     from bnpipe.core.errors import InputError
 

@@ -1,4 +1,4 @@
-"""What must hold on a GPU: see `benchmarks.gpu`. Every check is a number and its limit."""
+"""Checks of training on a GPU, see `benchmarks.gpu`. Every check is a number and its limit."""
 
 import importlib.util
 import math
@@ -32,8 +32,8 @@ from bnpipe.training.train import train_runs
 from bnpipe.training.trainer import network_arithmetic
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-FLOOR = 1e-3  # differences of smaller numbers are taken relative to this
-# Small networks in double precision, with every option in one of the cases.
+FLOOR = 1e-3  # the differences of smaller numbers are relative to this
+# Small networks in double precision. Every option occurs in one of the cases.
 SMALL: dict[str, Any] = {
     "hidden_sizes": (10, 14),
     "groups": 2,
@@ -50,7 +50,7 @@ CASES: tuple[dict[str, Any], ...] = (
     {"activation": "relu", "normalize_logits": False, "moving_variance": "unbiased", "moving_average_weight": 0.1},
     {"activation": "sigmoid", "position": "after", "trained": "transforms", "binarize": True, "init_std": "xavier"},
 )
-# Takes a GPU when it is told to, works on it for a second, and says which it was, and from when to when.
+# A job that takes a GPU when it is told to, works on it for a second, and prints the GPU, its start and its end.
 JOB = """
 import sys
 import tempfile
@@ -73,7 +73,7 @@ with granted_gpu(False, 1) if on_gpu else lease(["gpu-0"], Path(tempfile.gettemp
 
 
 def check_arithmetic(setup: Setup, notes: Notes) -> None:
-    """Check that products have full single precision, unless TF32 is asked for."""
+    """Check that products have full single precision unless TF32 is requested."""
     generator = torch.Generator().manual_seed(0)
     one, other = (torch.randn(size, generator=generator) for size in ((8, 60, 784), (8, 784, 100)))
     exact = one.double() @ other.double()
@@ -88,7 +88,7 @@ def check_arithmetic(setup: Setup, notes: Notes) -> None:
 
 
 def check_graphs(setup: Setup, notes: Notes) -> None:
-    """Check that a step captured as a CUDA graph does what the same step does when it is run."""
+    """Check that a step captured as a CUDA graph gives the same results as the step run directly."""
     device = setup.open()
     for arm in TRANSFORMS:
         runs = Runs.of_seeds(settings_of("tanh", arm, **SMALL), [42, 43, 44])
@@ -106,12 +106,12 @@ def check_graphs(setup: Setup, notes: Notes) -> None:
 
 
 def run_eagerly(stack: TorchStack) -> None:
-    """Let a stack run its steps instead of replaying a graph."""
+    """Make a stack run its steps instead of replaying a graph."""
     stack._step = stack._eager_step
 
 
 def check_double_precision(setup: Setup, notes: Notes) -> None:
-    """Check whole trainings of small networks against the CPU, in all that is measured, for every arm and option."""
+    """Compare whole trainings of small networks with the CPU, in everything measured, for every arm and option."""
     engine = TorchEngine(setup.open())
     for arm in TRANSFORMS:
         for case in CASES:
@@ -125,12 +125,12 @@ def check_double_precision(setup: Setup, notes: Notes) -> None:
 
 
 def check_single_precision(setup: Setup, notes: Notes) -> None:
-    """Check networks of full size against PyTorch on the CPU, where nothing is chaotic."""
+    """Compare networks of full size with PyTorch on the CPU, under settings where training is not chaotic."""
     compare_trainings(setup, notes, TorchEngine(), "PyTorch on the CPU")
 
 
 def check_against_compiled(setup: Setup, notes: Notes) -> None:
-    """Check the same networks against the compiled engine."""
+    """Compare the same networks with the compiled engine."""
     missing = [name for name in ("numba", "scipy") if name in setup.failures]
     if missing:
         raise SkippedError(f"needs {' and '.join(missing)}")
@@ -138,7 +138,7 @@ def check_against_compiled(setup: Setup, notes: Notes) -> None:
 
 
 def compare_trainings(setup: Setup, notes: Notes, reference: Engine, name: str) -> None:
-    """Compare trainings in single precision: with tanh and small weights rounding stays rounding."""
+    """Compare trainings in single precision. With tanh and small weights, rounding errors do not grow."""
     engine, data = TorchEngine(setup.open()), setup.few
     for arm in ARMS:
         runs = Runs.of_seeds(setup.settings("tanh", arm, steps=setup.scale.steps), [42, 43, 44])
@@ -158,7 +158,7 @@ def compare_trainings(setup: Setup, notes: Notes, reference: Engine, name: str) 
 
 
 def check_resuming(setup: Setup, notes: Notes) -> None:
-    """Check that a training resumes from a state as if it had not stopped."""
+    """Check that training resumed from a state continues as if it had not stopped."""
     engine = TorchEngine(setup.open())
     for arm in TRANSFORMS:
         runs = Runs.of_seeds(settings_of("tanh", arm, **SMALL), [42, 43])
@@ -173,7 +173,7 @@ def check_resuming(setup: Setup, notes: Notes) -> None:
 
 
 def check_memory(setup: Setup, notes: Notes) -> None:
-    """Check that memory said to be free is free, and that stacks of the size said to fit do fit."""
+    """Check that memory reported as free is free, and that stacks of the reported size fit."""
     setup.only_on_a_gpu()
     check_free_memory(setup.open(), notes)
     for arm in ARMS:
@@ -181,7 +181,7 @@ def check_memory(setup: Setup, notes: Notes) -> None:
 
 
 def check_free_memory(device: torch.device, notes: Notes) -> None:
-    """Check that memory in use is not free, and that memory which PyTorch keeps for later is."""
+    """Check that memory in use does not count as free, and that memory that PyTorch keeps for later does."""
     torch.cuda.empty_cache()
     before, size = free_memory(device), 64 * MEGABYTE
     held = torch.empty(size, dtype=torch.uint8, device=device)
@@ -193,7 +193,7 @@ def check_free_memory(device: torch.device, notes: Notes) -> None:
 
 
 def check_fit(setup: Setup, notes: Notes, settings: TrainingSettings) -> None:
-    """Leave little memory free, ask how many networks fit, and let as many train, be evaluated and looked into."""
+    """Leave little memory free, ask how many networks fit, and train, evaluate and diagnose that many."""
     device = setup.open()
     engine = TorchEngine(device)
     torch.cuda.empty_cache()
@@ -227,7 +227,7 @@ def check_fit(setup: Setup, notes: Notes, settings: TrainingSettings) -> None:
 
 
 def check_leases(setup: Setup, notes: Notes) -> None:
-    """Check that two jobs that want a GPU at the same moment do not use the same one at once."""
+    """Check that two jobs that ask for a GPU at the same moment never use the same one at once."""
     if "filelock" in setup.failures or tuple(map(int, version("filelock").split(".")[:2])) < (3, 30):
         raise SkippedError("needs filelock 3.30 or newer")
     with tempfile.TemporaryDirectory() as folder:
@@ -240,8 +240,8 @@ def check_leases(setup: Setup, notes: Notes) -> None:
 
 
 def run_jobs(device: Device, folder: str) -> list[list[str]]:
-    """Let two jobs start to ask for a GPU at the same moment; return what each said."""
-    # Leases of their own; within a Slurm job one GPU would be the job's without any.
+    """Make two jobs ask for a GPU at the same moment, and return what each prints."""
+    # The jobs get a folder of leases of their own. Within a Slurm job, a job with one GPU would take no lease.
     environment = {**os.environ, "TMPDIR": folder}
     environment.pop("SLURM_JOB_ID", None)
     with ending([sys.executable, "-c", JOB, device], environment, 2) as jobs:
@@ -262,7 +262,7 @@ def run_jobs(device: Device, folder: str) -> list[list[str]]:
 
 @contextmanager
 def ending(command: list[str], environment: Mapping[str, str], count: int) -> Iterator[list["subprocess.Popen[str]"]]:
-    """Start a command several times; end what still runs after the block."""
+    """Start a command several times, and kill the processes that still run after the block."""
     pipe = subprocess.PIPE
     jobs = [
         subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=REPOSITORY, env=environment)
@@ -277,7 +277,7 @@ def ending(command: list[str], environment: Mapping[str, str], count: int) -> It
 
 
 def run_tests(setup: Setup, notes: Notes) -> None:
-    """Run the package's own tests of its networks in PyTorch that use a GPU."""
+    """Run those of the package's tests of its PyTorch networks that use a GPU."""
     setup.only_on_a_gpu()
     needed = ("pytest", "pandas", "pydantic", "yaml")
     missing = [*setup.failures, *(name for name in needed if importlib.util.find_spec(name) is None)]
@@ -295,9 +295,9 @@ def run_tests(setup: Setup, notes: Notes) -> None:
 
 
 def difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest difference relative to what is expected, or to FLOOR if that is more.
+    """Return the largest difference, relative to the expected value or to FLOOR, whichever is larger.
 
-    It is infinite if one is finite where the other is not, or if their shapes differ.
+    It is infinite if the shapes differ, or if one value is finite where the other is not.
     """
     one, other = (np.asarray(array, np.float64) for array in (found, expected))
     if one.shape != other.shape or not np.array_equal(np.isfinite(one), np.isfinite(other)):
@@ -307,7 +307,7 @@ def difference(found: NDArray[Any], expected: NDArray[Any]) -> float:
 
 
 def measured(curves: Curves) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Go through all that was measured, by name."""
+    """Yield the name and the values of everything that was measured."""
     for own in fields(Curves):
         value = getattr(curves, own.name)
         if isinstance(value, np.ndarray):
@@ -316,5 +316,5 @@ def measured(curves: Curves) -> Iterator[tuple[str, NDArray[Any]]]:
 
 
 def expected_of(curves: Curves, name: str) -> NDArray[Any]:
-    """Return what was measured under a name."""
+    """Return the values that were measured under a name."""
     return dict(measured(curves))[name]

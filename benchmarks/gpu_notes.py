@@ -1,4 +1,4 @@
-"""What `benchmarks.gpu` finds, section by section, in a file that is whole at every moment."""
+"""Write what `benchmarks.gpu` finds, section by section, to a file that is complete at every moment."""
 
 import importlib
 import json
@@ -22,14 +22,14 @@ class Section(NamedTuple):
     """A part of a command."""
 
     name: str
-    module: str  # of benchmarks, that has the function; it is imported late, because it imports PyTorch
-    function: str  # is given the `Setup` of `benchmarks.gpu_setup` and `Notes`
-    least: float  # seconds that must be left for it to begin
-    most: float  # seconds after which it is ended
+    module: str  # the module in benchmarks that has the function; imported late, because it imports PyTorch
+    function: str  # takes the `Setup` of `benchmarks.gpu_setup` and `Notes`
+    least: float  # it starts only if this many seconds are left
+    most: float  # it is ended after this many seconds
 
 
 class Notes:
-    """What has been found so far, in a file that always holds all of it."""
+    """The results so far, in a file that always holds all of them."""
 
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self._path = path
@@ -37,9 +37,9 @@ class Notes:
         self.found: dict[str, Any] = {**about, "checks": [], "measurements": {}, "sections": []}
 
     def check(self, name: str, value: float, limit: float, **details: Any) -> None:
-        """Note a number that must not be above its limit; one that is not a number never passes."""
+        """Note a number that must not be above its limit. Nan never passes."""
         passed = bool(value <= limit)
-        shown = value if math.isfinite(value) else str(value)  # JSON has no other numbers
+        shown = value if math.isfinite(value) else str(value)  # JSON has no nan or infinity
         self.found["checks"].append({"name": name, "passed": passed, "value": shown, "limit": limit, **details})
         self._tell(f"{'ok    ' if passed else 'FAILED'} {name}: {value:.3g} (limit {limit:.3g})")
 
@@ -50,11 +50,11 @@ class Notes:
         self._tell(f"       {name}: {', '.join(cells)}")
 
     def seconds_left(self) -> float:
-        """Return how long the section that runs may still take."""
+        """Return how many seconds the running section may still take."""
         return self._deadline - monotonic()
 
     def run(self, section: Section, setup: Any, left: float) -> None:
-        """Run a section, unless less than it needs is left; note how it ended."""
+        """Run a section unless too little time is left, and note how it ended."""
         start = monotonic()
         self._deadline = start + min(section.most, left)
         ended: dict[str, Any] = {"status": "done"}
@@ -69,7 +69,7 @@ class Notes:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except SkippedError as skipped:
             ended = {"status": "skipped", "reason": str(skipped)}
-        except Exception as error:  # one section must not take the others along
+        except Exception as error:  # the other sections must still run
             told = "".join(traceback.format_exception(error))
             ended = {"status": "failed", "reason": f"{type(error).__name__}: {error}", "traceback": told}
         seconds = round(monotonic() - start, 2)
@@ -78,7 +78,7 @@ class Notes:
         self._tell(f"{ended['status'].upper():6} section {section.name}, {seconds} s{reason}")
 
     def finish(self, seconds: float) -> int:
-        """Note the end; return the exit status."""
+        """Note the end and return the exit status."""
         self.found["seconds"] = round(seconds, 1)
         checks, sections = self.found["checks"], self.found["sections"]
         bad = [check["name"] for check in checks if not check["passed"]]
@@ -90,7 +90,7 @@ class Notes:
         return int(bool(bad or broken))
 
     def _tell(self, line: str) -> None:
-        """Print a line and write the file, so that it appears whole."""
+        """Print a line and write the file atomically."""
         print(line, flush=True)
         partial = self._path.with_name(f".{self._path.name}.partial")
         partial.write_text(json.dumps(self.found, indent=1, default=float) + "\n", encoding="utf-8")
@@ -98,5 +98,5 @@ class Notes:
 
 
 def out_of_time(*_: object) -> None:
-    """Raise OutOfTimeError: what a section's alarm calls."""
+    """Raise OutOfTimeError. The alarm of a section calls this."""
     raise OutOfTimeError("took longer than it may")

@@ -1,4 +1,4 @@
-"""What all parts of `benchmarks.gpu` work with: the device, the images, and how much is done."""
+"""What all parts of `benchmarks.gpu` share: the device, the images and the scale of the work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is done."""
+    """The scale of the work."""
 
-    images: tuple[int, int, int]  # made up: training, validation, test
-    steps: int  # of the agreement in single precision
-    stacks: tuple[int, ...]  # networks side by side, whose steps are measured
-    compared_stack: int  # of the stack that is measured in TF32 too
+    images: tuple[int, int, int]  # numbers of made-up images: training, validation, test
+    steps: int  # of the comparison in single precision
+    stacks: tuple[int, ...]  # networks side by side; the steps of each stack are measured
+    compared_stack: int  # networks in the stack that is also measured in TF32
     rounds: int  # of a measurement
     round_steps: int  # in a round
     seeds: int  # of the grid, for each condition and arm
-    room: int  # bytes that are left free to see whether what is said to fit fits
-    most_wanted: int  # networks that are asked for there
-    changes: Mapping[str, Any]  # of all settings
+    room: int  # bytes left free in the check of whether the reported number of networks fits
+    most_wanted: int  # networks that this check asks for
+    changes: Mapping[str, Any]  # changes to all settings
 
 
 FULL = Scale((55_000, 5000, 10_000), 601, STACKS["cuda"], COMPARED_STACK["cuda"], 7, 60, 100, 2**31, 10_000, {})
@@ -42,7 +42,7 @@ QUICK = Scale(
 
 @dataclass(frozen=True)
 class Setup:
-    """What all sections work with."""
+    """What all sections share."""
 
     name: Device
     dataset: Dataset
@@ -51,7 +51,7 @@ class Setup:
 
     @property
     def few(self) -> Dataset:
-        """A few of the images, for checks that a CPU takes part in."""
+        """A few of the images, for comparisons with a CPU."""
         data = self.dataset
         return Dataset(data.train.first(1000), data.validation.first(700), data.test.first(300), data.sha256)
 
@@ -70,7 +70,7 @@ class Setup:
 
 
 def set_up(name: Device, packed: Path | None, quick: bool, failures: Mapping[str, str]) -> tuple[Setup, dict[str, Any]]:
-    """Return what all sections work with, and what to say of the images."""
+    """Return what all sections share, and a description of the images."""
     scale = QUICK if quick else FULL
     dataset = open_dataset(packed) if packed else make_dataset(*scale.images)
     splits = {split: len(getattr(dataset, split)) for split in ("train", "validation", "test")}

@@ -1,4 +1,4 @@
-"""What training costs on a GPU: see `benchmarks.gpu`. Every number is a row of a measurement."""
+"""Measurements of the cost of training on a GPU, see `benchmarks.gpu`. Every number is in a row of a measurement."""
 
 import statistics
 from collections.abc import Callable
@@ -25,7 +25,7 @@ OURS = "bnpipe, PyTorch"  # as in benchmarks.training
 
 
 def measure_steps(setup: Setup, notes: Notes) -> None:
-    """Measure a training step: of stacks, of one network of PyTorch's modules, of the products alone."""
+    """Measure a training step of stacks, of one network of PyTorch's modules, and of the products alone."""
     scale = setup.scale
     for arm in ARMS:
         settings = setup.settings("tanh", arm)
@@ -42,7 +42,7 @@ def measure_steps(setup: Setup, notes: Notes) -> None:
 def measure_contestant(
     setup: Setup, notes: Notes, what: str, settings: TrainingSettings, stack: int, tf32: bool = False
 ) -> None:
-    """Measure one contestant; a row says that it has no room if the GPU has too little memory."""
+    """Measure one contestant. If the GPU has too little memory, the row says so."""
     row: dict[str, Any] = {"what": what, "arm": settings.arm, "stack": stack, "tf32": tf32}
     try:
         notes.measure("step", **row, **costs(setup, what, settings, stack, tf32))
@@ -53,10 +53,10 @@ def measure_contestant(
 
 
 def costs(setup: Setup, what: str, settings: TrainingSettings, stack: int, tf32: bool) -> dict[str, float]:
-    """Return what a step of each network costs, in seconds, and its memory.
+    """Return the seconds of a step per network, and the peak memory in MB.
 
-    Of bnpipe's stacks also: the step without the choice of its images and their way to the GPU, as a graph and as it is
-    when every kernel is launched by itself.
+    bnpipe's stacks are also measured without the choice of images and their transfer to the GPU: once as a graph, and
+    once with every kernel launched by itself.
     """
     device, scale, before = setup.open(tf32), setup.scale, 0
     if device.type == "cuda":
@@ -102,9 +102,9 @@ def repeated(stack: TorchStack) -> Callable[[int], None]:
 
 
 def measure_order(setup: Setup, notes: Notes) -> None:
-    """Measure the choice of the mini-batches of an epoch, which the CPU makes, one seed after the other.
+    """Measure the choice of the mini-batches of an epoch, which the CPU makes for one seed after the other.
 
-    The shuffle at the start of an epoch is part of it. The steps of `measure_steps` are too few to come to another one.
+    This includes the shuffle at the start of an epoch. `measure_steps` takes too few steps to reach another shuffle.
     """
     images, seeds = len(setup.dataset.train), setup.scale.seeds
     batch_size = setup.settings("tanh", ARMS[0]).batch_size
@@ -124,15 +124,15 @@ def measure_grid(setup: Setup, notes: Notes) -> None:
 
 
 def measure_grid_with_diagnostics(setup: Setup, notes: Notes) -> None:
-    """Measure the default grid with many seeds as `config.yaml` has it."""
+    """Measure the default grid with many seeds and with diagnostics, as in `config.yaml`."""
     train_grid(setup, notes, diagnostics=True)
 
 
 def train_grid(setup: Setup, notes: Notes, diagnostics: bool) -> None:
-    """Train every condition and arm in a stack of its own, as a job does; where time is short, the beginning of each.
+    """Train every condition and arm in a stack of its own, as jobs do. If time is short, train the beginning of each.
 
-    The total then takes the steps that were left out to cost what those cost that were taken after the first
-    evaluation, and networks that had no room in the stack to cost what those cost that had.
+    The total is then extrapolated. Steps that were left out count as much as the steps after the first evaluation, and
+    networks that did not fit into the stack count as much as those that did.
     """
     jobs = list(product(CONDITIONS, ARMS))
     name = "grid with diagnostics" if diagnostics else "grid"
@@ -149,7 +149,7 @@ def train_grid(setup: Setup, notes: Notes, diagnostics: bool) -> None:
 
 
 def train_job(setup: Setup, condition: str, arm: Arm, diagnostics: bool, budget: float) -> dict[str, Any]:
-    """Train the networks of one job for as many seconds as the budget has; at least up to the second evaluation."""
+    """Train the networks of one job for the seconds of the budget, but at least up to the second evaluation."""
     start = perf_counter()
     engine, seeds = TorchEngine(setup.open()), setup.scale.seeds
     settings = replace(setup.settings(condition, arm), diagnostics=diagnostics)

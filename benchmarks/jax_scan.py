@@ -1,4 +1,4 @@
-"""The same training written in JAX: a step vmapped over the runs, scanned and compiled as a whole."""
+"""The same training written in JAX: the step is vmapped over the runs, and a scan over steps is compiled as a whole."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,14 +11,14 @@ from bnpipe.core.settings import TrainingSettings
 from bnpipe.data.packed import Images
 from bnpipe.networks.seeds import BatchOrder, initial_weights, streams_of
 
-# Full float32 on a GPU, as the others.
+# Full float32 on a GPU, like the other contestants.
 jax.config.update("jax_default_matmul_precision", "highest")
 
 Layer = dict[str, Any]
 
 
 class JaxScan:
-    """A stack of networks; each call of ``advance`` is one compiled scan over mini-batches."""
+    """A stack of networks. Each call of ``advance`` is one compiled scan over mini-batches."""
 
     def __init__(self, settings: TrainingSettings, stack: int, images: Images) -> None:
         streams = streams_of(range(stack))

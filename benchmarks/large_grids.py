@@ -1,6 +1,6 @@
-"""Cost of large grids: what reading and planning them takes, measured; what running them would take, simulated.
+"""Cost of large grids: measure how long reading and planning take, and simulate how long running would take.
 
-Simulated is a cluster that starts whatever is submitted as long as it has slots, and that some jobs fail on.
+The simulated cluster starts every submitted job as soon as it has a free slot. Some jobs fail.
 """
 
 import heapq
@@ -35,29 +35,29 @@ MILLION = 50_000  # cells, of 10 seeds and 2 arms
 RUNS_PER_JOB = (300, 100, 30, 10)
 BATCHES = (1, 10, 100)
 MAX_JOBS = 50_000  # planned at once
-FILES_OF_A_JOB = 4  # record, log, benchmark, and what Snakemake keeps on the record
+FILES_OF_A_JOB = 4  # record, log, benchmark, and Snakemake's metadata of the record
 
 
 class Cluster(NamedTuple):
-    """What is assumed of a cluster and of those who use it."""
+    """What is assumed of a cluster and of its users."""
 
-    slots: int = 1000  # jobs that run at once, on one core each
-    submission: float = 0.1  # seconds that a scheduler takes to submit a job and to see it end
-    overhead: float = 5.0  # seconds of a job before it trains: the cluster's, and those of its Python processes
-    failures: float = 0.01  # share of jobs that fail, at any moment of their work, and are submitted again
-    schedulers: int = 1  # that work at once, each on its share of the batches and of the slots
+    slots: int = 1000  # jobs that run at the same time, each on one core
+    submission: float = 0.1  # seconds that a scheduler takes to submit a job and to notice its end
+    overhead: float = 5.0  # seconds before a job trains, for the cluster and the start of Python processes
+    failures: float = 0.01  # share of jobs that fail at a random moment and are submitted again
+    schedulers: int = 1  # that work at the same time, each on its share of the batches and slots
 
 
 class Cost(NamedTuple):
-    """What a command took."""
+    """The cost of a command."""
 
-    seconds: float  # of a processor; with nothing else to do, of the clock too
+    seconds: float  # of processor time, which is also the time on an otherwise idle machine
     megabytes: float  # peak memory
     jobs: int  # planned
 
 
 def snakemake(configuration: Mapping[str, Any], *options: str) -> Cost:
-    """Read the workflow in an empty folder, and plan what the options ask for; nothing is run."""
+    """Read the workflow in an empty folder and plan what the options ask for. Nothing is run."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.yaml").write_text(json.dumps(configuration))  # JSON is YAML, and quicker to read
         command = [
@@ -87,13 +87,13 @@ def snakemake(configuration: Mapping[str, Any], *options: str) -> Cost:
 
 
 def named(conditions: int) -> dict[str, Any]:
-    """Return a configuration of so many named conditions."""
+    """Return a configuration with this many named conditions."""
     grid = {f"c{number}": {**SHORT, "init_std": 0.1 + number / 1e6} for number in range(conditions)}
     return {"dataset": "digits", "seeds": SEEDS, "conditions": grid}
 
 
 def study(cells: int, runs_per_job: int) -> dict[str, Any]:
-    """Return a configuration with a study of so many cells, a map as square as they allow."""
+    """Return a configuration with a study of this many cells, in a map that is as square as possible."""
     rates = next(side for side in range(math.isqrt(cells), 0, -1) if cells % side == 0)
     sweep = {
         "learning_rate": [1e-3 * 1.02**number for number in range(rates)],
@@ -104,7 +104,7 @@ def study(cells: int, runs_per_job: int) -> dict[str, Any]:
 
 
 def plans() -> list[dict[str, Any]]:
-    """Measure reading and planning: of a million runs, whole and a batch, of smaller studies, of named conditions."""
+    """Measure reading and planning of a million runs (whole and in batches), smaller studies and named conditions."""
     grids = [("study", MILLION, runs, batches) for runs in RUNS_PER_JOB for batches in BATCHES]
     grids += [("study", cells, runs, 1) for cells in CELLS for runs in (30, 300)]
     grids += [("named", conditions, SEEDS, 1) for conditions in NAMED]
@@ -125,7 +125,7 @@ def plan(what: str, conditions: int, runs_per_job: int, batches: int) -> dict[st
 
 
 def seconds_of_a_run(packed: Path, steps: int = 600) -> float:
-    """Measure a run of the study, mean of both arms, on one thread."""
+    """Return the seconds of a run of the study on one thread, as the mean of both arms."""
     from benchmarks.default_grid import ARMS
     from benchmarks.training import tutorial
     from bnpipe.core.settings import Runs
@@ -152,10 +152,10 @@ def seconds_of_a_run(packed: Path, steps: int = 600) -> float:
 def simulate(
     jobs: int, work: float, planning: float, batches: int, cluster: Cluster, seed: int = 0
 ) -> dict[str, float]:
-    """Run so many jobs of so many seconds of work; planning: seconds before the first job of a batch.
+    """Simulate jobs on a cluster. work: seconds of each job. planning: seconds before the first job of a batch.
 
-    Returns hours from start to end (of the slowest scheduler), core hours of all jobs, the share of these that is no
-    work that counts, and the hours that a scheduler is busy.
+    Returns the hours from start to end (of the slowest scheduler), the core hours of all jobs, the share of these that
+    is not useful work, and the hours in which a scheduler is busy.
     """
     generator = np.random.default_rng(seed)
     slots, own_batches = cluster.slots // cluster.schedulers, -(-batches // cluster.schedulers)
@@ -184,7 +184,7 @@ def simulate(
 
 
 def million(rows: list[dict[str, Any]], run: float) -> list[dict[str, Any]]:
-    """Simulate a million runs, by jobs of so many runs, batches and schedulers; rows: of `plans`."""
+    """Simulate a million runs with several numbers of runs per job, batches and schedulers. rows: those of `plans`."""
     measured = {(row["runs_per_job"], row["batches"]): row for row in rows if row["conditions"] == MILLION}
     runs, simulated = MILLION * SEEDS * ARMS, []
     for size in RUNS_PER_JOB:
@@ -200,7 +200,7 @@ def million(rows: list[dict[str, Any]], run: float) -> list[dict[str, Any]]:
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """Lay the result out as Markdown tables."""
+    """Return the result as Markdown tables."""
     return "\n\n".join(
         [
             _table(result["plans"], ["jobs", "read", "plan", "megabytes"]),
@@ -214,7 +214,7 @@ FORMATS = {"read": ".1f", "plan": ".1f", "megabytes": ".0f", "hours": ".1f", "co
 
 
 def _table(rows: list[dict[str, Any]], measured: list[str]) -> str:
-    """Lay rows out, what was chosen before what was measured; times of planning in seconds."""
+    """Return rows as a Markdown table. Chosen values come before measured ones; times of planning are in seconds."""
     columns = [name for name in rows[0] if name not in measured] + measured
     lines = [" | ".join(name.replace("_", " ") for name in columns), " | ".join(["---:"] * len(columns))]
     lines += [" | ".join(_cell(row[name], FORMATS.get(name, "")) for name in columns) for row in rows]

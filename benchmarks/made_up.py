@@ -1,4 +1,4 @@
-"""Made-up images in the shape of MNIST, for where no data set is at hand."""
+"""Made-up images in the shape of MNIST, for machines without a data set."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ SHAPE = Shape(channels=1, rows=28, columns=28, classes=10)  # MNIST's
 
 
 def make_images(rng: np.random.Generator, count: int) -> Images:
-    """Draw noisy images with one bright pixel that says their class."""
+    """Draw noisy images with one bright pixel that gives away their class."""
     labels = rng.integers(0, SHAPE.classes, count)
     pixels = rng.integers(0, 60, (count, SHAPE.pixels))
-    pixels[np.arange(count), labels * 70] += 190  # something to learn
+    pixels[np.arange(count), labels * 70] += 190  # so there is something to learn
     return Images(pixels.astype(np.uint8), labels, SHAPE)
 
 

@@ -1,4 +1,4 @@
-"""The contestants that use PyTorch: bnpipe's own engine for GPUs, and what people would write."""
+"""The contestants that use PyTorch: bnpipe's own engine for GPUs, and what people would write instead."""
 
 import tempfile
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def network_of_modules(settings: TrainingSettings) -> nn.Sequential:
 
 
 class PlainLoop:
-    """One network of modules, autograd, an optimizer; the images in memory as float32."""
+    """One network with PyTorch's modules, autograd and optimizer. The images are in memory as float32."""
 
     def __init__(self, settings: TrainingSettings, images: Images, device: torch.device) -> None:
         self._network = network_of_modules(settings).to(device)
@@ -81,7 +81,7 @@ class PlainLoop:
 
 
 class DataLoaderLoop(PlainLoop):
-    """The same network fed by torchvision's data set and a DataLoader, as tutorials have it."""
+    """The same network, fed by torchvision's data set and a DataLoader, as in tutorials."""
 
     def _endless(self, images: Images) -> Iterator[tuple[Tensor, Tensor]]:
         from torchvision.datasets import MNIST
@@ -99,7 +99,7 @@ class DataLoaderLoop(PlainLoop):
 class StackedProducts:
     """The matrix products of a step of stacked networks, on a GPU: forward, backward, gradient and update.
 
-    They are launched as one CUDA graph, as bnpipe's step is: otherwise launching them takes longer than multiplying.
+    They are launched as one CUDA graph, as bnpipe's step is. Otherwise launching them takes longer than multiplying.
     """
 
     def __init__(self, settings: TrainingSettings, stack: int, device: torch.device) -> None:
@@ -132,7 +132,7 @@ class StackedProducts:
 
 
 def finish(device: torch.device) -> None:
-    """Wait until a GPU has done all that it was told."""
+    """Wait until a GPU has finished all of its work."""
     if device.type == "cuda":
         torch.cuda.synchronize()
 

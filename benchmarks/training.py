@@ -1,9 +1,9 @@
-"""Cost of a training step, side by side: every contestant in a process of its own, taking turns.
+"""Cost of a training step of several contestants, which take turns, each in a process of its own.
 
 A row of the result is one contestant: `what`, `arm`, `stack` (networks trained side by side), `device`, `jobs`
-(processes that train at once, each on a core of its own), `threads` (of each), `seconds_per_network_step` (median over
-the rounds, mean of the jobs; training alone), `peak_memory_mb` (of a process on a CPU, of its allocations on a GPU).
-All contestants train on the same images.
+(processes that train at the same time, each on its own core), `threads` (of each), `seconds_per_network_step` (median
+over the rounds, mean of the jobs; without evaluation), `peak_memory_mb` (of a process on a CPU, of its allocations on
+a GPU). All contestants train on the same images.
 """
 
 import importlib.util
@@ -27,11 +27,11 @@ from bnpipe.core.settings import Arm, Device, TrainingSettings
 ROUNDS = 25
 STACKS = {"cpu": (1, 10), "cuda": (1, 4, 10, 32, 128, 512)}  # of bnpipe's networks in PyTorch
 COMPARED_STACK = {"cpu": 10, "cuda": 128}  # of the other contestants that stack
-COMPARED = {"cpu": ("bnpipe", 1), "cuda": ("bnpipe, PyTorch", 128)}  # what ratios are to: what jobs train with there
+COMPARED = {"cpu": ("bnpipe", 1), "cuda": ("bnpipe, PyTorch", 128)}  # ratios are relative to what jobs train with
 ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # else JAX takes most of a GPU's memory from the others
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # otherwise JAX takes most of a GPU's memory from the others
 }
 
 
@@ -47,12 +47,12 @@ class Entry:
 
     @property
     def steps(self) -> int:
-        """Steps in a turn: about a quarter of a second on a CPU, long enough to wait for on a GPU."""
+        """Return the steps in a turn: about a quarter of a second on a CPU, and enough to measure on a GPU."""
         return max(4, 240 // self.stack) if self.device == "cpu" else 60
 
 
 def entries(device: Device) -> list[Entry]:
-    """List who takes part on a device."""
+    """Return the contestants on a device."""
     compared = COMPARED_STACK[device]
     fields = [("bnpipe, PyTorch", stack, 1) for stack in STACKS[device]] + [("plain", 1, 1), ("dataloader", 1, 1)]
     if has_jax(device):
@@ -71,13 +71,13 @@ def cores() -> list[int]:
 
 
 def has_jax(device: Device) -> bool:
-    """Say whether JAX is installed, for a GPU with what it needs there."""
+    """Return whether JAX is installed; for a GPU, with its CUDA plugin."""
     needed = ("jax",) if device == "cpu" else ("jax_cuda12_plugin", "jax_cuda13_plugin")
     return any(importlib.util.find_spec(name) is not None for name in needed)
 
 
 def measure(packed: Path, device: Device, rounds: int = ROUNDS) -> list[dict[str, Any]]:
-    """Let all take turns and return a row for each."""
+    """Let all contestants take turns and return a row for each."""
     os.environ |= ENVIRONMENT
     competing = entries(device)
     seconds: dict[Entry, list[float]] = {entry: [] for entry in competing}
@@ -103,7 +103,7 @@ def measure(packed: Path, device: Device, rounds: int = ROUNDS) -> list[dict[str
 
 
 def ask(connections: Sequence[Connection], question: str) -> float:
-    """Send the jobs of a contestant a word, all at once, and return the mean of their numbers."""
+    """Send the same question to all jobs of a contestant at once, and return the mean of their answers."""
     for connection in connections:
         connection.send(question)
     return statistics.fmean([connection.recv() for connection in connections])
@@ -111,7 +111,7 @@ def ask(connections: Sequence[Connection], question: str) -> float:
 
 @contextmanager
 def worker(entry: Entry, packed: Path, job: int) -> Iterator[Connection]:
-    """Start a process of a contestant, the first or another; yield the line to it once it is ready."""
+    """Start a process of a contestant, and yield the connection to it once it is ready. job: number of the process."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=work, args=(there, entry, packed, job), daemon=True)
     process.start()
@@ -125,9 +125,9 @@ def worker(entry: Entry, packed: Path, job: int) -> Iterator[Connection]:
 
 
 def work(connection: Connection, entry: Entry, packed: Path, job: int) -> None:
-    """Train in turns: ``go`` is answered by seconds per network-step, ``memory`` by the peak in MB."""
+    """Train in turns. The answer to ``go`` is seconds per network and step, the answer to ``memory`` the peak in MB."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {cores()[-1 - job]})  # for those who know no limit of threads
+        os.sched_setaffinity(0, {cores()[-1 - job]})  # for contestants that ignore limits on threads
     from benchmarks.contestants import make
     from bnpipe.data.packed import open_dataset
     from bnpipe.training.trainer import one_thread
@@ -147,12 +147,12 @@ def work(connection: Connection, entry: Entry, packed: Path, job: int) -> None:
 
 
 def tutorial(arm: Arm) -> TrainingSettings:
-    """Return the tutorial's first condition, as config.yaml has it, on all images in grey."""
+    """Return the settings of the tutorial's first condition, as in config.yaml."""
     return settings_of("tanh", arm)
 
 
 def peak_memory_mb(entry: Entry) -> float:
-    """Most memory that this process has held: of its allocations on a GPU, else resident."""
+    """Return the most memory in MB that this process has held: allocations on a GPU, resident memory otherwise."""
     if entry.device == "cpu":
         unit = 2**20 if sys.platform == "darwin" else 2**10
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
@@ -166,7 +166,7 @@ def peak_memory_mb(entry: Entry) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Lay the rows out as a Markdown table; a ratio says how much longer than bnpipe with the same arm."""
+    """Return the rows as a Markdown table. A ratio is the time divided by bnpipe's with the same arm."""
     device = rows[0]["device"]
     lines = [
         "| what | stack | vanilla | ratio | batchnorm | ratio | peak memory |",
@@ -185,7 +185,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def microseconds(seconds: float) -> str:
-    """Write a time with three digits or all before the point."""
+    """Format a time with three significant digits, or without decimals if it is longer than 100 µs."""
     return f"{seconds * 1e6:.0f} µs" if seconds > 1e-4 else f"{seconds * 1e6:.3g} µs"
 
 
@@ -213,7 +213,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main(packed: Path, results: Path) -> None:
-    """Measure on the GPU if there is one, else on the CPU; print the table, write JSON and figure."""
+    """Measure on the GPU if there is one, otherwise on the CPU. Print the table, and write the JSON and the figure."""
     import torch
 
     rows = measure(packed, "cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""Cost of the whole workflow: where the time of the default grid goes, and how it grows with seeds and conditions."""
+"""Measure where the time of the default grid goes, and how it grows with seeds and conditions."""
 
 import json
 import re
@@ -32,7 +32,7 @@ class Job(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What a run of the workflow took."""
+    """The cost of a run of the workflow."""
 
     seconds: float
     jobs: list[Job]
@@ -54,7 +54,7 @@ def run(cores: int, changes: Mapping[str, Any], *options: str) -> Run:
 
 
 def jobs_of(folder: Path) -> list[Job]:
-    """Read from Snakemake's metadata, a file for every output, which jobs ran when."""
+    """Return which jobs ran when, from Snakemake's metadata, which has a file for every output."""
     jobs: dict[str, Job] = {}
     for path in (folder / ".snakemake/metadata").rglob("*"):
         if path.is_file():
@@ -66,7 +66,7 @@ def jobs_of(folder: Path) -> list[Job]:
 
 
 def shares_of_a_training_job(packed: Path, repeats: int = 5) -> dict[str, float]:
-    """Return which shares of a training job its parts take, from one network of each arm in the default grid."""
+    """Return the share of each part of a training job, measured with one network of each arm of the default grid."""
     import numpy as np
 
     from benchmarks.default_grid import ARMS, settings_of
@@ -102,7 +102,10 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def split_of(grid: Run, cores: int, shares: Mapping[str, float]) -> dict[str, float]:
-    """Split a run's wall time, in seconds: a job counts with its share of the cores, start-up is all outside jobs."""
+    """Split the wall time of a run, in seconds.
+
+    A job counts with its share of the cores. Start-up is the time outside jobs.
+    """
     seconds: dict[str, float] = defaultdict(float)
     for job in grid.jobs:
         seconds[job.rule] += (job.end - job.start) / cores
@@ -142,7 +145,7 @@ def measure(packed: Path, dataset: str, cores: int) -> dict[str, Any]:
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """Lay the result out as Markdown tables."""
+    """Return the result as Markdown tables."""
     total = sum(result["split"].values())
     lines = [
         f"Default grid, {result['cores']} cores: {total:.0f} s",

@@ -1,4 +1,4 @@
-"""The documentation site: the Markdown files as they are, and the docstrings. `make docs` builds it with Sphinx."""
+"""Settings of the documentation site: the unchanged Markdown files and the docstrings. `make docs` builds it."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from bnpipe import __version__
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # `bnpipe`, whatever folder Sphinx is started in
+sys.path.insert(0, str(ROOT))  # finds `bnpipe`, whatever folder Sphinx is started in
 
 project, version, release = "bnpipe", __version__, __version__
 html_title = f"bnpipe {__version__}"
@@ -27,7 +27,7 @@ default_role = "code"  # docstrings write `name`, as Markdown does
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
 
-# What the side bar lists. GitHub shows the Markdown without it.
+# The contents of the side bar. GitHub shows the Markdown without it.
 CONTENTS = {
     "Begin": ["docs/tutorial", "docs/how-to", "docs/example/README"],
     "Results": ["docs/results", "docs/verdicts", "docs/analysis-plan", "docs/recompute", "docs/studies"],
@@ -37,14 +37,14 @@ CONTENTS = {
 
 
 def add_contents(_: Sphinx, document: str, source: list[str]) -> None:
-    """Append the contents to the first page."""
+    """Append the table of contents to the first page."""
     if document == root_doc:
         for caption, pages in CONTENTS.items():
             source[0] += "\n".join(["\n```{toctree}", ":hidden:", f":caption: {caption}", "", *pages, "```\n"])
 
 
 def open_pages(app: Sphinx, tree: nodes.document, document: str) -> None:
-    """Have links to web pages, such as the example, open them. Sphinx would make the browser save them."""
+    """Make links to web pages, such as the example, open them. Sphinx would make the browser save them."""
     for link in [*tree.findall(download_reference)]:
         target = link["reftarget"]
         if target.endswith(".html"):
@@ -58,13 +58,13 @@ def open_pages(app: Sphinx, tree: nodes.document, document: str) -> None:
 
 
 def add_index(app: Sphinx, error: Exception | None) -> None:
-    """Have the folder of the site open on the first page."""
+    """Make the folder of the site open on the first page."""
     if error is None:
         shutil.copy(Path(app.outdir, "README.html"), Path(app.outdir, "index.html"))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Connect what is above."""
+    """Register the functions above with Sphinx."""
     app.connect("source-read", add_contents)
     app.connect("doctree-resolved", open_pages)
     app.connect("build-finished", add_index)

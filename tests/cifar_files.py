@@ -14,20 +14,20 @@ BATCHES = {**{f"data_batch_{number}": 4 for number in range(1, 6)}, "test_batch"
 
 
 def images_of(name: str) -> NDArray[np.uint8]:
-    """Return the images of a file, (images, 3, 32, 32): all pixels are random."""
+    """Return the images of a file, (images, 3, 32, 32), with random pixels."""
     return np.random.default_rng(sorted(BATCHES).index(name)).integers(0, 256, (BATCHES[name], 3, 32, 32), np.uint8)
 
 
 def labels_of(name: str) -> list[int]:
-    """Return the labels of a file: the training files count 0, 1, ... 9, 0, ... through all of them."""
+    """Return the labels of a file. They count 0, 1, ... 9, 0, ... from one training file to the next."""
     first = 0 if name == "test_batch" else 4 * (int(name[-1]) - 1)
     return [label % 10 for label in range(first, first + BATCHES[name])]
 
 
 def write_cifar10(root: Path) -> Path:
-    """Write the unpacked files below a new folder, each as the authors wrote theirs; return that folder.
+    """Write the unpacked files below a new folder, in the format of the authors' files, and return that folder.
 
-    An image is a row of 3,072 bytes: 1,024 of red, row after row, then as many of green and of blue.
+    An image is a row of 3,072 bytes: 1,024 of red, row after row, then 1,024 of green and 1,024 of blue.
     """
     folder = root / "cifar-10-batches-py"
     folder.mkdir(parents=True)
@@ -39,7 +39,7 @@ def write_cifar10(root: Path) -> Path:
 
 
 def pack_cifar10(root: Path) -> Path:
-    """Write the archive of the files below a folder beside them; return it."""
+    """Write the archive of the files below a folder, beside them, and return its path."""
     archive = root / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(root / "cifar-10-batches-py", "cifar-10-batches-py")
@@ -47,7 +47,7 @@ def pack_cifar10(root: Path) -> Path:
 
 
 def known_as_cifar10(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    """Let the files below a folder, and its archive if there is one, pass for the real ones."""
+    """Make the files below a folder, and its archive if there is one, pass for the real ones."""
 
     def md5(path: Path) -> str:
         return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

@@ -1,11 +1,11 @@
-"""What commands of the package are asked to do, whichever they are."""
+"""Checks that apply to every command of the package."""
 
 import signal
 import subprocess
 
 
 def assert_ends_with_its_reader(process: "subprocess.Popen[bytes]", first_line: bytes) -> None:
-    """Read how the first line of a command begins, leave, and assert that the command ends without a word."""
+    """Read the beginning of a command's first line, close the pipe, and assert that the command ends silently."""
     assert process.stdout is not None
     assert process.stdout.readline().startswith(first_line)
     process.stdout.close()

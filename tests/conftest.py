@@ -34,18 +34,18 @@ def make_settings(**changes: Any) -> TrainingSettings:
 
 
 def make_runs(seeds: Sequence[int], **changes: Any) -> Runs:
-    """Return one run of these settings for each seed; `learning_rate` and `init_std` may be lists of each run's."""
+    """Return one run of these settings for each seed. `learning_rate` and `init_std` may be lists by run."""
     return Runs.of_seeds(TANH, seeds).change(**changes)
 
 
 @pytest.fixture(scope="session")
 def dataset() -> Dataset:
-    """Return a small made-up data set; the training images do not divide into batches of 60."""
+    """Return a small made-up data set. The number of training images is not a multiple of the batch size, 60."""
     return make_dataset(train=1000, validation=700, test=333)
 
 
 def run_tables(results: Path) -> dict[str, Path]:
-    """Return the files of the tables that `make_tables` writes below a folder of results."""
+    """Return the paths of the tables that `make_tables` writes below a folder of results."""
     return {name: results / f"tables/{name}.csv" for name in RUN_TABLES}
 
 
@@ -58,9 +58,10 @@ def make_record(
     steps: int = 130,
     diagnostics: bool = True,
 ) -> Record:
-    """Return a made-up record; run r has `accuracy` minus r hundredths, evaluated at steps 0, 60, 120.
+    """Return a made-up record. Run r has `accuracy` minus r hundredths, and is evaluated at steps 0, 60, 120.
 
-    Of its three layers the last one's units are half saturated and none dead; diverged runs broke down in the second.
+    It has three layers. Half of the last layer's units are saturated and none is dead. Diverged runs broke down in the
+    second layer.
     """
     runs = len(seeds)
     seen = {name: np.ones((runs, len(accuracy), 3), np.float32) for name in LAYER_COLUMNS[5:]}

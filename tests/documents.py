@@ -1,4 +1,4 @@
-"""The blocks of Python in the documents."""
+"""Reads and runs the blocks of Python in the documents."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ OWN_PARTS = "A normalizer or a nonlinearity of your own"
 
 
 def code_of(name: str, heading: str = "") -> list[str]:
-    """Return the blocks of Python of a document, or of the section under a heading of it."""
+    """Return the blocks of Python in a document, or in its section under a heading."""
     text = (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
     if heading:
         text = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]

@@ -1,4 +1,4 @@
-"""Runs the scripts of jobs in forks of a process that has imported their libraries, which takes a second for each job.
+"""Runs the scripts of jobs in forks of a process that has imported their libraries. This saves a second per job.
 
 Nothing of bnpipe is imported before the fork. The tests of the Makefile, of clusters and of faults run jobs in
 interpreters of their own. ``python -m tests.forked_jobs PATH`` is the server, which listens at a socket until its
@@ -24,8 +24,8 @@ from select import select
 from tempfile import TemporaryDirectory
 from typing import Any
 
-COMMAND = f"{{py_exec:q}} -IS {str(Path(__file__).with_name('forked_job.py'))!r} {{fname:q}}"  # in Snakemake's words
-SOCKET = "BNPIPE_TEST_JOBS"  # variable of the environment: where the server listens
+COMMAND = f"{{py_exec:q}} -IS {str(Path(__file__).with_name('forked_job.py'))!r} {{fname:q}}"  # in Snakemake's format
+SOCKET = "BNPIPE_TEST_JOBS"  # environment variable that holds the address of the server
 LIBRARIES = (
     *("altair", "jinja2", "numba", "pandas", "pydantic", "safetensors.numpy", "scipy.optimize", "scipy.special"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "snakemake.script"),
@@ -34,7 +34,7 @@ LIBRARIES = (
 
 @cache
 def server() -> str:
-    """Start the server of this process, once; return where it listens."""
+    """Start the server of this process once, and return the path of its socket."""
     folder = TemporaryDirectory(prefix="bnpipe-jobs-")
     path = f"{folder.name}/socket"
     process = subprocess.Popen(
@@ -54,10 +54,10 @@ def server() -> str:
 
 
 def serve(path: str) -> None:
-    """Listen until the standard input ends; let each script that is sent run in a process of its own."""
+    """Listen until the standard input ends. Run each script that is sent in a process of its own."""
     for name in LIBRARIES:
         import_module(name)
-    gc.freeze()  # or the first collection would copy all that the processes share
+    gc.freeze()  # otherwise the first collection would copy the memory that the processes share
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes that wait for jobs
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
@@ -73,7 +73,7 @@ def serve(path: str) -> None:
 
 
 def answer(connection: socket.socket) -> None:
-    """Receive a script with all that its process is to have; send the number of the process, then its exit code."""
+    """Receive a script and the surroundings of its process. Send the number of the process, then its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     message, files, _, _ = socket.recv_fds(connection, 2**20, 3)
     job = multiprocessing.get_context("fork").Process(target=run, args=(json.loads(message), files))
@@ -85,7 +85,7 @@ def answer(connection: socket.socket) -> None:
 
 
 def run(wanted: dict[str, Any], files: Sequence[int]) -> None:
-    """Run a script in this process, with a working folder, an environment and three standard files."""
+    """Run a script in this process with the given working folder, environment and three standard files."""
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)

@@ -1,4 +1,4 @@
-"""IDX files and small data sets for tests, and where the real MNIST files are."""
+"""IDX files and small data sets for tests, and the place of the real MNIST files."""
 
 import gzip
 import hashlib
@@ -31,7 +31,7 @@ def idx_header(*shape: int, value_type: int = 0x08) -> bytes:
 
 
 def some_images(count: int, first: int = 0) -> NDArray[np.uint8]:
-    """Return images (count, 28, 28); every pixel of image i holds first + i."""
+    """Return images (count, 28, 28). Every pixel of image i is first + i."""
     values = np.arange(first, first + count, dtype=np.uint8)
     return np.repeat(values, 28 * 28).reshape(count, 28, 28)
 
@@ -42,13 +42,13 @@ def some_labels(count: int) -> NDArray[np.uint8]:
 
 
 def small_payloads(train: int = 20, test: int = 6) -> dict[str, bytes]:
-    """Return the four files of a data set by name: training images 0, 1, ... and test images 100, 101, ..."""
+    """Return the four files of a data set by name. Training images hold 0, 1, ... and test images 100, 101, ..."""
     contents = (some_images(train), some_labels(train), some_images(test, first=100), some_labels(test))
     return {name: idx_bytes(values) for name, values in zip(FILES, contents, strict=True)}
 
 
 def known_as(monkeypatch: pytest.MonkeyPatch, dataset: str) -> None:
-    """Let the small data set pass for a built-in one."""
+    """Make the small data set pass for a built-in one."""
     sums = {name: f"sha256:{hashlib.sha256(payload).hexdigest()}" for name, payload in small_payloads().items()}
     monkeypatch.setitem(PAYLOADS, dataset, sums)
 

@@ -1,4 +1,4 @@
-"""Mirrors of a data set on this machine, which answer as mirrors do, good ones and bad ones."""
+"""Mirrors of a data set on this machine. They answer as good and bad mirrors do."""
 
 import threading
 from base64 import b64encode
@@ -14,10 +14,10 @@ Answer = Callable[["_Handler", bytes], None]
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # closing the server waits for all of its threads
+    daemon_threads = False  # so that closing the server waits for all of its threads
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing where a client hangs up: some tests make it do so."""
+        """Print nothing if a client closes the connection: in some tests it does."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -39,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Mirror(AbstractContextManager["Mirror"]):
-    """A mirror that answers every request in one way, and remembers what was asked for."""
+    """A mirror that answers all requests in the same way and remembers them."""
 
     def __init__(self, files: Files, answer: Answer) -> None:
         self.files, self.answer = files, answer
@@ -65,7 +65,7 @@ class Mirror(AbstractContextManager["Mirror"]):
 
 
 def send(handler: _Handler, content: bytes, announced: object = None, status: int = 200) -> None:
-    """Answer with some content; announced: its length where it is announced."""
+    """Answer with some content. announced: the stated length; None states none."""
     handler.send_response(status)
     if announced is not None:
         handler.send_header("Content-Length", str(announced))
@@ -116,7 +116,7 @@ def for_ada(handler: _Handler, content: bytes) -> None:
 
 
 def redirect_to(url: str) -> Answer:
-    """Send every request on to another server."""
+    """Redirect every request to another server."""
 
     def answer(handler: _Handler, _content: bytes) -> None:
         handler.send_response(302)
@@ -143,7 +143,7 @@ def length_that_is_no_number(handler: _Handler, content: bytes) -> None:
 
 
 def hang_up(handler: _Handler, _content: bytes) -> None:
-    """End the connection without a word."""
+    """Close the connection without an answer."""
 
 
 def hang(handler: _Handler, _content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Results small enough to render pages from quickly, and how to render them."""
+"""Small results, from which tests render pages quickly."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -65,7 +65,7 @@ def figures_of(configuration: Mapping[str, Any]) -> list[str]:
 
 
 def make_results(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION) -> Path:
-    """Write tables and figures of made-up runs: all of vanilla diverged, batchnorm reached 90%."""
+    """Write tables and figures of made-up runs: all runs of vanilla diverged, and those of batchnorm reached 90%."""
     conditions, seeds = list(configuration["conditions"]), configuration["seeds"]
     records = []
     for condition in conditions:
@@ -93,13 +93,13 @@ def make_results(folder: Path, configuration: Mapping[str, Any] = CONFIGURATION)
 
 
 def paper_accuracy(arm: str, last: float) -> pd.DataFrame:
-    """Return the accuracies of an arm of the paper's experiment at three steps, the last of which is given."""
+    """Return the accuracies of an arm of the paper's experiment at three steps. last: the accuracy at the last one."""
     accuracies = {0: 0.1, 500: last - 0.05, 1000: last}
     return pd.DataFrame([(arm, 2000, *row) for row in accuracies.items()], columns=["arm", "seed", "step", "accuracy"])
 
 
 def make_study_files(folder: Path, sweep: Mapping[str, Sequence[Any]], condition: str, tables: Path) -> None:
-    """Write the tables of a study: for each combination of its values, the runs of one condition again."""
+    """Write the tables of a study. Every combination of its values gets the runs of one condition."""
     cells = pd.MultiIndex.from_product([*sweep.values()], names=list(sweep)).to_frame(index=False)
     made = {}
     for name in ("accuracy", "runs"):
@@ -110,7 +110,7 @@ def make_study_files(folder: Path, sweep: Mapping[str, Sequence[Any]], condition
 
 
 def pages_of(folder: Path, dataset: str = "MNIST", is_mnist: bool = True) -> Pages:
-    """Return what the pages share; every file was made from the table of claims."""
+    """Return what the pages share. Every file counts as made from the table of claims."""
     name = f"results/{folder.name}"
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in (".csv", ".svg")]
     lineage = {f"{name}/{file}": {"code_sha256": CODE, "made_from": [f"{name}/tables/claims.csv"]} for file in files}
@@ -123,7 +123,7 @@ def render(
     conditions: Sequence[str] | None = None,
     **changes: Any,
 ) -> str:
-    """Render report.html. conditions: those with a section, None for all. changes: arguments of `pages_of`."""
+    """Render report.html. conditions: those that get a section; None means all. changes: arguments of `pages_of`."""
     make_report(
         pages_of(folder, **changes),
         TEMPLATES / "tutorial.yaml",
@@ -139,6 +139,6 @@ def render(
 def render_studies(
     folder: Path, configuration: Mapping[str, Any] = CONFIGURATION, experiments: Sequence[str] = ("paper",)
 ) -> str:
-    """Render studies.html. experiments: those that are no grid."""
+    """Render studies.html. experiments: those that are not a grid."""
     make_study_report(pages_of(folder), configuration, experiments, TEMPLATES / "experiments.yaml")
     return (folder / "studies.html").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The contract of experiments.md a second time: plain torch.nn, autograd, one network, nothing shared with bnpipe."""
+"""A second implementation of the random contract (docs/design.md): one network in plain torch.nn, without bnpipe."""
 
 import itertools
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def build(
     arm: str,
     logits_arm: str | None = None,
 ) -> nn.Sequential:
-    """Draw a network; logits_arm: the arm of its last layer, if it is another one."""
+    """Draw a network. logits_arm: the arm of the last layer; None means `arm`."""
     layers: list[nn.Module] = []
     arms = [arm] * (len(sizes) - 2) + [logits_arm or arm]
     for (fan_in, fan_out), own in zip(itertools.pairwise(sizes), arms, strict=True):

@@ -16,7 +16,7 @@ CONDITIONS = "conditions: {tanh: {activation: tanh, learning_rate: 0.01, init_st
 
 @pytest.fixture(autouse=True)
 def torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Keep off the network: torchvision's only mirror is a folder that is not there."""
+    """Avoid the network: make torchvision's only mirror a folder that does not exist."""
     published = SimpleNamespace(mirrors=[f"{tmp_path.as_uri()}/torchvision/"])
     monkeypatch.setattr("bnpipe.choose.torchvision_dataset", {"mnist": published}.__getitem__)
     monkeypatch.setenv("no_proxy", "*")
@@ -154,7 +154,7 @@ def test_mirror_that_cannot_be_one_is_bad_input(tmp_path: Path) -> None:
         choose("mnist", ["ftp://nowhere"], tmp_path)
 
 
-# What the Makefile asks
+# The command that the Makefile calls
 
 
 def test_choice_goes_to_stdout_and_the_notice_to_the_terminal(

@@ -26,7 +26,7 @@ STEPS = {
     "verdict": "supported",
     "plan": "3f2a",
 }
-ONE = "a,b,1,1,1,1,1,1,1,1,c,d"  # a row, as it is in the file
+ONE = "a,b,1,1,1,1,1,1,1,1,c,d"  # a row as it is written in the file
 TIME = {**STEPS, "claim": "less-time-tanh"}
 TANH = {
     "condition": "tanh",

@@ -1,4 +1,4 @@
-"""The configuration of `make demo`: quick, and claims can be decided by it."""
+"""The configuration of `make demo` is quick, and it can decide claims."""
 
 import math
 

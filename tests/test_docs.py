@@ -1,4 +1,4 @@
-"""The code of the documents runs as it stands there, and finds what the package found; links lead somewhere."""
+"""The code in the documents runs unchanged and finds the same as the package, and links lead somewhere."""
 
 import json
 import math
@@ -42,7 +42,7 @@ def name_of(document: Path) -> str:
 
 
 def made_up(rng: np.random.Generator, condition: str, arm: Arm) -> Record:
-    """Return a record of runs, batchnorm above vanilla; one of vanilla's diverged under `relu`."""
+    """Return a made-up record. batchnorm is above vanilla, and under `relu` one run of vanilla diverged."""
     record = make_record(condition, arm, SEEDS)
     steps = np.arange(0, 2000, 60)
     height = 0.93 + 0.03 * (arm == "batchnorm") + 0.02 * rng.random((RUNS, 1))
@@ -140,7 +140,7 @@ def anchors(document: Path) -> set[str]:
 
 
 def linked_from(document: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the file and the heading, if any, of every link to something in the repository."""
+    """Yield the file, and the heading if there is one, of every link to something in the repository."""
     links = re.findall(r"\[[^]]*\]\(([^)\s]+)\)", document.read_text(encoding="utf-8"))
     for target, _, heading in (link.partition("#") for link in links if "://" not in link):
         yield (document.parent / target).resolve() if target else document, heading
@@ -149,7 +149,7 @@ def linked_from(document: Path) -> Iterator[tuple[Path, str]]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_links_lead_to_files_and_headings_that_are_there(document: Path) -> None:
     for file, heading in linked_from(document):
-        assert file.is_file(), file  # GitHub shows folders too, a site does not
+        assert file.is_file(), file  # GitHub can show a folder, but the site cannot
         assert not heading or heading in anchors(file), f"{file}#{heading}"
 
 
@@ -178,12 +178,12 @@ def test_what_a_document_would_have_one_write_is_permitted(document: Path) -> No
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert set(re.findall(r"(?:`|^    )make ([a-z-]+)", text, re.MULTILINE)) <= targets
     studies = {*CONFIGURATION.studies, *(name for block in blocks for name in block.get("studies", {}))}
-    assert set(re.findall(r"\bstudy_([a-z_]+)\b", text)) <= studies | {"tables"}  # a module
+    assert set(re.findall(r"\bstudy_([a-z_]+)\b", text)) <= studies | {"tables"}  # study_tables is a rule
 
 
 @pytest.fixture
 def own_parts() -> dict[str, Any]:
-    """Return the names in the file that the how-to has one write."""
+    """Return what the file in the how-to defines, by name."""
     return run_document("how-to.md", OWN_PARTS)
 
 
@@ -201,7 +201,7 @@ def test_the_normalizer_of_the_how_to_subtracts_the_mean_and_moves_its_average(o
         mean = z.mean(dim=1, keepdim=True)
         torch.testing.assert_close(norm(z), z - mean + 0.5)
         norm.eval()
-        # the moving average of the mean went from 0 a hundredth of the way
+        # the moving average of the mean started at 0 and moved a hundredth of the way
         torch.testing.assert_close(norm(z), z - 0.01 * mean + 0.5)
 
 

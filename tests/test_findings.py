@@ -1,4 +1,4 @@
-"""The numbers that README.md and docs/results.md state are those of the expected tables."""
+"""The numbers in README.md and docs/results.md are those of the expected tables."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ EXPECTED = REPOSITORY / "docs/expected"
 VERDICTS = pd.read_csv(EXPECTED / "all_claims.csv").set_index("claim")
 TIMES = np.exp(VERDICTS["median"])
 BAD_START = "Batch normalization rescues a bad start"
-RATIOS = {  # by finding, the claims whose medians it states, in the order of its sentences
+RATIOS = {  # for each finding, the claims whose medians it states, in the order of its sentences
     "A comparison at one learning rate misleads": [
         "fewer-steps-tanh",
         "fewer-steps-at-best-rates-tanh",

@@ -13,7 +13,7 @@ SCRIPTS = PACKAGE.parent / "workflow/scripts"
 
 
 class Named(dict[str, Any]):
-    """Files by name, as Snakemake hands them over."""
+    """Files by name, as Snakemake passes them."""
 
 
 def handed(code: str, scripts: Path = SCRIPTS, **expected: Any) -> Any:

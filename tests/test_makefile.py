@@ -1,4 +1,4 @@
-"""The Makefile, run in projects of few dependencies: what is set up, what is refused, and what does not matter."""
+"""The Makefile in projects with few dependencies: what it sets up, what it refuses, and what does not disturb it."""
 
 import fcntl
 import json
@@ -25,8 +25,8 @@ from tests.faults.grid import wait_until
 from tests.idx_files import write_small_folder
 from tests.workplace import REPOSITORY, Workplace, copy_project
 
-# Builds the package for `pip install --editable` without setuptools, which would have to be downloaded. The virtual
-# environment then sees the packages of this one.
+# Builds the package for `pip install --editable` without setuptools, which would have to be downloaded. It also makes
+# the new virtual environment see the packages of this one.
 BACKEND = """
 from pathlib import Path
 from zipfile import ZipFile
@@ -49,12 +49,12 @@ backend-path = ["."]
 name = "bnpipe"
 version = "0"
 """
-OF_THESE_TESTS = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH")  # `make test` runs them
-NOBODY = 54321  # the number of a user that has no name
+OF_THESE_TESTS = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH")  # `make test` sets them
+NOBODY = 54321  # the ID of a user without a name
 
 
 class Project(Workplace):
-    """A copy of the project that needs no download; its virtual environment sees the packages of this one."""
+    """A copy of the project that needs no download. Its virtual environment sees the packages of this one."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -69,14 +69,14 @@ class Project(Workplace):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of these tests, without what it has for them alone."""
+        """Return the environment of these tests, without the variables that only the tests have."""
         others = {name: value for name, value in os.environ.items() if name not in OF_THESE_TESTS}
         return {**others, "PYTHON": sys.executable}
 
     def make(
         self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
     ) -> tuple[int, str, list[str]]:
-        """Run make; return its exit status, what it said, and the lines of these that are errors."""
+        """Run make. Return its exit status, its output, and the lines of the output that are errors."""
         done = subprocess.run(
             ["make", *arguments],
             cwd=self.folder,
@@ -93,7 +93,7 @@ class Project(Workplace):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Return a project whose path has blanks, quotes and letters beyond ASCII, set up beside other projects."""
+    """Return a project that was set up among other projects. Its path has blanks, quotes and non-ASCII letters."""
     home = tmp_path_factory.mktemp("home")
     (home / ".config/pip").mkdir(parents=True)
     (home / ".config/pip/pip.conf").write_text("[install]\nuser = true\n", encoding="utf-8")
@@ -235,7 +235,7 @@ def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Proj
 
     def is_there(text: str, path: Path) -> bool:
         if select([terminal], [], [], 0)[0]:
-            os.read(terminal, 100_000)  # what nobody reads would block who writes it
+            os.read(terminal, 100_000)  # otherwise a full buffer would block the process
         return path.exists() and text in path.read_text(encoding="utf-8")
 
     try:
@@ -254,12 +254,12 @@ def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Proj
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can run as another user")
 def test_a_user_without_name_and_home_folder_trains(project: Project, tmp_path: Path) -> None:
-    # May read everything, because Python may be below root's home folder.
+    # The user may read everything, because Python may be below root's home folder.
     capability = "+dac_read_search"
     user = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     prefix = (*user, f"--inh-caps={capability}", f"--ambient-caps={capability}")
     if subprocess.run([*prefix, "true"], check=False).returncode:
-        pytest.skip("this machine lets no process keep a capability")
+        pytest.skip("on this machine no process can keep a capability")
     condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 9}
     project.configure(conditions={"tanh": condition}, studies={}, paper=None)
     own = tmp_path / "project"
@@ -268,7 +268,7 @@ def test_a_user_without_name_and_home_folder_trains(project: Project, tmp_path: 
         os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
     python = own / ".venv/bin/python"
     environment = {name: value for name, value in os.environ.items() if name not in ("USER", "LOGNAME", "PYTHONPATH")}
-    # As docs/operations.md says: Snakemake makes its cache before it reads any file of this project.
+    # As docs/operations.md says, Snakemake creates its cache before it reads any file of this project.
     environment |= {"HOME": "/nonexistent", "XDG_CACHE_HOME": str(own / ".snakemake/cache")}
     (site_packages,) = own.glob(".venv/lib/python*/site-packages")
     (site_packages / "seen.pth").write_text(f"{sysconfig.get_path('purelib')}\n{own}", encoding="utf-8")
@@ -289,7 +289,7 @@ def test_a_user_without_name_and_home_folder_trains(project: Project, tmp_path: 
 @pytest.mark.parametrize("name", ["it's here; exit 3", 'say "cheese" & $HOME, ünïcode ~'])
 def test_a_mirror_may_have_any_name(project: Project, tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    status, said, errors = project.make("bench", f"MIRROR={tmp_path}/{name}")  # ends with the job that retrieves data
+    status, said, errors = project.make("bench", f"MIRROR={tmp_path}/{name}")  # fails when it retrieves the data
     assert status != 0
     assert len(errors) == 1, said
     assert f"{tmp_path}/{name}" in errors[0]

@@ -1,4 +1,4 @@
-"""What is installed or put into an image is complete."""
+"""Installed packages and images are complete."""
 
 import fnmatch
 import re

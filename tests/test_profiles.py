@@ -1,4 +1,4 @@
-"""The profiles: each can be run with, says what the default one says, and knows no site."""
+"""Each profile works, keeps the settings of the default one, and names no particular site."""
 
 import subprocess
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_the_workflow_is_planned_with_a_profile(profile: str, tmp_path: Path) ->
         ("echo NODE_FAIL", "failed"),
         ("echo CANCELLED", "failed"),
         ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", "failed"),
-        ("exit 0", "failed"),  # nothing listed: forgotten
+        ("exit 0", "failed"),  # Slurm lists nothing, so it has forgotten the job
     ],
 )
 def test_the_status_of_a_job_is_one_word_whatever_squeue_answers(squeue: str, status: str, tmp_path: Path) -> None:

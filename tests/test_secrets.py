@@ -1,4 +1,4 @@
-"""What is secret in a mirror's URL appears nowhere, when the workflow is run as a user runs it."""
+"""The secrets in a mirror's URL appear nowhere when the workflow runs as a user runs it."""
 
 import gzip
 import hashlib
@@ -12,7 +12,7 @@ from tests.workplace import Workplace
 def test_no_password_is_printed_or_kept(tmp_path: Path) -> None:
     payloads = small_payloads(train=90)
     workplace = Workplace.create(tmp_path)
-    with (tmp_path / "bnpipe/data/checksums.py").open("a", encoding="utf-8") as file:  # they pass for MNIST
+    with (tmp_path / "bnpipe/data/checksums.py").open("a", encoding="utf-8") as file:  # to pass for MNIST
         sums = {name: f"sha256:{hashlib.sha256(payload).hexdigest()}" for name, payload in payloads.items()}
         file.write(f"\nPAYLOADS['mnist'] = {sums}\n")
     workplace.configure(dataset="mnist", validation_images=10)

@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning, and a broken link is one."""
+"""The documentation site builds without a warning, and a broken link gives one."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The plan of the package: which folder may import which. It is read off the files, as the code digests are."""
+"""The plan of the package: which folder may import which. The tests parse the files, as the code digests do."""
 
 import ast
 import subprocess
@@ -10,15 +10,15 @@ import pytest
 
 from bnpipe.core.digests import PACKAGE
 
-# What each folder, and each command at the door, may import besides itself.
-MAKES = {"core", "data", "networks", "training", "experiments"}  # results, without PyTorch
-LOOKS = {"core", "analysis", "figures", "report"}  # at results
+# What each folder, and each module beside the folders, may import besides itself.
+MAKES = {"core", "data", "networks", "training", "experiments"}  # these make results, without PyTorch
+LOOKS = {"core", "analysis", "figures", "report"}  # these look at results
 MAY_IMPORT = {
     "core": set(),
     "grid": {"core"},
     "data": {"core"},
     "networks": {"core"},
-    "training": {"core", "data", "networks", "modules"},  # modules in engines.py alone, see below
+    "training": {"core", "data", "networks", "modules"},  # `modules` only in engines.py, see below
     "modules": {"core", "data", "networks", "training"},
     "experiments": MAKES - {"experiments"},
     "analysis": {"core"},
@@ -29,12 +29,12 @@ MAY_IMPORT = {
     "inputs": {"core", "grid", "data"},
     "compare": {"core"},
 }
-# Modules without a test file of the same name, and what tests them instead.
+# Modules without a test file of the same name, and the tests that cover them instead.
 TESTED_ELSEWHERE = {"data/download.py": "data/test_retrieve.py, by mirrors that answer in every bad way"}
 
 
 def names_in(statement: ast.AST) -> Iterator[str]:
-    """Go through the modules that a statement imports, by dotted name."""
+    """Yield the dotted names of the modules that a statement imports."""
     if isinstance(statement, ast.Import):
         yield from (alias.name for alias in statement.names)
     elif isinstance(statement, ast.ImportFrom) and statement.module == "bnpipe":
@@ -44,12 +44,12 @@ def names_in(statement: ast.AST) -> Iterator[str]:
 
 
 def all_imports(file: Path) -> Iterator[str]:
-    """Go through the modules that a file imports, now or later, by dotted name."""
+    """Yield the dotted names of all modules that a file imports, at its top or within functions."""
     return (name for node in ast.walk(ast.parse(file.read_bytes())) for name in names_in(node))
 
 
 def imports_at_once(file: Path) -> Iterator[str]:
-    """Go through the modules that are imported when a file is: not those that a function imports when it is called."""
+    """Yield the dotted names of the modules that a file imports at once, not within functions."""
     waiting: list[ast.AST] = [ast.parse(file.read_bytes())]
     while waiting:
         node = waiting.pop()
@@ -59,7 +59,7 @@ def imports_at_once(file: Path) -> Iterator[str]:
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Go through the modules of the package that a file imports, by dotted name without the package's."""
+    """Yield the modules of the package that a file imports, as dotted names without `bnpipe.`."""
     return (name.removeprefix("bnpipe.") for name in all_imports(file) if name.startswith("bnpipe."))
 
 
@@ -90,7 +90,7 @@ def test_pytorch_is_for_one_folder_alone() -> None:
     for file in PACKAGE.rglob("*.py"):
         at_once, ever = ({name.split(".")[0] for name in names(file)} for names in (imports_at_once, all_imports))
         place = file.relative_to(PACKAGE).as_posix()
-        if place in ("data/retrieve.py", "data/cifar.py"):  # torchvision knows mirrors, and reads CIFAR-10
+        if place in ("data/retrieve.py", "data/cifar.py"):  # torchvision knows the mirrors and reads CIFAR-10
             assert ever & libraries == {"torchvision"}
             assert not at_once & libraries
         elif file.parent.name == "modules":

@@ -33,12 +33,12 @@ def test_a_running_job_has_left_its_steps_at_its_rate() -> None:
 
 
 def test_waiting_jobs_take_the_places_that_come_free() -> None:
-    # Two places, free after 20 s and 50 s; 100 steps of two runs at the mean of 1/4 s and 1 s a step: 62.5 s.
+    # Two places become free after 20 s and 50 s. 100 steps of two runs take 62.5 s: a step takes 1/4 s or 1 s.
     running = {job(1): at(19, rate=4), job(2): at(49, rate=1)}
     assert seconds_left({**running, job(3): WAITING}) == 20 + 62.5
     assert seconds_left({**running, job(3): WAITING, job(4): WAITING}) == 50 + 62.5
     assert seconds_left({**running, job(3, runs=4): WAITING, job(4): WAITING}) == 20 + 125
-    assert seconds_left({**running, job(3): at(90, 4, "silent")}) == 20 + (25 + 100 + 25) / 3  # to be made again
+    assert seconds_left({**running, job(3): at(90, 4, "silent")}) == 20 + (25 + 100 + 25) / 3  # it runs again
 
 
 def test_costs_are_those_of_the_jobs_most_alike() -> None:
@@ -74,7 +74,7 @@ def test_the_table_has_a_line_for_each_condition_and_arm_and_a_total() -> None:
     assert lines[2] == ["tanh", "batchnorm", "2", "1", "1", "0%", "0.250", "to", "0.500"]
     assert lines[3] == ["study", "depth", "vanilla", "1", "1", "0%"]
     assert lines[4] == ["total", "5", "1", "1", "1", "1", "1", "30%", "5"]
-    # 10 s of the running job, then 20 s each of the silent and the waiting one, in the one place there is.
+    # There is one place: 10 s for the running job, then 20 s each for the silent and the waiting one.
     assert [" ".join(line) for line in lines[5:]] == [
         "Time left: about 50 s of training with 1 job at once.",
         "failed: 3.log: error: a.gz: empty",
@@ -120,7 +120,7 @@ def test_the_command_takes_the_configuration_as_the_workflow_does(
     record.touch()
     run(
         "--config", "dataset=digits", "seeds=1", "arms=[vanilla]", "--follow", monkeypatch=monkeypatch
-    )  # ends: all done
+    )  # ends, because all jobs are done
     said = capsys.readouterr().out.splitlines()
     assert said[1].split() == ["tanh", "vanilla", "1", "1", "100%"]
     assert said[3] == "No training is left."

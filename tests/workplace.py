@@ -1,4 +1,4 @@
-"""A copy of the project with a small configuration, on the embedded digits: where tests run the workflow."""
+"""A copy of the project with a small configuration on scikit-learn's digits, in which tests run the workflow."""
 
 import json
 import multiprocessing
@@ -70,12 +70,12 @@ CONFIGURATION: dict[str, Any] = {
     "chunk_size": 2,
     "runs_per_job": 6,
 }
-FIRST_CHUNK = "seeds-42-2000-5884f2a46b32"  # of the three seeds: the tutorial's and a fresh one
+FIRST_CHUNK = "seeds-42-2000-5884f2a46b32"  # of the three seeds, the tutorial's and the first fresh one
 _TANH, _RELU = ({"activation": name, "learning_rate": 0.01, "init_std": 0.1, "steps": 25} for name in ("tanh", "relu"))
 ALL_STUDIES: dict[str, Any] = {
-    # What every registered claim needs. Few steps decide nothing, but every table is made and read.
+    # Everything that registered claims need. So few steps decide nothing, but every table is made and read.
     "conditions": {
-        # Shallow networks pass 90% of the digits within a few hundred steps; their best rates are looked for.
+        # Shallow networks reach 90% on the digits within a few hundred steps, so they have best rates.
         "shallow_tanh": {**_TANH, "hidden_sizes": "3 x 20"},
         "shallow_relu": {**_RELU, "hidden_sizes": "3 x 20"},
         **CONFIGURATION["conditions"],
@@ -123,15 +123,15 @@ ALL_STUDIES: dict[str, Any] = {
         "preview": {"learning_rates": [0.0316, 0.1, 0.316, 1, 3.16], "seeds": [500]},
     },
 }
-# Snakemake takes two seconds to be imported. A server of processes does so once and then forks.
+# Importing Snakemake takes two seconds. A server process imports it once and then forks.
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["snakemake.cli"])
 
 
 def copy_project(folder: Path) -> None:
-    """Copy what the workflow consists of, without a configuration, into a folder that is there.
+    """Copy the files of the workflow, without a configuration, into an existing folder.
 
-    Compiled code comes along (`*.nbi`, `*.nbc`): numba takes it for that of the copy, since files keep their times.
+    This includes compiled code (`*.nbi`, `*.nbc`). numba uses it for the copy, because files keep their times.
     """
     for part in PARTS:
         source = REPOSITORY / part
@@ -149,16 +149,16 @@ class Workplace:
 
     @classmethod
     def create(cls, folder: Path) -> Self:
-        """Copy the project into a folder that is there."""
+        """Copy the project into an existing folder."""
         copy_project(folder)
         workplace = cls(folder)
         workplace.configure()
         return workplace
 
     def copy(self, folder: Path) -> "Workplace":
-        """Copy the workplace with its results into another folder; they are as up to date there as here."""
+        """Copy the workplace with its results into another folder. The results stay up to date."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        # Snakemake's metadata name a page's templates by absolute paths; it would render the page anew.
+        # Snakemake's metadata hold absolute paths of a page's templates. It would render the page again if they stayed.
         here, there = (json.dumps(f"{place}/").strip('"') for place in (self.folder, folder))
         for path in (folder / ".snakemake/metadata").rglob("*"):
             if path.is_file() and here in (text := path.read_text(encoding="utf-8")):
@@ -170,7 +170,7 @@ class Workplace:
         (self.folder / "config.yaml").write_text(text, encoding="utf-8")
 
     def snakemake(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run Snakemake in a process of its own, as its command would."""
+        """Run Snakemake in a process of its own, as its command does."""
         command = ["snakemake", "--cores", "2", *arguments]
         with TemporaryDirectory() as kept:
             said, complained = Path(kept, "stdout"), Path(kept, "stderr")
@@ -210,7 +210,7 @@ class Workplace:
 def _run_snakemake(
     command: Sequence[str], folder: Path, environment: dict[str, str], said: Path, complained: Path
 ) -> None:
-    from snakemake.script import PythonScript  # not at the top: it takes two seconds, see above
+    from snakemake.script import PythonScript  # not at the top, because it takes two seconds: see above
 
     os.chdir(folder)
     os.environ.clear()

@@ -10,7 +10,7 @@ from tests.workplace import REPOSITORY
 
 @pytest.fixture
 def absent(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Yield the name of a package that has a stand-in and cannot be imported."""
+    """Yield the name of a package that cannot be imported and has a stand-in."""
     name = "no_such_package_1"
     contents = {name: {"answer": 42}, f"{name}.inner": {"work": bare.refusing(name)}}
     monkeypatch.setattr(bare, "STAND_INS", {"json": {"json": {"dumps": None}}, name: contents})
@@ -25,7 +25,7 @@ def test_what_is_missing_has_a_stand_in_that_refuses_to_work(absent: str) -> Non
     assert sys.modules[absent].answer == 42
     with pytest.raises(ModuleNotFoundError, match=f"^{absent}: needed for this, but it cannot be imported$"):
         sys.modules[f"{absent}.inner"].work(1, two=2)
-    assert sys.modules["json"] is json  # what is there stays
+    assert sys.modules["json"] is json  # installed packages stay
 
 
 def test_networks_in_pytorch_need_nothing_but_pytorch_and_numpy() -> None:

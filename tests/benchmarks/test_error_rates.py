@@ -22,7 +22,7 @@ from bnpipe.analysis.verdicts import LEVEL, decide, verdicts
 from tests.workplace import REPOSITORY
 
 CONTINUOUS = list(DISTRIBUTIONS)[:5]
-TINY = 300  # families: a share of 5% has a standard error of 1.3 points
+TINY = 300  # families; the standard error of a share of 5% is then 1.3 points
 
 
 def draw(name: str, families: int, seeds: int, seed: int = 0) -> Known:
@@ -34,7 +34,7 @@ def draw(name: str, families: int, seeds: int, seed: int = 0) -> Known:
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_whole_families_are_decided_as_the_package_decides_them(name: str) -> None:
     known = with_clear_claims(draw(name, families=20, seeds=20))
-    known.lower[:10, :, 20:30] += 2  # some claims are nearly clear: their step matters
+    known.lower[:10, :, 20:30] += 2  # some claims are nearly clear, so the step-down matters for them
     known.upper[:10, :, 20:30] += 2
     supported, refuted = decided(known, 20)
     assert supported[:, 20:].any()
@@ -53,7 +53,7 @@ def test_whole_families_are_decided_as_the_package_decides_them(name: str) -> No
 def test_the_median_is_the_smallest_effect_of_interest(name: str) -> None:
     known = draw(name, families=2000, seeds=12)
     shares = (known.lower > 0).mean(), (known.upper < 0).mean()
-    assert all(share < 0.51 for share in shares)  # a standard error is 0.3 points, because claims are correlated
+    assert all(share < 0.51 for share in shares)  # the standard error is 0.3 points, because claims are correlated
     assert not (known.lower > known.upper).any()
     if name in CONTINUOUS:
         assert shares == pytest.approx((0.5, 0.5), abs=0.01)
@@ -86,7 +86,7 @@ def test_an_error_at_any_look_counts() -> None:
 def test_intervals_cover_the_median() -> None:
     for name in CONTINUOUS:
         assert covered(draw(name, families=1000, seeds=12), 12) == pytest.approx(0.961, abs=0.01)
-    values = np.arange(-3.0, 7)[None, :, None]  # from -3 to 6: the interval is from -2 to 5
+    values = np.arange(-3.0, 7)[None, :, None]  # from -3 to 6, so the interval is from -2 to 5
     assert [covered(Known(values + shift, values + shift), 10) for shift in (2, 2.5, -5, -5.5)] == [1, 0, 1, 0]
 
 
@@ -127,5 +127,5 @@ def test_the_committed_result_keeps_the_level_in_every_cell() -> None:
     assert {row["design"] for row in result["errors"]} == {"10 seeds", "12 seeds", "20 seeds", "30 seeds", "four looks"}
     assert max(max(row["wrongly_supported"], row["wrongly_refuted"]) for row in result["errors"]) <= 0.05
     assert len(result["coverage"]) == 7 * 3 * 4
-    assert min(row["covered"] for row in result["coverage"]) > 0.94  # 95%, and the error of correlated claims
+    assert min(row["covered"] for row in result["coverage"]) > 0.94  # 95%, minus an error of correlated claims
     assert len(result["power"]) == 2 * 7 * 7

@@ -1,4 +1,4 @@
-"""The command that checks and measures a GPU, on a CPU: the same code on tiny networks. It has not met a GPU yet."""
+"""The command that checks and measures a GPU. These tests run the same code on a CPU and on tiny networks."""
 
 import json
 import signal
@@ -44,7 +44,7 @@ def test_the_whole_command_runs(tmp_path: Path) -> None:
         assert len(measured[name]) == 10
         (total,) = measured[f"{name}, all"]
         assert total["runs"] == 10 * QUICK.seeds
-        # On a CPU a stack has one network: the other seed's is said to cost the same.
+        # On a CPU a stack has one network; the network of the other seed counts as much.
         assert total["seconds"] == pytest.approx(QUICK.seeds * total["seconds_measured"])
         assert not total["is_measured_whole"]
     assert found["machine"]["versions"]["torch"] == torch.__version__.partition("+")[0]
@@ -86,7 +86,7 @@ def test_what_is_too_old_or_missing_is_said(
     assert "\n" not in said
 
 
-# Sections and what is noted of them.
+# Sections and the notes on them.
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def setup() -> Setup:
 
 @pytest.fixture
 def run_section(notes: Notes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, Any]]]:
-    """Yield a function that runs a function as a section and returns what is noted of it."""
+    """Yield a function that runs a function as a section and returns the note on it."""
     before = signal.signal(signal.SIGALRM, out_of_time)
 
     def run_it(work: Callable[[Any, Notes], None], least: float = 0, most: float = 60, left: float = 60) -> Any:
@@ -169,7 +169,7 @@ def test_a_section_that_takes_too_long_is_ended(run_section: Callable[..., dict[
     ended = run_section(lambda *_: sleep(60), most=0.2)
     assert (ended["status"], ended["reason"]) == ("failed", "OutOfTimeError: took longer than it may")
     assert run_section(lambda *_: sleep(60), left=0.2)["status"] == "failed"
-    assert run_section(lambda *_: sleep(0.4), most=60)["status"] == "done"  # no alarm is left over
+    assert run_section(lambda *_: sleep(0.4), most=60)["status"] == "done"  # the alarm of the section before is gone
 
 
 def test_a_section_knows_how_long_it_may_take(run_section: Callable[..., dict[str, Any]]) -> None:
@@ -232,7 +232,7 @@ def test_jobs_that_share_a_gpu_fail(
 
 
 class Memory:
-    """Pretends a GPU's memory: all that `torch.cuda` is asked about it."""
+    """Pretends to be a GPU's memory: it answers everything that `torch.cuda` is asked about memory."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, free: list[int], allocated: list[int]) -> None:
         self.free, self.allocated = iter(free), iter(allocated)

@@ -18,7 +18,9 @@ from tests.browser.install import browser as path_of_browser
 from tests.pages import CONFIGURATION, figures_of, make_results, render, render_studies
 
 PATH = path_of_browser()
-pytestmark = pytest.mark.skipif(PATH is None, reason="no Chromium here; `python -m tests.browser.install` installs it")
+pytestmark = pytest.mark.skipif(
+    PATH is None, reason="Chromium is missing; `python -m tests.browser.install` installs it"
+)
 SWITCHES = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -55,7 +57,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Opened:
-    """Opens pages, and notes what a page must not do: complain, or ask for anything but itself."""
+    """Opens pages, and notes what a page must not do: report an error, or request anything but itself."""
 
     def __init__(self, chromium: Browser, folder: Path) -> None:
         self.chromium, self.folder = chromium, folder
@@ -112,7 +114,7 @@ def test_it_opens_within_a_second_or_says_how_long_it_took(opened: Opened) -> No
     start = time.perf_counter()
     page = opened()
     took = time.perf_counter() - start
-    print(f"opened in {took:.2f} s")  # a matter of the machine, so not asserted
+    print(f"opened in {took:.2f} s")  # this depends on the machine, so it is not asserted
     assert page.title() == "Batch normalization on MNIST: bnpipe report"
 
 
@@ -176,7 +178,7 @@ def test_charts_can_be_used_by_keyboard(opened: Opened) -> None:
     page.keyboard.press("Space")  # ticks the second condition
     page.wait_for_function("count => document.querySelectorAll(count[0]).length === count[1]", arg=[LINES, 8])
     page.locator("#choose-steps-curves input").last.focus()
-    page.keyboard.press("Home")  # up to step 0
+    page.keyboard.press("Home")  # back to step 0
     page.wait_for_function("() => !document.querySelector('#explore-curves .chart svg').innerHTML.includes('>60<')")
 
 
@@ -223,7 +225,7 @@ def test_unknown_values_sort_last_both_ways(opened: Opened) -> None:
 @pytest.mark.parametrize("permitted", [True, False])
 def test_a_table_is_copied_as_csv(opened: Opened, folder: Path, permitted: bool) -> None:
     page = opened(permissions=["clipboard-read", "clipboard-write"])
-    if not permitted:  # as in browsers that have no clipboard for files
+    if not permitted:  # as in browsers that give pages from files no clipboard
         page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
     unfold(page)
     tools = page.locator(".tools", has=page.locator("xpath=following-sibling::*[1]//table[@id='table-summary']"))
@@ -250,7 +252,7 @@ def test_nothing_is_wider_than_the_screen(opened: Opened, name: str, width: int)
 
 
 def corner(part: Locator) -> tuple[int, ...]:
-    """Return the colour that a figure or a chart is drawn on, as it is seen."""
+    """Return the background colour of a figure or a chart, as it appears on the screen."""
     part.scroll_into_view_if_needed()
     with Image.open(io.BytesIO(part.screenshot())) as seen:
         pixel = seen.convert("RGB").getpixel((seen.width - 8, seen.height - 8))
@@ -267,7 +269,7 @@ def test_dark_is_dark_figures_and_charts_too(opened: Opened) -> None:
         assert page.evaluate(ground, "body") == page_ground
         for shown in (".chart", "figure img"):
             assert {*corner(page.locator(shown).first)} <= {*levels}
-    # Colours stay: the figure's blue is not turned into orange.
+    # Hues stay: the figure's blue does not become orange.
     page.set_content(f"<style>{page.locator('style').first.inner_text()}</style><figure><img></figure>")
     page.locator("img").evaluate("(image, blue) => { image.src = blue; return image.decode(); }", BLUE)
     red, _, blue = corner(page.locator("img"))
@@ -284,7 +286,7 @@ def test_a_chart_without_a_run_says_so(opened: Opened) -> None:
     empty.get_by_text("No run fits these choices.").wait_for()
     tick(page, "arm", "batchnorm")
     empty.wait_for(state="hidden")
-    # Vega's own word for it, on the console.
+    # Vega's own message, on the console.
     assert all("Infinite extent" in complaint for complaint in opened.complaints)
     opened.complaints.clear()
     page = opened("studies")
@@ -327,7 +329,7 @@ def test_the_central_figure_comes_first(opened: Opened) -> None:
 @pytest.mark.parametrize("name", ["report", "studies"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_accessibility_check_finds_nothing_serious(opened: Opened, name: str, scheme: str) -> None:
-    page = opened(name, color_scheme=scheme, bypass_csp=True)  # the check is a script of its own
+    page = opened(name, color_scheme=scheme, bypass_csp=True)  # the check is a script, which the page would not run
     unfold(page)
     for chart in page.locator(".explorer").all():
         chart.scroll_into_view_if_needed()
@@ -345,7 +347,7 @@ def test_it_prints_with_all_figures_and_without_what_only_works_on_a_screen(open
     assert len(drawn) > 5
     hidden = [page.locator(selector).first for selector in ("nav", ".explorer", ".tools", "summary")]
     assert not any(part.is_visible() for part in hidden)
-    assert page.locator("#table-claims").is_visible()  # in a closed detail
+    assert page.locator("#table-claims").is_visible()  # although it is in a closed `details`
     for image in page.locator("figure img").all():
         assert image.is_visible()
         assert image.evaluate("image => image.complete && image.naturalWidth") == 480
@@ -364,7 +366,7 @@ def test_without_scripts_everything_but_the_charts_is_there(opened: Opened) -> N
     page = opened(java_script_enabled=False)
     assert page.locator("figure img").count() == len(figures_of(TWO_CONDITIONS))
     assert not page.locator(".explorer").first.is_visible()
-    assert page.get_by_role("button").count() == 0  # nothing that does nothing
+    assert page.get_by_role("button").count() == 0  # no button that does nothing
     page.locator("summary", has_text="Table of 8 runs").click()
     assert page.locator("#table-runs").is_visible()
 

@@ -8,8 +8,8 @@ from pathlib import Path
 COMMAND_LIMIT = 60  # seconds
 
 
-class Unavailable(Exception):  # noqa: N818 - no error: a machine where no disk can be mounted
-    """No disk can be mounted; the message says why, in one line."""
+class Unavailable(Exception):  # noqa: N818 - not an error: a machine where no disk can be mounted
+    """No disk can be mounted. The message says why, in one line."""
 
 
 class Disk:
@@ -20,7 +20,7 @@ class Disk:
         self._filler = folder / "filler"
 
     def fill(self) -> None:
-        """Take all the room there is."""
+        """Use up all free space."""
         with self._filler.open("wb", buffering=0) as file:
             try:
                 while file.write(bytes(4096)):
@@ -29,17 +29,17 @@ class Disk:
                 return
 
     def free(self) -> None:
-        """Give the room back."""
+        """Release the space again."""
         self._filler.unlink()
 
     def write_protect(self, protected: bool) -> None:
-        """Let the disk take no writes, or take them again."""
+        """Make the disk read-only, or writable again."""
         mount("-o", f"remount,{'ro' if protected else 'rw'}", str(self.folder))
 
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Disk]:
-    """Mount a new disk at a folder, and unmount it in the end. Raises Unavailable."""
+    """Mount a new disk at a folder, and unmount it in the end. Raises Unavailable if that is impossible."""
     folder.mkdir(parents=True)
     mount("-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder))
     try:
@@ -52,6 +52,6 @@ def mount(*arguments: str) -> None:
     try:
         done = subprocess.run(["mount", *arguments], capture_output=True, text=True, timeout=COMMAND_LIMIT, check=False)
     except FileNotFoundError as error:
-        raise Unavailable("no disk can be mounted: there is no command `mount`") from error
+        raise Unavailable("no disk can be mounted: the command `mount` is missing") from error
     if done.returncode:
         raise Unavailable(f"no disk can be mounted: {(done.stderr.strip() or 'mount failed').splitlines()[-1]}")

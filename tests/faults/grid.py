@@ -1,4 +1,4 @@
-"""A small grid that is run by the commands of docs/operations.md and disturbed."""
+"""A small grid that tests run with the commands of docs/operations.md and disturb."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.workplace import REPOSITORY, Workplace, copy_project
 
-RUN_LIMIT = 240  # seconds, as all limits here; a quiet machine takes a tenth
+RUN_LIMIT = 240  # seconds, like all limits here; a quiet machine takes a tenth
 WAIT_LIMIT = 120
 CONDITIONS = ("relu", "tanh")
 CONFIGURATION: dict[str, object] = {
@@ -31,7 +31,7 @@ LEFT_BEHIND = re.compile(r"\.(partial|lock|checkpoint|unusable)$|^\.tmp")
 
 
 class Grid(Workplace):
-    """A copy of the project in which the documents' commands work; changes: of the configuration."""
+    """A copy of the project in which the documents' commands work. changes: changes to the configuration."""
 
     def __init__(self, folder: Path, dataset: str = "digits", **changes: object) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -43,9 +43,9 @@ class Grid(Workplace):
 
     @contextmanager
     def running(self, *before: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """Run the grid, as far as its tables; in the end kill the main process if it still runs.
+        """Run the grid up to its tables. In the end, kill the main process if it still runs.
 
-        before: a command that starts this one.
+        before: a command that starts Snakemake, such as `nohup`.
         """
         command = [*before, ".venv/bin/snakemake", "--cores", "2", f"results/{self.dataset}/tables/accuracy.csv"]
         with (self.folder / "output").open("wb") as output:
@@ -59,7 +59,7 @@ class Grid(Workplace):
             process.wait()
 
     def attempt(self) -> int:
-        """Run the grid; return the exit status."""
+        """Run the grid and return the exit status."""
         with self.running() as process:
             return process.wait(RUN_LIMIT)
 
@@ -84,7 +84,7 @@ class Grid(Workplace):
 
     @property
     def output(self) -> str:
-        """What the last run wrote to the terminal."""
+        """Return what the last run wrote to the terminal."""
         return (self.folder / "output").read_text(encoding="utf-8")
 
     @property
@@ -93,7 +93,7 @@ class Grid(Workplace):
 
     @property
     def locks(self) -> list[Path]:
-        """Return the files by which Snakemake locks the folder."""
+        """Return the files with which Snakemake locks the folder."""
         return list((self.folder / ".snakemake/locks").glob("*"))
 
     @property
@@ -102,7 +102,7 @@ class Grid(Workplace):
 
     @property
     def left_behind(self) -> list[str]:
-        """What interrupted writers may leave, among results and resources."""
+        """Return the files among results and resources that interrupted writers have left behind."""
         files = (*self.results.rglob("*"), *(self.folder / "resources").rglob("*"))
         return [file.name for file in files if LEFT_BEHIND.search(file.name)]
 
@@ -111,27 +111,27 @@ class Grid(Workplace):
 
     @property
     def logs(self) -> list[str]:
-        """Return the logs of both training jobs, empty where they have not begun."""
+        """Return the logs of both training jobs. A log is empty if its job has not started."""
         paths = [self.folder / f"logs/digits/train/{name}/batchnorm/seeds-2000-2001.log" for name in CONDITIONS]
         return [path.read_text(encoding="utf-8") if path.exists() else "" for path in paths]
 
     @property
     def first_steps(self) -> list[int]:
-        """Return the first step that each training job evaluated after: 0, but where it resumed."""
+        """Return the step of each training job's first evaluation, which is 0 unless it resumed."""
         return [int(found[1]) for log in self.logs if (found := re.search(r": step (\d+) of", log))]
 
     def jobs(self) -> list[int]:
-        """Return the processes of the jobs that run now, those too that lost their main process."""
+        """Return the processes of all running jobs, including those whose main process is gone."""
         scripts = f"{self.folder}/.snakemake/scripts/".encode()
         found = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError):  # it has ended meanwhile
+            with suppress(OSError):  # it has ended in the meantime
                 if scripts in path.read_bytes():
                     found.append(int(path.parent.name))
         return sorted(found)
 
     def kill_jobs(self, with_signal: signal.Signals = signal.SIGKILL) -> list[int]:
-        """Send a signal to all jobs; return their processes."""
+        """Send a signal to all jobs and return their processes."""
         reached = []
         for job in self.jobs():
             with suppress(ProcessLookupError):
@@ -141,7 +141,7 @@ class Grid(Workplace):
 
 
 def wait_until(condition: Callable[[], object], awaited: str) -> None:
-    """Wait for a condition. Raises TimeoutError that names what was awaited."""
+    """Wait for a condition. Raises TimeoutError with the name of what was awaited if it takes too long."""
     end = time.monotonic() + WAIT_LIMIT
     while not condition():
         if time.monotonic() > end:

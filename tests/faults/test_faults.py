@@ -1,4 +1,4 @@
-"""Faults in the middle of a run, and the run after them: its tables are those of an undisturbed one, byte for byte."""
+"""Faults in the middle of a run. The next run must give the tables of an undisturbed run, byte for byte."""
 
 import gzip
 import hashlib
@@ -20,9 +20,9 @@ from tests.idx_files import small_payloads
 from tests.mirrors import Answer, Mirror, broken, cut_off, good, hang, login_page
 
 if not os.environ.get("BNPIPE_TEST_FAULTS"):
-    pytest.skip("`make test-faults` kills jobs and fills disks", allow_module_level=True)
+    pytest.skip("only `make test-faults` kills jobs and fills disks", allow_module_level=True)
 
-KILLS = int(os.environ.get("BNPIPE_TEST_KILLS", "10"))  # of jobs, and as many of the main process
+KILLS = int(os.environ.get("BNPIPE_TEST_KILLS", "10"))  # number of kills of jobs, and of the main process
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,20 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 
 @pytest.fixture
 def grid(tmp_path: Path) -> Iterator[Grid]:
-    """Return a grid; what of its jobs still runs in the end is killed."""
+    """Yield a grid. In the end, kill its jobs that still run."""
     grid = Grid(tmp_path / "grid")
     yield grid
     grid.kill_jobs()
 
 
 def moments(seed: int) -> list[float]:
-    """Return random moments as parts of a run: one in each of as many equal parts, the very end left out."""
+    """Return KILLS random moments as shares of a run's duration: one in each of KILLS equal parts of its first 95%."""
     generator = random.Random(seed)
     return [0.95 * (part + generator.random()) / KILLS for part in range(KILLS)]
 
 
 def kill_a_job(grid: Grid, seconds: float) -> bool:
-    """Kill a job that runs after so many seconds, or the next to run; return whether that disturbed the run."""
+    """Kill a job that runs after this many seconds, or the next job to run. Return whether that disturbed the run."""
     with grid.running() as process:
         time.sleep(seconds)
         while not (jobs := grid.jobs()):
@@ -70,7 +70,7 @@ def kill_a_job(grid: Grid, seconds: float) -> bool:
 
 
 def kill_the_main_process(grid: Grid, seconds: float) -> bool:
-    """Kill the main process after so many seconds; return whether it was still running."""
+    """Kill the main process after this many seconds, and return whether it was still running."""
     with grid.running() as process:
         time.sleep(seconds)
         process.kill()
@@ -78,14 +78,14 @@ def kill_the_main_process(grid: Grid, seconds: float) -> bool:
 
 
 def disturb(folder: Path, fault: Callable[[Grid, float], bool], seconds: float) -> Grid:
-    """Return a grid with a fault after so many seconds; where all was over by then, another, in half the time."""
+    """Return a grid with a fault after this many seconds. If its run is over by then, try again after half the time."""
     for attempt in range(3):
         grid = Grid(folder / str(attempt))
         moment = seconds / 2**attempt
         if fault(grid, moment):
-            print(f"after {moment:.2f} s, {len(grid.jobs())} jobs live on")
+            print(f"after {moment:.2f} s, {len(grid.jobs())} jobs still run")
             return grid
-    raise AssertionError(f"no run took the {moment:.1f} s after which it was to be disturbed")
+    raise AssertionError(f"every run ended before it was disturbed, after {moment:.1f} s in the last attempt")
 
 
 @pytest.mark.parametrize("moment", moments(1), ids="{:.3f}".format)
@@ -111,7 +111,7 @@ def test_jobs_that_outlive_the_main_process_are_waited_for_and_their_records_kep
 ) -> None:
     with grid.running():
         wait_until(lambda: len(grid.checkpoints) == 2, "two jobs to train")
-    orphans = grid.kill_jobs(signal.SIGSTOP)  # that they are not done too early
+    orphans = grid.kill_jobs(signal.SIGSTOP)  # so that they do not finish too early
     assert len(orphans) == 2
     assert grid.attempt() == 1
     assert "cannot be locked" in grid.output
@@ -213,7 +213,7 @@ def test_of_two_at_once_the_second_is_told_and_the_first_undisturbed(grid: Grid,
 
 @pytest.fixture
 def disk(grid: Grid) -> Iterator[Disk]:
-    """Return the disk of the grid's results."""
+    """Yield the disk that holds the grid's results."""
     with ExitStack() as mounted:
         try:
             disk = mounted.enter_context(small_disk(grid.folder / "results", megabytes=8))
@@ -276,7 +276,7 @@ def mirror() -> Iterator[Mirror]:
 
 
 def with_mnist_of(mirror: Mirror, folder: Path) -> Grid:
-    """Return a grid that takes the mirror's files for MNIST, and loses patience with it within a second."""
+    """Return a grid that accepts the mirror's files as MNIST and gives up on the mirror within a second."""
     conditions = {"tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 9}}
     sizes = {"validation_images": 10, "batch_size": 20}
     grid = Grid(folder, dataset="mnist", mirrors=[mirror.url], conditions=conditions, **sizes)

@@ -1,6 +1,6 @@
-"""A Slurm cluster of two nodes on one machine, for tests: Debian's packages, every daemon a child of this process.
+"""A Slurm cluster of two nodes on one machine, for tests. It uses Debian's packages; daemons are child processes.
 
-A node is a process namespace: killed, it takes all processes of its jobs along, as a lost machine does.
+A node is a process namespace. If it is killed, all processes of its jobs end too, as on a lost machine.
 """
 
 import os
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-CONFIGURATION = Path("/etc/slurm/slurm.conf")  # the inner srun of Snakemake's plugin loses SLURM_CONF
+CONFIGURATION = Path("/etc/slurm/slurm.conf")  # not another path: the inner srun of Snakemake's plugin loses SLURM_CONF
 GENERIC_RESOURCES = CONFIGURATION.with_name("gres.conf")
 ACCOUNTING = CONFIGURATION.with_name("slurmdbd.conf")
 STATE = Path("/run/bnpipe-slurm")
@@ -23,23 +23,23 @@ CLUSTER = "bnpipe"
 NODES = ("bnpipe1", "bnpipe2")
 FIRST_PORT = 26817
 ACCOUNTING_PORT = 26820
-INSTALLATION_LIMIT = 300  # seconds, as all limits here
+INSTALLATION_LIMIT = 300  # seconds, like all limits here
 START_LIMIT = 60
 COMMAND_LIMIT = 60
 
 
-class Unavailable(Exception):  # noqa: N818 - no error: a machine that cannot hold the cluster
-    """This machine cannot hold the cluster; the message says why, in one line."""
+class Unavailable(Exception):  # noqa: N818 - not an error: a machine that cannot run the cluster
+    """This machine cannot run the cluster. The message says why, in one line."""
 
 
 class Cluster:
-    """The running cluster: its processes by name, which are those of `DAEMONS` and the nodes."""
+    """The running cluster. It holds its processes by name: the names in `DAEMONS` and those of the nodes."""
 
     def __init__(self) -> None:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
-        """Start all daemons and wait until both nodes are idle. Raises TimeoutError."""
+        """Start all daemons and wait until both nodes are idle. Raises TimeoutError if that takes too long."""
         self._launch("munged", munged())
         wait_until(lambda: succeeds("munge", "-n", "-S", str(STATE / "munge.socket")), START_LIMIT, "munged to answer")
         self._launch("mariadbd", mariadbd())
@@ -51,27 +51,30 @@ class Cluster:
             self.start_node(node)
 
     def start_accounting(self) -> None:
-        """Start the daemon that `sacct` asks, and wait until it answers. Raises TimeoutError."""
+        """Start the accounting daemon, and wait until it answers. Raises TimeoutError if that takes too long."""
         self._launch("slurmdbd", ["env", f"MYSQL_UNIX_PORT={STATE}/mariadb.socket", "slurmdbd", "-D"])
         wait_until(lambda: succeeds("sacctmgr", "--noheader", "list", "cluster"), START_LIMIT, "slurmdbd to answer")
 
     def start_controller(self, *options: str) -> None:
-        """Start the controller, with `-c` one that knows of no job, and wait until it answers. Raises TimeoutError."""
+        """Start the controller and wait until it answers. Raises TimeoutError if that takes too long.
+
+        options: of `slurmctld`; with `-c` it forgets all jobs.
+        """
         self._launch("slurmctld", ["slurmctld", "-D", *options])
         wait_until(lambda: succeeds("scontrol", "ping"), START_LIMIT, "slurmctld to answer")
 
     def start_node(self, node: str) -> None:
-        """Start a node, lost ones again, and wait until it is idle. Raises TimeoutError."""
+        """Start or restart a node, and wait until it is idle. Raises TimeoutError if that takes too long."""
         self._launch(node, slurmd(node))
         wait_until(lambda: state_of(node) == "idle", START_LIMIT, f"node {node} to be idle")
 
     def kill(self, name: str) -> None:
-        """Kill a daemon; with a node all processes of its jobs at once."""
+        """Kill a daemon. If it is a node, all processes of its jobs end at once."""
         self.processes[name].kill()
         self.processes.pop(name).wait(START_LIMIT)
 
     def stop(self) -> None:
-        """Stop what was started, last first."""
+        """Stop the daemons in reverse order of their start."""
         for process in reversed(self.processes.values()):
             process.kill()
             process.wait(START_LIMIT)
@@ -86,7 +89,10 @@ class Cluster:
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """Install, configure and start the cluster; stop it in the end. Raises Unavailable, TimeoutError."""
+    """Install, configure and start the cluster, and stop it in the end.
+
+    Raises Unavailable if this machine cannot run it, and TimeoutError if a daemon takes too long.
+    """
     install()
     configure()
     running = Cluster()
@@ -101,9 +107,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 def install() -> None:
-    """Install the packages where they are missing. Raises Unavailable."""
+    """Install the packages that are missing. Raises Unavailable if that fails."""
     if os.geteuid() != 0:
-        raise Unavailable("the test cluster needs root, to install and to start Slurm")
+        raise Unavailable("the test cluster needs root to install and start Slurm")
     if all(map(shutil.which, DAEMONS)):
         return
     if not shutil.which("apt-get"):
@@ -113,7 +119,7 @@ def install() -> None:
 
 
 def apt_get(*arguments: str) -> None:
-    """Run apt-get, which asks nothing. Raises Unavailable, TimeoutExpired."""
+    """Run apt-get without questions. Raises Unavailable if it fails, and TimeoutExpired if it takes too long."""
     command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLATION_LIMIT, check=False)
     if done.returncode:
@@ -121,7 +127,7 @@ def apt_get(*arguments: str) -> None:
 
 
 def configure() -> None:
-    """Write the configuration and munge's key. Raises Unavailable where the machine has a Slurm of its own."""
+    """Write the configuration and munge's key. Raises Unavailable if the machine has a Slurm of its own."""
     for path in (CONFIGURATION, GENERIC_RESOURCES, ACCOUNTING):
         if path.exists() and not path.read_text(encoding="utf-8").startswith(OURS):
             raise Unavailable(f"{path} belongs to another Slurm")
@@ -139,7 +145,7 @@ def configure() -> None:
 
 
 def configuration() -> str:
-    """Return slurm.conf: two processors and a pretended GPU each."""
+    """Return slurm.conf. Each node has two processors and a pretended GPU."""
     nodes = "".join(
         f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={FIRST_PORT + 1 + index}"
         " CPUs=2 RealMemory=8000 Gres=gpu:1\n"
@@ -185,14 +191,14 @@ StorageUser=root
 
 
 def mariadbd() -> list[str]:
-    """Return the command of the accounting's database, without users of its own: it listens to no network."""
+    """Return the command of the accounting database. It needs no user accounts: it does not listen to a network."""
     places = {"datadir": "mariadb", "socket": "mariadb.socket", "pid-file": "mariadb.pid"}
     given = ["--no-defaults", "--user=root", "--skip-networking", "--skip-grant-tables"]
     return ["mariadbd", *given, *(f"--{option}={STATE / name}" for option, name in places.items())]
 
 
 def munged() -> list[str]:
-    """Return the command of the daemon that vouches for users."""
+    """Return the command of munge, the daemon that authenticates users."""
     places = {
         "key-file": "munge.key",
         "socket": "munge.socket",
@@ -204,7 +210,7 @@ def munged() -> list[str]:
 
 
 def slurmd(node: str) -> list[str]:
-    """Return the command of a node: a host name and processes of its own."""
+    """Return the command of a node, which has its own host name and process namespace."""
     namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts"]
     return [*namespace, "sh", "-c", f"hostname {node} && exec slurmd -D -N {node}"]
 
@@ -215,7 +221,7 @@ def state_of(node: str) -> str:
 
 
 def run(*command: str) -> str:
-    """Return what a command of Slurm prints. Raises CalledProcessError and TimeoutExpired."""
+    """Return what a command of Slurm prints. Raises CalledProcessError if it fails, TimeoutExpired if it hangs."""
     return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_LIMIT, check=True).stdout
 
 
@@ -225,7 +231,7 @@ def succeeds(*command: str) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], limit: float, awaited: str) -> None:
-    """Wait for a condition, at most `limit` seconds. Raises TimeoutError that names what was awaited."""
+    """Wait at most `limit` seconds for a condition. After that, raises TimeoutError that names what was awaited."""
     end = time.monotonic() + limit
     while not condition():
         if time.monotonic() > end:

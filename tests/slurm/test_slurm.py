@@ -18,7 +18,7 @@ from tests.slurm.cluster import COMMAND_LIMIT, NODES, Cluster, Unavailable, clus
 from tests.workplace import REPOSITORY, Workplace
 
 if not os.environ.get("BNPIPE_TEST_SLURM"):
-    pytest.skip("`make test-slurm` asks for a Slurm cluster", allow_module_level=True)
+    pytest.skip("only `make test-slurm` starts a Slurm cluster", allow_module_level=True)
 
 ACCOUNTING, SQUEUE = "profiles/slurm", "profiles/slurm-squeue"
 TABLES = "results/digits/tables/accuracy.csv"
@@ -68,7 +68,7 @@ bnpipe.training.job.train_runs = noted
 
 @dataclass(frozen=True)
 class Job:
-    """A job as squeue lists it: its number, what it is for, state, node, memory, first and last second."""
+    """A job as squeue lists it: number, purpose, state, node, memory, start and end."""
 
     number: str
     purpose: str
@@ -80,14 +80,14 @@ class Job:
 
 
 def all_jobs(folder: Path) -> list[Job]:
-    """Return the jobs that were submitted from a folder, finished ones too, by number."""
+    """Return the jobs that were submitted from a folder, including finished ones, in order of their numbers."""
     lines = run("squeue", "--states=all", "--sort=i", "--noheader", "--format=%Z|%i|%k|%T|%N|%m|%S|%e").splitlines()
     fields = [line.split("|") for line in lines]
     return [Job(*of_job) for place, *of_job in fields if place == str(folder)]
 
 
 def long_training(folder: Path) -> list[Job]:
-    """Return the jobs that train networks of the long condition at the moment."""
+    """Return the running jobs that train networks of the long condition."""
     if not list((folder / "logs/digits/train/tanh").glob("*/*.log")):
         return []
     return [job for job in training(folder) if "tanh" in job.purpose and job.state == "RUNNING"]
@@ -102,7 +102,7 @@ def gpus_of(job: Job) -> list[str]:
 
 
 def never_two_at_once(jobs: list[Job]) -> bool:
-    """Return whether each job for a purpose ended before the next for the same one began."""
+    """Return whether no two jobs with the same purpose ran at the same time."""
     in_order = sorted(jobs, key=lambda job: (job.purpose, int(job.number)))
     return all(a.purpose != b.purpose or a.end <= b.start for a, b in pairwise(in_order))
 
@@ -123,7 +123,7 @@ def environment_of(workplace: Workplace) -> dict[str, str]:
 
 @contextmanager
 def running(workplace: Workplace, *arguments: str, profile: str = SQUEUE) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start the workflow on the cluster; in the end it is killed if it still runs."""
+    """Start the workflow on the cluster. In the end, kill it if it still runs."""
     command = [sys.executable, "-m", "snakemake", "--workflow-profile", profile, *arguments]
     with (workplace.folder / "snakemake.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=workplace.folder, env=environment_of(workplace), stdout=log, stderr=log)
@@ -143,19 +143,19 @@ def finish(workplace: Workplace, process: "subprocess.Popen[bytes]") -> None:
 
 
 def wait_for_training(workplace: Workplace) -> Job:
-    """Wait until a long job trains, and return it."""
+    """Wait until a job of the long condition trains, and return the job."""
     wait_until(lambda: len(long_training(workplace.folder)) > 0, TRAINING_LIMIT, "a job to train")
     return long_training(workplace.folder)[0]
 
 
 def command_of_the_page(beginning: str) -> str:
-    """Return the first command of docs/clusters.md, from its section on clusters on, that begins so."""
+    """Return the first command with this beginning in docs/clusters.md, in or after its section on clusters."""
     section = (REPOSITORY / "docs/clusters.md").read_text(encoding="utf-8").split("## Clusters")[1]
     return next(line.strip() for line in section.splitlines() if line.strip().startswith(beginning))
 
 
 def follow_the_page(workplace: Workplace, beginning: str, limit: float = COMMAND_LIMIT) -> None:
-    """Do in a workplace what docs/clusters.md says; `make install` has been done."""
+    """Run a command of docs/clusters.md in a workplace, in which `make install` counts as done."""
     environment = workplace.folder / ".venv"
     if not environment.exists():
         environment.symlink_to(sys.prefix)
@@ -182,15 +182,15 @@ def slurm() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """Return the workplace of a local run."""
+    """Return the workplace of a finished local run."""
     workplace = copy_of_the_project(tmp_path_factory.mktemp("local"))
     workplace.run(TABLES, *TABLES_OF_EXPERIMENTS)
     return workplace
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, slurm: Cluster) -> Iterator[Workplace]:  # noqa: ARG001 - it runs on the cluster
-    """Return a workplace whose jobs are cancelled in the end."""
+def workplace(tmp_path: Path, slurm: Cluster) -> Iterator[Workplace]:  # noqa: ARG001 - its jobs run on the cluster
+    """Yield a workplace, and cancel its jobs in the end."""
     yield copy_of_the_project(tmp_path)
     for job in all_jobs(tmp_path):
         if job.state in ("PENDING", "RUNNING"):
@@ -199,7 +199,7 @@ def workplace(tmp_path: Path, slurm: Cluster) -> Iterator[Workplace]:  # noqa: A
 
 @pytest.fixture
 def prepared(workplace: Workplace, undisturbed: Workplace) -> Workplace:
-    """Return a workplace where the data is ready, by the local run."""
+    """Return a workplace with the data of the local run."""
     for part in ("resources", ".snakemake/metadata"):
         shutil.copytree(undisturbed.folder / part, workplace.folder / part)
     return workplace
@@ -245,7 +245,7 @@ def test_a_node_the_controller_and_the_accounting_are_lost_in_training_and_the_r
         lost = wait_for_training(prepared)
         for name in (lost.node, "slurmctld", "slurmdbd"):
             slurm.kill(name)
-        time.sleep(15)  # the queries of that time fail
+        time.sleep(15)  # meanwhile all queries fail
         slurm.start_accounting()
         slurm.start_controller()
         try:
@@ -253,7 +253,7 @@ def test_a_node_the_controller_and_the_accounting_are_lost_in_training_and_the_r
             jobs = {job.number: job for job in all_jobs(prepared.folder)}
         finally:
             slurm.start_node(lost.node)
-    assert jobs[lost.number].node != lost.node  # requeued, and completed on the other
+    assert jobs[lost.number].node != lost.node  # requeued, and completed on the other node
     assert {job.state for job in jobs.values()} == {"COMPLETED"}
     assert tables(prepared).items() <= tables(undisturbed).items()
 
@@ -264,7 +264,7 @@ def test_killed_and_started_again_as_the_page_says_no_job_is_there_twice(
     with running(prepared, *LONG) as process:
         wait_for_training(prepared)
         process.kill()
-    assert long_training(prepared.folder)  # they outlive the main process
+    assert long_training(prepared.folder)  # the jobs outlive the main process
     follow_the_page(prepared, "scancel ")
     follow_the_page(prepared, ".venv/bin/snakemake --unlock")
     with running(prepared, *LONG) as process:
@@ -284,7 +284,7 @@ def test_killed_and_started_again_while_its_jobs_run_no_record_has_two_writers(
     follow_the_page(prepared, ".venv/bin/snakemake --unlock")
     with running(prepared, *LONG) as process:
         finish(prepared, process)
-    assert not never_two_at_once(all_jobs(prepared.folder))  # or nothing was tried
+    assert not never_two_at_once(all_jobs(prepared.folder))  # otherwise the test tried nothing
     notes = (prepared.folder / "trainings").read_text(encoding="utf-8").splitlines()
     for record in LONG:
         of_record = [line.split()[0] for line in notes if line.endswith(record)]

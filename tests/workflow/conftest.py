@@ -1,4 +1,4 @@
-"""Finished workplaces: each is made once per test session, by whichever worker needs it first, and then only copied."""
+"""Finished workplaces. The first worker that needs one makes it, and then it is only copied during the session."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ SLOW = ("elsewhere", "finished_studies", "finished")  # fixtures
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow tests: a worker that has run out of tests takes over those at another's end."""
+    """Run the slow tests first. At the end, a worker without tests takes over quick ones from another worker."""
 
     def place(item: pytest.Item) -> int:
         fixtures = getattr(item, "fixturenames", []) if item.path.is_relative_to(HERE) else []
@@ -27,16 +27,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
-    """Return a function that fills a new folder of the given name, or waits for another worker to do so."""
+    """Return a function that fills a new folder with the given name, or waits until another worker has done so."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent  # of the folders of all workers
+        shared = shared.parent  # the common folder of all workers
 
     def made(name: str, make: Callable[[Path], None]) -> Path:
         folder, finished = shared / name, shared / f"{name}.finished"
         with FileLock(shared / f"{name}.lock"):
             if not finished.exists():
-                shutil.rmtree(folder, ignore_errors=True)  # what a worker that failed has left
+                shutil.rmtree(folder, ignore_errors=True)  # left by a worker that failed
                 folder.mkdir()
                 make(folder)
                 finished.touch()
@@ -47,19 +47,19 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
 
 @pytest.fixture(scope="session")
 def finished(make_once: MakeOnce) -> Workplace:
-    """Return a workplace where the default target is made. Tests only read it."""
+    """Return a workplace with the default target. Tests only read it."""
     return Workplace(make_once("finished", lambda folder: Workplace.create(folder).run()))
 
 
 @pytest.fixture(scope="session")
 def one_study(make_once: MakeOnce, finished: Workplace) -> Workplace:
-    """Return a finished workplace where one study was asked for too. Tests only read it."""
+    """Return a workplace with the default target and one study. Tests only read it."""
     return Workplace(make_once("one_study", lambda folder: finished.copy(folder).run("study_regularization")))
 
 
 @pytest.fixture(scope="session")
 def finished_studies(make_once: MakeOnce, one_study: Workplace) -> Workplace:
-    """Return a workplace where all that claims need is made, and the default target. Tests only read it."""
+    """Return a workplace with the default target and everything that claims need. Tests only read it."""
 
     def make(folder: Path) -> None:
         workplace = one_study.copy(folder)
@@ -71,5 +71,5 @@ def finished_studies(make_once: MakeOnce, one_study: Workplace) -> Workplace:
 
 @pytest.fixture
 def workplace(finished: Workplace, tmp_path: Path) -> Workplace:
-    """Return a finished workplace of the test's own."""
+    """Return a copy of the finished workplace, which the test may change."""
     return finished.copy(tmp_path / "workplace")

@@ -1,4 +1,4 @@
-"""Mistakes in the configuration, the data or the command: one line each, and nothing is touched."""
+"""A mistake in the configuration, the data or the command gives one line, and no file is touched."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ BAD: list[tuple[str, Callable[[str], str], str]] = [
 
 
 def files_of(workplace: Workplace) -> dict[Path, tuple[int, bytes]]:
-    """Return all that decides what Snakemake does next: the files' times and contents, without the configuration."""
+    """Return what decides what Snakemake does next: times and contents of all files except the configuration."""
     ignored = workplace.folder / "config.yaml", workplace.folder / ".snakemake/log"
     return {
         path: (path.stat().st_mtime_ns, path.read_bytes())

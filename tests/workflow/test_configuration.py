@@ -1,4 +1,4 @@
-"""The configuration as users give it: by files and on the command line of a real Snakemake."""
+"""The configuration as users give it: in files and on the command line of a real Snakemake."""
 
 import shutil
 import subprocess
@@ -27,14 +27,14 @@ def workplace(made: Workplace) -> Workplace:
 
 
 def jobs(workplace: Workplace, *arguments: str) -> str:
-    """Plan a run and return what Snakemake says about it."""
+    """Plan a run and return Snakemake's output."""
     done = workplace.snakemake("--dry-run", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def errors(workplace: Workplace, *arguments: str) -> list[str]:
-    """Plan a run that is refused, and return the lines that say why."""
+    """Plan a run that fails, and return the lines that say why."""
     done = workplace.snakemake("--dry-run", *arguments)
     assert done.returncode != 0
     return [line for line in done.stderr.splitlines() if not line.startswith(SAID_BEFORE)]
@@ -167,7 +167,7 @@ def test_another_file_adds_to_the_own_or_replaces_it(workplace: Workplace, tmp_p
 
 
 def test_a_module_takes_text_as_its_keys_ask_for(tmp_path: Path) -> None:
-    """The command line of the other workflow gives its module text: false, null, 20."""
+    """The other workflow passes its module text from the command line: false, null, 20."""
     (tmp_path / "bnpipe").mkdir()
     Workplace.create(tmp_path / "bnpipe")
     (tmp_path / "Snakefile").write_text(

@@ -1,4 +1,4 @@
-"""Results for other programs: what is made if it is asked for, and that nothing else is."""
+"""Results for other programs: what is asked for is made, and nothing else."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ def test_figures_tables_and_curves_are_exported_and_no_more_is_made(workplace: W
     wanted = ("figures/tanh/all_seeds.pdf", "tables/claims.tex", "tables/studies/precision.tex", "tensorboard")
     workplace.run(*(f"results/digits/exports/{name}" for name in wanted))
     made = workplace.contents()
-    own = "exports/tensorboard/.snakemake_timestamp"  # Snakemake's
+    own = "exports/tensorboard/.snakemake_timestamp"  # written by Snakemake
     exported = {name.removeprefix("exports/") for name in made.keys() - before.keys() - {own}}
     assert {name: made[name] for name in before} == before
     curves = {

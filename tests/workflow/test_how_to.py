@@ -1,4 +1,4 @@
-"""What the how-to says of the workflow: parts of one's own in a grid, the rules in another workflow."""
+"""What the how-to says about the workflow: your own parts in a grid, and the rules in another workflow."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ import pandas as pd
 from tests.documents import OWN_PARTS, code_of
 from tests.workplace import Workplace
 
-# They are of batch normalization whatever the arms are, so those of the finished workplace stay as they are.
+# They are about batch normalization whatever the arms are, so those of the finished workplace need not be made again.
 OTHER_FIGURES = ["mechanics", "inference", *(f"initialization/{start}_layers" for start in ("small", "xavier", "unit"))]
 
 
@@ -36,7 +36,7 @@ def test_a_grid_runs_with_the_parts_of_the_how_to(workplace: Workplace) -> None:
     assert "vanilla against batchnorm against MeanOnly" in page
     assert "MeanOnly: final validation accuracy" in page
 
-    # A change trains the networks with these parts again, and no others: their chunks, of two.
+    # A change trains only the networks with these parts again. They are in chunks of two seeds.
     file.write_text(code + "\n# changed\n", encoding="utf-8")
     planned = workplace.planned()
     assert planned["train"] == 2 * (1 + 3)  # MeanOnly with tanh, all arms with swish
@@ -45,7 +45,7 @@ def test_a_grid_runs_with_the_parts_of_the_how_to(workplace: Workplace) -> None:
     done = workplace.snakemake(
         "--rerun-triggers", "mtime", "--forcerun", "tables", "--", "results/digits/tables/runs.csv"
     )
-    assert "code of norms:" in done.stdout + done.stderr  # a record of the old part is not taken for one of the new
+    assert "code of norms:" in done.stdout + done.stderr  # a record of the old part does not pass for a new one
 
     file.write_text("import torch\n", encoding="utf-8")
     done = workplace.snakemake("--dry-run")
@@ -66,9 +66,9 @@ def test_another_workflow_takes_the_rules_as_the_how_to_says(tmp_path: Path) -> 
     condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 9}
     own.configure(seeds=2, conditions={"tanh": condition})
     configuration = (module / "config.yaml").read_text(encoding="utf-8")
-    (module / "config.yaml").unlink()  # the module is handed its configuration
+    (module / "config.yaml").unlink()  # the module gets its configuration from the other workflow
     (tmp_path / "Snakefile").write_text(snakefile, encoding="utf-8")
-    # The other workflow's file is its own affair, a key that stands twice included.
+    # bnpipe does not check the other workflow's file, not even for duplicate keys.
     text = f"colour: red\ncolour: blue\nbnpipe:\n{textwrap.indent(configuration, '  ')}"
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""What the workflow does if Snakemake's memory is gone or bypassed, and if the code is not that of the plan."""
+"""What the workflow does if Snakemake's metadata are gone or bypassed, and if the code is not the planned one."""
 
 import shutil
 from pathlib import Path
@@ -15,7 +15,7 @@ def with_rate(rate: float) -> dict[str, object]:
 
 
 def refusal(workplace: Workplace, *arguments: str) -> str:
-    """Run the workflow, which is refused, and return the line that says why."""
+    """Run the workflow, which must fail, and return the line that says why."""
     done = workplace.snakemake(*arguments)
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -31,7 +31,7 @@ def test_without_snakemakes_memory_records_of_other_settings_are_refused(workpla
     assert refusal(workplace).startswith(expected)
     assert (workplace.folder / record).is_file()
     workplace.configure()
-    assert workplace.planned() == {}  # what is there is what the configuration asks for
+    assert workplace.planned() == {}  # the files that exist are those that the configuration asks for
 
 
 @pytest.mark.parametrize("target", ["report.html", "figures/tanh/all_seeds.svg", "tables/runs.csv", "provenance.json"])
@@ -68,7 +68,7 @@ def test_another_copy_of_the_package_is_noticed(workplace: Workplace, tmp_path: 
     shutil.copytree(workplace.folder / "bnpipe", tmp_path / "elsewhere/bnpipe")
     with (tmp_path / "elsewhere/bnpipe/modules/norms.py").open("a") as file:
         file.write("# older")
-    # What jobs import comes first, as an installed copy does; Snakemake itself finds the one beside the Snakefile.
+    # Jobs import this copy first, as they would an installed one. Snakemake itself finds the one beside the Snakefile.
     script = workplace.folder / "workflow/scripts/train.py"
     first = f"import sys\nsys.path.insert(0, {str(tmp_path / 'elsewhere')!r})\n"
     script.write_text(first + script.read_text(encoding="utf-8"), encoding="utf-8")

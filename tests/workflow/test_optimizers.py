@@ -1,4 +1,4 @@
-"""Other optimizers by configuration alone: a condition of its own, and the studies of optimizers and weight decay."""
+"""Other optimizers need only configuration: in a condition, and in the studies of optimizers and weight decay."""
 
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def test_optimizers_are_used_by_configuration_alone(tmp_path: Path) -> None:
         zip(zip(equilibrium["arm"], equilibrium["weight_decay"], strict=True), equilibrium["norm_growth"], strict=True)
     )
     assert growth["batchnorm", 0] > 1 > growth["batchnorm", 0.01]
-    # Another rate of Adam is another trial of Adam's networks, and of no other.
+    # A new rate of Adam gives a new trial of Adam's networks, and of no others.
     rates = {**OPTIMIZERS["learning_rates"], "adam": [0.0001, 0.001, 0.00316, 0.01, 0.0316]}
     workplace.configure(
         conditions=CONDITIONS,

@@ -1,4 +1,4 @@
-"""What a run of the default target makes, and what it says of itself."""
+"""What a run of the default target makes, and how its results describe themselves."""
 
 import json
 import re
@@ -62,16 +62,16 @@ def test_a_finished_grid_is_seen_as_done_to_the_last_job(finished: Workplace) ->
     assert rows[5][:5] == ["study", "precision", "vanilla", "2", "2"]
     assert total == ["total", "10", "10", "100%"]
     assert end == ["No", "training", "is", "left."]
-    assert all(len(row) == 8 for row in rows[1:5])  # with accuracies, so the logs are where they are looked for
+    assert all(len(row) == 8 for row in rows[1:5])  # with accuracies, so the logs are in the expected place
 
 
 def test_with_few_seeds_no_claim_has_a_verdict_and_the_page_says_so(finished: Workplace) -> None:
     claims = pd.read_csv(finished.results / "tables/claims.csv")
     assert len(claims) > 5
     assert set(claims["verdict"]) == {"undecided"}
-    assert set(claims["n"]) == {2}  # of the three seeds the tutorial's, 42, is not counted
+    assert set(claims["n"]) == {2}  # the tutorial's seed, 42, does not count
     page = (finished.results / "report.html").read_text(encoding="utf-8")
     text = re.sub(r'src="data:[^"]*"', "", page)  # without the figures
     of_precision = claims["claim"].str.startswith("vanilla-relu-dies").sum()
     assert of_precision == 2
-    assert text.count("would decide it") == 2 * len(claims) + of_precision  # on a card, in a table, as a study's answer
+    assert text.count("would decide it") == 2 * len(claims) + of_precision  # on a card, in a table, as an answer

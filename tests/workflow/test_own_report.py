@@ -13,14 +13,14 @@ from tests.workplace import CONFIGURATION, Workplace
 
 
 def report_data(page: str, name: str) -> Any:
-    """Return what a page of Snakemake's own report holds under a name."""
+    """Return the data that a page of Snakemake's own report holds under a name."""
     (text,) = re.findall(rf"^\s*var {name} = (\{{.*\}});?$", page, re.MULTILINE)
     return json.loads(text)
 
 
 @pytest.fixture(scope="session")
 def own_report(make_once: MakeOnce, finished: Workplace) -> str:
-    """Return Snakemake's own report as one page, built where there is no way to the network."""
+    """Return Snakemake's own report as one page, built without access to the network."""
 
     def make(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:

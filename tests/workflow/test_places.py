@@ -1,4 +1,4 @@
-"""Results in other places: under an absolute prefix of another workflow, and brought by a storage plugin."""
+"""Results in other places: under an absolute prefix of another workflow, and fetched by a storage plugin."""
 
 import shutil
 import subprocess
@@ -29,7 +29,7 @@ use rule * from bnpipe as bnpipe_*
 
 
 def bring(finished: Workplace, folder: Path) -> None:
-    """Copy all that was made but the page and provenance.json into a folder."""
+    """Copy all results except the page and provenance.json into a folder."""
     for part in ("results", "resources", "logs"):
         shutil.copytree(finished.folder / part, folder / part)
     for name in (PAGE, PROVENANCE):
@@ -37,7 +37,7 @@ def bring(finished: Workplace, folder: Path) -> None:
 
 
 def check_the_same(finished: Workplace, folder: Path, rules: str = "") -> None:
-    """Compare page and provenance.json; rules: what the names of rules begin with in the folder."""
+    """Compare page and provenance.json. rules: the prefix of the names of rules in the folder."""
     assert (folder / PAGE).read_bytes() == (finished.folder / PAGE).read_bytes()
     made = (folder / PROVENANCE).read_text(encoding="utf-8").replace(f'"rule": "{rules}', '"rule": "')
     assert made.splitlines() == (finished.folder / PROVENANCE).read_text(encoding="utf-8").splitlines()

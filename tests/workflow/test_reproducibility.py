@@ -11,7 +11,7 @@ from tests.workplace import Workplace
 
 @pytest.fixture(scope="session")
 def elsewhere(make_once: MakeOnce) -> Workplace:
-    """Return a workplace finished on one core. Tests only read it."""
+    """Return a workplace that was made on one core. Tests only read it."""
 
     def make(folder: Path) -> None:
         Workplace.create(folder).run("--cores", "1")

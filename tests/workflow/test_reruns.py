@@ -46,7 +46,7 @@ def test_of_many_conditions_all_are_trained_and_the_first_are_shown(workplace: W
 
 
 def test_more_seeds_train_new_chunks_alone(workplace: Workplace) -> None:
-    workplace.configure(seeds=4)  # 42 2000 | 2001 2002 | 2003, of which 42 2000 is there
+    workplace.configure(seeds=4)  # chunks 42 2000 | 2001 2002 | 2003, of which 42 2000 exists
     assert workplace.planned()["train"] == 2 * 2 * 2
     workplace.configure(seeds=1)
     assert workplace.planned()["train"] == 0

@@ -1,4 +1,4 @@
-"""Studies: made when they are asked for, as a whole or in batches, and enlarged later."""
+"""Studies are made if they are asked for, as a whole or in batches, and can be enlarged later."""
 
 import json
 import re
@@ -25,11 +25,11 @@ def test_all_studies_decide_more_claims(finished_studies: Workplace, tmp_path: P
     results = finished_studies.results
     decided, more = (pd.read_csv(results / f"tables/{name}.csv") for name in ("claims", "all_claims"))
     assert set(decided["claim"]) < set(more["claim"])
-    assert [*more["claim"]] == [claim.key for claim in FAMILY]  # all that are registered, in their order
+    assert [*more["claim"]] == [claim.key for claim in FAMILY]  # all registered claims, in their order
     page = (results / "studies.html").read_text(encoding="utf-8")
     experiments = ("best_rate", "gradient_shift", "input_shift", "smoothness", "paper")
     assert re.findall(r'id="study-([^"]*)"', page) == [*ALL_STUDIES["studies"], *experiments]
-    assert "None of the verdicts on the tutorial&#39;s claims" in page  # which few steps cannot decide
+    assert "None of the verdicts on the tutorial&#39;s claims" in page  # because few steps cannot decide any
     made = json.loads((results / "studies/provenance.json").read_text(encoding="utf-8"))["files"]
     assert made["results/digits/figures/studies/paper.svg"]["rule"] == "paper_figure"
     assert "results/digits/studies/paper/accuracy-vanilla.csv" in made
@@ -67,12 +67,12 @@ def test_the_fair_comparison_trains_at_the_rates_that_its_tuning_chose(finished_
         finals = pd.concat([pd.read_csv(path) for path in folder.glob(f"finals-{entrant}-seeds-*.csv")])
         assert sorted(finals["seed"]) == [42, 2000, 2001]
         assert set(finals["learning_rate"]) == {best}
-    assert (finished_studies.results / "figures/best_rate.svg").is_file()  # of the default target
+    assert (finished_studies.results / "figures/best_rate.svg").is_file()  # made by the default target
 
 
 def test_more_seeds_train_new_chunks_at_the_best_rates_alone(finished_studies: Workplace, tmp_path: Path) -> None:
     workplace = finished_studies.copy(tmp_path)
-    workplace.configure(**ALL_STUDIES, seeds=4)  # 42 2000 | 2001 2002 | 2003, of which 42 2000 is there
+    workplace.configure(**ALL_STUDIES, seeds=4)  # chunks 42 2000 | 2001 2002 | 2003, of which 42 2000 exists
     planned = workplace.planned("studies")
     assert planned["tuned_runs"] == 2 * len(ENTRANTS)
     assert planned["trials"] == planned["tuning"] == 0
@@ -88,7 +88,7 @@ def test_more_seeds_of_a_study_train_the_new_ones_and_another_question_none(
     changed = {**study, "about": "Which of two?"}
     workplace.configure(studies={**CONFIGURATION["studies"], "learning_rate_and_init": changed})
     assert workplace.planned("study_learning_rate_and_init") == {"study_figure": 1}
-    workplace.configure(seeds=3)  # 4 runs more for each arm; stacks of 6 hold the 12 that are there
+    workplace.configure(seeds=3)  # 4 more runs for each arm; stacks of 6 hold the 12 that exist
     planned = workplace.planned("study_learning_rate_and_init")
     assert (planned["train"], planned["train_study"]) == (0, 2)
 
