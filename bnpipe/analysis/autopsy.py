@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from bnpipe.core.records import Curves
 from bnpipe.core.settings import OVERFLOW_PLACES
 
-SATURATED_SHARE = 0.5  # of a layer's outputs over all units and images: above it, the layer passes on little but signs
+SATURATED_SHARE = 0.5  # of a layer's outputs over all units and images; beyond it, the layer passes on little but signs
 
 
 class Finding(NamedTuple):
-    """What became of a run. Steps count from 0, layers from 1; None if there is nothing to name."""
+    """What became of a run. Steps count from 0, layers from 1; a field is None if there is nothing to name."""
 
     state: str
-    step: int | None = None  # the first bad one; for states that only evaluations show, the first bad evaluated one
+    step: int | None = None  # the first bad one; dead and saturated layers are seen at evaluated steps only
     layer: int | None = None  # the first bad one in that step, in the order of computation
     place: str | None = None  # what was not finite: one of OVERFLOW_PLACES
 

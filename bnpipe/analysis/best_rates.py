@@ -1,4 +1,4 @@
-"""The best learning rate of a network, from its trials: chosen by the same criterion for every network.
+"""Choose the best learning rate of a network from its trials, by the same criterion for every network.
 
 tuning  one row for each trial: its updates to 90%, and whether its learning rate is the best
 """
@@ -12,7 +12,7 @@ from bnpipe.analysis.curves import updates_of_runs
 from bnpipe.core.csv_files import ENTRANT_KEYS, read_table, write_table
 
 TUNING_COLUMNS = [*ENTRANT_KEYS, "updates_to_90", "chosen", "inside"]
-MARGIN = 2  # rates that the best one must have on either side: at the end of a grid there may be a better one beyond
+MARGIN = 2  # tried rates needed on either side of the best one: at the end of the grid, a better one may lie beyond
 
 
 def make_tuning(curves: Path, steps: int, table: Path) -> None:
@@ -23,10 +23,10 @@ def make_tuning(curves: Path, steps: int, table: Path) -> None:
 def tuning_table(curves: pd.DataFrame, steps: int) -> pd.DataFrame:
     """Count the updates of each trial and choose the learning rate; columns TUNING_COLUMNS.
 
-    curves: the table of `bnpipe.experiments.best_rate` of one network. steps: those that a trial had; a trial that
-    never passed 90% has no `updates_to_90`. The best rate has the fewest such trials and, among equals, the smallest
-    mean of log updates, where they count as `steps`. Of equals it is the smaller rate. `inside`: whether the
-    grid has at least two more rates on either side of the best one.
+    curves: the table of `bnpipe.experiments.best_rate` of one network. steps: how many each trial had. A trial that
+    never passed 90% has no `updates_to_90`. The best rate has the fewest such trials. Among equals, it has the smallest
+    mean of log updates, in which such a trial counts as `steps`; if rates are still equal, the smallest is the best.
+    `inside`: whether the grid has at least two more rates on either side of the best one.
     """
     trials = updates_of_runs(curves, ENTRANT_KEYS)
     logs = np.log(trials["updates_to_90"].fillna(steps))

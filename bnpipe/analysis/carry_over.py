@@ -1,8 +1,8 @@
 """Which verdicts on the tutorial's networks carry over to the networks of a study.
 
 The claims of the tutorial's group are measured again, on the study's networks, as far as its tables allow. A verdict
-carries over if all counted seeds are on its side, and does not if all are on the other side. A study has few seeds, too
-few for a verdict of its own: this counts seeds and decides nothing.
+carries over if all counted seeds are on its side. It does not carry over if all of them are on the other side. A study
+has too few seeds for a verdict of its own, so this module counts seeds and decides nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,9 +19,9 @@ from bnpipe.core.csv_files import read_table, write_table
 
 CARRY_OVER_COLUMNS = ["claim", "statement", "verdict", "n", "above", "below", "median", "carries_over"]
 WORDS = {
-    "yes": "These carry over, on every seed",
-    "no": "These do not carry over, on any seed",
-    "open": "On these the seeds disagree",
+    "yes": "These carry over on every seed",
+    "no": "These do not carry over on any seed",
+    "open": "The seeds disagree on these",
 }
 SETTINGS = ["activation", "learning_rate", "init_std"]  # by which a claim finds its networks
 
@@ -34,7 +34,7 @@ def make_carry_over(
     smallest_effects: Mapping[str, float],
     table: Path,
 ) -> None:
-    """Write the table of `carry_over_table`. claims: the file with the verdicts; accuracy, runs: those of the study."""
+    """Write the table of `carry_over_table`. claims: the verdicts. accuracy, runs: the study's tables."""
     verdicts, evaluations, ends = (read_table(path) for path in (claims, accuracy, runs))
     write_table(carry_over_table(verdicts, evaluations, ends, condition, smallest_effects), table)
 
@@ -46,11 +46,11 @@ def carry_over_table(
     condition: Mapping[str, Any],
     smallest_effects: Mapping[str, float],
 ) -> pd.DataFrame:
-    """Measure the tutorial's claims on a study; columns CARRY_OVER_COLUMNS, a row for each claim that has a verdict.
+    """Measure the tutorial's claims on a study; columns CARRY_OVER_COLUMNS.
 
-    claims: the verdicts on the tutorial's networks. accuracy, runs: the tables of the study. condition: what its
-    conditions share. `n` to `median` are those of `bnpipe.analysis.verdicts.Decision`, of the study; `carries_over` is
-    yes, no or open.
+    There is a row for each claim that has a verdict and can be measured. claims: the verdicts on the tutorial's
+    networks. accuracy, runs: the tables of the study. condition: the settings that its conditions share. `n` to
+    `median` are the fields of `bnpipe.analysis.verdicts.Decision` for the study; `carries_over` is yes, no or open.
     """
     tables, conditions = {}, {}
     for name, rows in (("accuracy", accuracy), ("runs", runs)):
@@ -68,15 +68,15 @@ def carry_over_table(
 def sentence(table: pd.DataFrame) -> str:
     """Say in words what the table shows."""
     if table.empty:
-        return "None of the verdicts on the tutorial's claims can be looked at in this study."
+        return "None of the verdicts on the tutorial's claims can be checked in this study."
     seeds = int(table["n"].max())
     told = []
     for answer, words in WORDS.items():
         statements = table.loc[table["carries_over"] == answer, "statement"]
         if len(statements):
             told.append(f"{words}: {', '.join(f'“{statement}”' for statement in statements)}.")
-    looked_at = f"The study looks at {counted(len(table), 'verdict')} on the tutorial's claims, with "
-    return " ".join([f"{looked_at}{counted(seeds, 'counted seed')}: a count, not a verdict.", *told])
+    looked_at = f"The study checks {counted(len(table), 'verdict')} on the tutorial's claims with "
+    return " ".join([f"{looked_at}{counted(seeds, 'counted seed')}. This is a count, not a verdict.", *told])
 
 
 def _carries_over(row: Mapping[Any, Any]) -> str:

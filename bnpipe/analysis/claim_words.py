@@ -1,4 +1,4 @@
-"""How the rows of the table of claims are written for people: verdicts, effects, counts and what seeds must exceed."""
+"""How the rows of the table of claims are written for people: verdicts, effects, counts and thresholds."""
 
 import math
 from collections.abc import Callable
@@ -28,12 +28,12 @@ def is_decided(row: Row) -> bool:
 
 
 def explanation_text(row: Row) -> str:
-    """Write the explanation of a row where its verdict is beside it."""
+    """Write the explanation of a row without its verdict, which is shown beside it."""
     return _without_verdict(row).removeprefix("; ")
 
 
 def count_text(row: Row) -> str:
-    """Write how many seeds agree on what, as the explanation says it; empty if no seed counts."""
+    """Write how many seeds agree, and on what, as in the explanation; empty if no seed counts."""
     return _without_verdict(row).split("; ")[0]
 
 
@@ -53,12 +53,12 @@ def effect_text(row: Row) -> str:
 
 
 def worst_text(row: Row) -> str:
-    """Write the value of the seed that speaks against a row's claim the most."""
+    """Write the value of the seed that speaks most strongly against a row's claim."""
     return value_text(row["claim"], row["worst"])
 
 
 def detail_text(row: Row) -> str:
-    """Write median, worst seed and threshold of a row in a line."""
+    """Write the median, the worst seed and the threshold of a row in one line."""
     if CLAIMS[row["claim"]].smallest_effect is None:
         return "Each seed is either as claimed or not."
     return f"Median {effect_text(row)}; worst seed {worst_text(row)}; threshold {threshold_text(row)}"
@@ -81,7 +81,7 @@ def threshold_text(row: Row) -> str:
 
 
 def evidence_text(e_value: float) -> str:
-    """Write an e-value as min(1, 1/E), the largest chance of evidence as strong if the claim does not hold."""
+    """Write an e-value as min(1, 1/E), the largest chance of evidence this strong if the claim does not hold."""
     return f"{min(1.0, 1 / e_value):.2g}" if e_value else "1"
 
 
@@ -90,7 +90,7 @@ def _without_verdict(row: Row) -> str:
 
 
 class _Reader(NamedTuple):
-    """How people read the numbers of a unit."""
+    """How numbers in a unit are written for people."""
 
     value: Callable[[float], float]
     unit: str

@@ -51,7 +51,7 @@ class Weighed(NamedTuple):
     decision: Decision
     reversed_e_value: float
     opposite: int  # seeds beyond the smallest effect in the other direction
-    left_out: int  # seeds that were measured and do not count, without the tutorial's
+    left_out: int  # seeds that were measured but do not count, apart from the tutorial's
 
 
 def make_claims(
@@ -64,8 +64,8 @@ def make_claims(
     """Decide every claim that the tables can decide; write the table of claims and the table of the evidence.
 
     tables: for each table, by its name in `bnpipe.analysis.measures`, the files with its rows. conditions: the
-    settings of each condition. smallest_effects: those of the configuration. Raises InputError if a file cannot be
-    read.
+    settings of each condition. smallest_effects: by key, from the configuration. Raises InputError if a file cannot
+    be read.
     """
     read = {name: pd.concat([read_table(path) for path in paths]) for name, paths in tables.items()}
     values = values_table(Sources(read, conditions))
@@ -74,7 +74,7 @@ def make_claims(
 
 
 def values_table(sources: Sources) -> pd.DataFrame:
-    """Measure every claim that can be, on all seeds, in the order of the registry; columns EVIDENCE_COLUMNS."""
+    """Measure every claim that the tables allow, on all seeds, in the registry's order; columns EVIDENCE_COLUMNS."""
     found = [pd.DataFrame(columns=EVIDENCE_COLUMNS)]
     for claim in FAMILY:
         try:
@@ -86,16 +86,16 @@ def values_table(sources: Sources) -> pd.DataFrame:
 
 
 def counted(values: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of seeds that count: those that nobody had seen, and that tuned nothing."""
+    """Return the rows of seeds that count: nobody had seen them when the plan was fixed, and they tuned nothing."""
     return values[values["seed"].map(counts).astype(bool)]
 
 
 def claims_table(values: pd.DataFrame, smallest_effects: Mapping[str, float]) -> pd.DataFrame:
     """Decide every claim that has been measured, in the order of the registry; columns CLAIM_COLUMNS.
 
-    values: of all seeds or of the counted ones; columns EVIDENCE_COLUMNS. `n` to `e_below` are those of
-    `bnpipe.analysis.verdicts.Decision`, `sesoi` is the smallest effect in units of the values, `explanation` the count
-    in a sentence, and `plan` the digest of the plan with these smallest effects.
+    values: of all seeds or of the counted ones; columns EVIDENCE_COLUMNS. `n` to `e_below` are the fields of
+    `bnpipe.analysis.verdicts.Decision`, `sesoi` is the smallest effect in units of the values, `explanation` states the
+    count in words, and `plan` is the digest of the plan with these smallest effects.
     """
     measured = {*values["claim"]}
     weighed = [
@@ -124,9 +124,9 @@ def claims_table(values: pd.DataFrame, smallest_effects: Mapping[str, float]) ->
 
 
 def explanation(weighed: Weighed, verdict: Verdict, size: str, needed: Mapping[str, float]) -> str:
-    """Say in a sentence on how many seeds a verdict rests or, if there is none, how many seeds would decide it.
+    """Say how many seeds a verdict rests on or, if there is none, how many more seeds would decide it.
 
-    size: the smallest effect in words. needed: by side, what the next e-value of the family must reach.
+    size: the smallest effect in words. needed: for each side, what the next e-value of the family must reach.
     """
     above, below, opposite = (words.format(size) for words in weighed.claim.words)
     decision = weighed.decision
@@ -175,6 +175,6 @@ def _weigh(claim: Claim, values: pd.DataFrame, smallest_effects: Mapping[str, fl
 
 
 def _next_threshold(e_values: Sequence[float]) -> float:
-    """Return what a further e-value of the family must reach to pass Holm's step-down beside those that pass."""
+    """Return what the next e-value of the family must reach to pass Holm's step-down, after those that pass."""
     passed = sum(step_down(e_values, len(FAMILY)))
     return threshold(passed + 1, len(FAMILY))

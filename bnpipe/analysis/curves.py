@@ -18,8 +18,9 @@ def updates_to(steps: ArrayLike, accuracy: ArrayLike, level: float = THRESHOLD) 
 
     steps: evaluated steps (evaluations,), ascending; they count from 0, so s + 1 updates come before the evaluation of
     step s. accuracy: (evaluations,). The curve is first replaced by the nearest one (least squares) that never falls,
-    so that neither a lucky evaluation nor a dip decides. It is then read as a polygon: the result is no multiple of
-    the evaluation interval. A curve that is at the level from the start needs as many updates as its first evaluation.
+    so that neither a lucky evaluation nor a dip decides. It is then interpolated linearly, so the result need not be a
+    multiple of the evaluation interval. If the first evaluation is already at the level, the result is the number of
+    updates before it.
     """
     updates = np.asarray(steps, np.float64) + 1
     rising = isotonic_regression(np.asarray(accuracy, np.float64)).x
@@ -49,10 +50,10 @@ def detrended_spread(steps: ArrayLike, accuracy: ArrayLike) -> float:
     steps, accuracy: as in `updates_to`. The result is nan if the last quarter has fewer than 40 evaluations.
 
     The line is fitted by least squares, and the divisor is the number of evaluations minus its two parameters. A line
-    takes away the slow climb and nothing else. A local trend, or differences between neighbours, would take away slow
-    swings too, which a reader sees as unsteadiness, and would depend on the evaluation interval, because neighbouring
-    evaluations are alike if they are close. What a line leaves of a climb is small: if the error falls exponentially
-    from 10% to 8% in the last quarter, the residue is 0.02 points, while spreads are some tenths of a point.
+    removes the slow climb and nothing else. A local trend, or differences between neighbours, would also remove slow
+    swings, which a reader sees as unsteadiness. Both would depend on the evaluation interval, because evaluations that
+    are close to each other are alike. A line leaves little of a climb: if the error falls exponentially from 10% to 8%
+    in the last quarter, the residue is 0.02 points, while spreads are a few tenths of a point.
     """
     every = np.asarray(steps, np.float64)
     late = every >= LAST_PART * every[-1]

@@ -1,6 +1,6 @@
 """Weight decay and batch normalization: whether the weights grow without decay, and settle with it as theory says.
 
-equilibrium  one row for each arm and weight decay: growth of the norm, turn at a step, and what theory says of it
+equilibrium  one row for each arm and weight decay: growth of the norm, and the angle of a step with its prediction
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ EQUILIBRIUM_COLUMNS = [
     *("arm", "learning_rate", "weight_decay", "n", "steps"),
     *("norm_growth", "angle", "predicted_angle", "ratio", "lowest_ratio", "highest_ratio"),
 ]
-LAST_PART = 0.5  # the second half of training, in which weights are to have settled
-TOLERANCE = 0.1  # of the ratio: theory is met within 10%
+LAST_PART = 0.5  # the second half of training; weights should have settled by then
+TOLERANCE = 0.1  # of the ratio: theory holds if the ratio is within 10% of 1
 KEYS = ["arm", "learning_rate", "weight_decay"]
 
 
@@ -30,11 +30,11 @@ def equilibrium_table(turns: pd.DataFrame) -> pd.DataFrame:
     """Summarize every arm and weight decay, in the order of the rows; columns EQUILIBRIUM_COLUMNS.
 
     turns: the table of `bnpipe.experiments.equilibrium`. `n` counts seeds. `norm_growth` is the norm at the last
-    measured step over that at the first, geometric mean over layers and seeds. `angle` is the root mean square over the
-    second half of training, layers and seeds, in radians; `predicted_angle` is sqrt(2 * learning rate * weight decay)
-    and `ratio` the one over the other; both are there for vanilla too, of which theory says nothing, to compare. The
-    last two columns are the ratios of the layer and seed with the lowest and the highest. Without weight decay nothing
-    is predicted.
+    measured step divided by the norm at the first, as a geometric mean over layers and seeds. `angle` is the root mean
+    square over the second half of training, layers and seeds, in radians. `predicted_angle` is
+    sqrt(2 * learning rate * weight decay), and `ratio` is `angle` divided by it. Theory says nothing about vanilla; its
+    rows have both columns for comparison. The last two columns are the lowest and the highest ratio of a single layer
+    and seed. Without weight decay nothing is predicted, and the prediction and the ratios are empty.
     """
     rows = []
     for _, own in turns.groupby(KEYS, sort=False):
@@ -52,19 +52,19 @@ def equilibrium_table(turns: pd.DataFrame) -> pd.DataFrame:
 
 
 def answer(table: pd.DataFrame) -> str:
-    """Say in sentences what the table of equilibria shows of networks with batch normalization."""
+    """Say in sentences what the table of equilibria shows about networks with batch normalization."""
     normalized = table[table["arm"] == "batchnorm"].to_dict("records")
     sentences = []
     for row in normalized:
         if row["weight_decay"] == 0:
             sentences.append(
-                f"Without weight decay the weights behind batch normalization grow: after {whole(row['steps'])} steps "
+                f"Without weight decay the weights below batch normalization grow: after {whole(row['steps'])} steps "
                 f"their norm is {two_digits(row['norm_growth'])} times what it was."
                 if row["norm_growth"] > 1
-                else "Without weight decay the weights behind batch normalization do not grow."
+                else "Without weight decay the weights below batch normalization do not grow."
             )
             continue
-        norm = "their norm" if sentences else "the norm of weights behind batch normalization"
+        norm = "their norm" if sentences else "the norm of weights below batch normalization"
         is_met = abs(row["ratio"] - 1) <= TOLERANCE
         sentences.append(
             f"With weight decay {row['weight_decay']:g} {norm} is {two_digits(row['norm_growth'])} times what it was, "

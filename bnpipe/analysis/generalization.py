@@ -1,8 +1,8 @@
 """The generalization gap at equal training loss.
 
-By the end of training, the arms have learned different amounts, and the gap grows with what was learned. Compared
-there, it would show which arm learns faster, not which one generalizes better. The sign of the difference depends on
-the training loss at which it is taken, so there are four fixed levels, and the table shows each.
+By the end of training, the arms have learned different amounts, and the gap grows with what was learned. A comparison
+there would show which arm learns faster, not which one generalizes better. The sign of the difference depends on the
+training loss at which the gaps are compared, so there are four fixed levels, and the table shows the gap at each.
 """
 
 from collections.abc import Sequence
@@ -38,8 +38,8 @@ def gap_at(level: float, run: pd.DataFrame) -> float:
     """Return validation loss minus training-set loss, in nats, at the point where the latter falls to the level.
 
     run: the evaluations of a run in the order of steps. Its training-set losses are replaced by the nearest curve
-    (least squares) that never rises; that curve and the validation losses are then read as polygons. Returns nan if the
-    curve never falls to the level or starts below it, and if a loss is not finite.
+    (least squares) that never rises; that curve and the validation losses are then interpolated linearly. Returns nan
+    if the curve never falls to the level or starts below it, or if a loss is not finite.
     """
     training, validation = run["training_set_loss"].to_numpy(), run["loss"].to_numpy()
     if not np.isfinite([training, validation]).all():

@@ -1,7 +1,7 @@
 """The fair comparison under every optimizer: how many times faster a network is with batch normalization.
 
 seeds   one row for each nonlinearity, optimizer and seed: the updates to 90% of both networks, and their ratio
-ratios  one row for each nonlinearity and optimizer: the mean ratio, and how it compares with that of plain descent
+ratios  one row for each nonlinearity and optimizer: the mean ratio, and how it compares with plain descent's
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,8 +30,8 @@ def make_ratios(
 ) -> None:
     """Compare the networks of every optimizer and write the two tables; see `seeds_table` and `ratios_table`.
 
-    curves: tables of the networks at their best rates. tunings: tables of `bnpipe.analysis.best_rates`. optimizers: by
-    the network's name.
+    curves: tables of the networks at their best rates. tunings: tables of `bnpipe.analysis.best_rates`. optimizers: the
+    optimizer of each network, by the network's name.
     """
     trained = pd.concat([updates_of_runs(read_table(table), ENTRANT_KEYS) for table in curves])
     trials = pd.concat([read_table(table) for table in tunings])
@@ -44,7 +44,7 @@ def seeds_table(trained: pd.DataFrame) -> pd.DataFrame:
     """Pair the networks of every seed; columns SEED_COLUMNS, in the order of the rows.
 
     trained: columns activation, optimizer, arm, seed and updates_to_90. `vanilla` and `batchnorm` are updates to 90%,
-    `ratio` is the one over the other. What a network never reached is empty.
+    `ratio` is the first divided by the second. A cell is empty if a network never reached 90%.
     """
     keys = ["activation", "optimizer", "seed"]
     vanilla, batchnorm = (
@@ -58,10 +58,10 @@ def seeds_table(trained: pd.DataFrame) -> pd.DataFrame:
 def ratios_table(seeds: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Summarize the pairs of every nonlinearity and optimizer; columns RATIO_COLUMNS, in the order of the rows.
 
-    seeds: see `seeds_table`. trials: the networks' tables of tuning, with a column `optimizer`. The first columns hold
-    the chosen learning rates, and whether both have two more of the tried rates on either side. Means are geometric;
-    `ratio` has Student's 95% interval, `low` to `high`. `relative` is this ratio over that of plain descent, seed by
-    seed, with its interval. `n` counts the seeds that have a ratio.
+    seeds: see `seeds_table`. trials: the networks' tables of tuning, with a column `optimizer`. `vanilla_rate` and
+    `batchnorm_rate` are the chosen learning rates; `inside` says whether at least two more rates were tried on either
+    side of each. Means are geometric; `ratio` has Student's 95% interval, `low` to `high`. `relative` is this ratio
+    divided by plain descent's, seed by seed, with its interval. `n` counts the seeds that have a ratio.
     """
     plain = seeds[seeds["optimizer"] == PLAIN].set_index(["activation", "seed"])["ratio"]
     rows = []
@@ -86,9 +86,7 @@ def answer(ratios: pd.DataFrame) -> str:
     sentences = []
     for activation, own in ratios.groupby("activation", sort=False):
         leads = [f"{_times(row)} with {row['optimizer']}" for _, row in own.iterrows()]
-        sentences.append(
-            f"With {activation}, the updates to 90% of vanilla over those of batchnorm are {listed(leads)}."
-        )
+        sentences.append(f"With {activation}, the ratio of updates to 90%, vanilla over batchnorm, is {listed(leads)}.")
         changes = [f"{_change(row)} with {row['optimizer']}" for _, row in own.iterrows() if row["optimizer"] != PLAIN]
         if changes:
             sentences.append(f"Compared with {PLAIN}, this ratio {listed(changes)}.")
@@ -96,7 +94,7 @@ def answer(ratios: pd.DataFrame) -> str:
 
 
 def _geometric(values: pd.Series) -> Estimate:
-    """Return the geometric mean of positive values and its interval; what is not known is left out."""
+    """Return the geometric mean of positive values and its interval; unknown values are left out."""
     return Estimate(*np.exp(estimate_mean(np.log(values.dropna()))))
 
 
@@ -114,9 +112,9 @@ def _times(row: pd.Series) -> str:
 
 
 def _change(row: pd.Series) -> str:
-    """Say whether a ratio differs from that of plain descent: whether the interval of the quotient leaves out 1."""
+    """Say whether a ratio differs from plain descent's, that is, whether the interval of the quotient excludes 1."""
     if row["relative_high"] < 1:
-        return f"shrinks to {row['relative']:.2f} of its size"
+        return f"shrinks to {row['relative']:.2f} times its size"
     if row["relative_low"] > 1:
-        return f"grows to {row['relative']:.2f} of its size"
-    return "shows no certain change"
+        return f"grows to {row['relative']:.2f} times its size"
+    return "shows no clear change"

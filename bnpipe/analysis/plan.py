@@ -1,7 +1,7 @@
 """The analysis plan as a document, docs/analysis-plan.md: generated from the registry, with hand-written parts.
 
-RULE, HISTORY and VERSION_1 below are written by hand, everything else follows from the registry. `make schema` writes
-the document, and a test holds it equal to what this module makes.
+RULE, HISTORY and VERSION_1 below are written by hand; everything else follows from the registry. `make schema` writes
+the document, and a test checks that it equals what this module returns.
 """
 
 import textwrap
@@ -174,7 +174,7 @@ def _family_size() -> list[str]:
 
 
 def agreeing(n: int, needed: float) -> int:
-    """Return how many of n seeds must agree for evidence of this size; n + 1 if all are not enough."""
+    """Return how many of n seeds must agree for evidence of this size; n + 1 if not even all n are enough."""
     return next((k for k in range(n + 1) if e_value(n, k) >= needed), n + 1)
 
 

@@ -71,7 +71,7 @@ def study_summary_table(runs: pd.DataFrame, swept: Sequence[str]) -> pd.DataFram
 
 
 def is_map(runs: pd.DataFrame, swept: Sequence[str]) -> bool:
-    """Return whether a study is shown as a map: it sweeps learning rate and init std, and the latter by numbers alone.
+    """Return whether a study is shown as a map: it sweeps learning rate and init std, and every init std is a number.
 
     runs: the study's table of this name. swept: the names of the swept settings.
     """
@@ -92,12 +92,12 @@ def _tables_of(records: Sequence[Path], swept: Sequence[str], relative_to: Path)
 
 
 def _with_swept(rows: pd.DataFrame, record: Record, swept: Sequence[str], counts: NDArray[np.int64]) -> pd.DataFrame:
-    """Replace the condition of each run by its swept settings. rows: of one run after the other; counts: of each."""
+    """Replace the condition by the swept settings. rows: run after run. counts: the rows of each run, (runs,)."""
     settings = [own for own, count in zip(record.settings, counts, strict=True) for _ in range(count)]
     values = {name: [_cell(getattr(own, name)) for own in settings] for name in swept}
     return pd.concat([pd.DataFrame(values, index=rows.index), rows.drop(columns="condition")], axis="columns")
 
 
 def _cell(value: Any) -> Any:
-    """Write a setting as a cell of a table: a part of one's own by the name under which it is shown."""
+    """Write a setting as a cell of a table; a user's own part is written by its short name."""
     return short_name(value) if isinstance(value, str) and is_own(value) else setting_text(value)

@@ -26,7 +26,7 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.records import TRAINING_SET, Record, read_record
 from bnpipe.core.settings import THRESHOLD
 
-LOSS_WINDOW = 60  # number of last mini-batches whose training loss is averaged
+LOSS_WINDOW = 60  # the final training loss is averaged over this many last mini-batches
 
 PROBE_ACCURACIES = ["moving_accuracy", "population_accuracy"]
 ACCURACY_COLUMNS = [*RUN_KEYS, "step", "accuracy", "loss", *PROBE_ACCURACIES, *TRAINING_SET]
@@ -93,10 +93,11 @@ ORIGIN_COLUMNS = ["record", "dataset", "dataset_sha256", "code_sha256", "device"
 
 
 def evaluations_of(record: Record) -> pd.DataFrame:
-    """Return every evaluation of the runs of a record up to its end; columns ACCURACY_COLUMNS, empty if not measured.
+    """Return every evaluation of a record's runs; columns ACCURACY_COLUMNS, empty if not measured.
 
-    `accuracy` and `loss` are taken on all validation images, `moving_accuracy` and `population_accuracy` on a few (see
-    `bnpipe.training.diagnostics.diagnose`), `training_set_...` on training images.
+    A run has rows up to its own end. `accuracy` and `loss` are taken on all validation images,
+    `moving_accuracy` and `population_accuracy` on a few of them (see `bnpipe.training.diagnostics.diagnose`), and
+    `training_set_...` on training images.
     """
     curves = record.curves
     runs, evaluations = curves.accuracy.shape
@@ -132,7 +133,7 @@ def layers_of(record: Record) -> pd.DataFrame:
 
 
 def runs_of(record: Record, name: str) -> pd.DataFrame:
-    """Describe the runs of a record, one in each row; columns RUN_COLUMNS. name: that of the record's file.
+    """Describe the runs of a record, one in each row; columns RUN_COLUMNS. name: the record file's.
 
     `final_accuracy` and `best_accuracy` are validation accuracies; `test_accuracy` is taken after the run's last step.
     `area_under_curve` is the mean of the validation curve over steps (trapezoids). `steps_to_90` is the first
@@ -169,7 +170,7 @@ def runs_of(record: Record, name: str) -> pd.DataFrame:
 
 
 def origin_of(record: Record, name: str) -> pd.DataFrame:
-    """Say in one row where a record comes from; columns ORIGIN_COLUMNS. name: that of the record's file."""
+    """Say in one row where a record comes from; columns ORIGIN_COLUMNS. name: the record file's."""
     origin = asdict(record.origin)
     return pd.DataFrame([{"record": name, **origin, **origin["versions"]}], columns=ORIGIN_COLUMNS)
 
@@ -261,7 +262,7 @@ def make_tables(
 
 
 def check_complete(runs: pd.DataFrame, expected: Iterable[tuple[str, str, int]]) -> None:
-    """Raise InputError, naming up to ten of them, if runs are missing, appear twice or were not asked for."""
+    """Raise InputError, naming up to ten runs, if runs are missing, appear twice or were not asked for."""
     found = Counter(runs[RUN_KEYS].itertuples(index=False, name=None))
     wanted = set(expected)
     faults = {

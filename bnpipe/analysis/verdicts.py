@@ -19,7 +19,7 @@ from scipy.special import betaln
 Verdict = Literal["supported", "reversed", "too small to matter", "undecided"]
 
 LEVEL = 0.05  # largest chance of a wrong verdict in the whole family, for each side
-COVERAGE = 0.95  # smallest coverage of the interval of a median, if there are seeds enough
+COVERAGE = 0.95  # smallest coverage of the interval of a median, if there are enough seeds
 TIE = 1e-8  # values this close to sesoi equal it: tables hold nine digits, and values are differences of such numbers
 CENSORED = ("", "above", "below", "both")  # the true value is: as given, this or more, this or less, not known
 
@@ -50,7 +50,7 @@ def decide(values: ArrayLike, sesoi: float, censored: ArrayLike = "") -> Decisio
     `high` at the upper end (an unknown value at minus and plus infinity). So the interval keeps its coverage whatever
     the missing values are, and an end is infinite if they could reach that far. All are nan if n is 0.
 
-    Raises ValueError if `censored` has other words than CENSORED.
+    Raises ValueError if `censored` has words other than CENSORED.
     """
     lower, upper = bounds_of(values, censored)
     n = lower.size
@@ -71,7 +71,7 @@ def bounds_of(values: ArrayLike, censored: ArrayLike) -> tuple[NDArray[np.float6
 
     values: any shape, nan if unknown. censored: the same shape or one for all; "" if the value itself is known,
     "above" if the true value is at least this large, "below" if it is at most this large, "both" if nothing is known.
-    Raises ValueError on other words.
+    Raises ValueError if there are other words.
     """
     sample, words = np.broadcast_arrays(np.asarray(values, np.float64), np.asarray(censored, np.str_))
     if not np.isin(words, CENSORED).all():
@@ -120,7 +120,7 @@ def threshold(rank: int, family_size: int, level: float = LEVEL) -> float:
 
 
 def step_down(e_values: ArrayLike, family_size: int, level: float = LEVEL) -> list[bool]:
-    """Say which of the e-values (at most family_size of them) pass Holm's step-down (Holm 1979), in their order.
+    """Say which of the e-values (at most family_size of them) pass Holm's step-down (Holm 1979), in the same order.
 
     The j-th largest passes if it and all larger ones reach `threshold(j, ...)`. The size of the family is fixed: claims
     without data count too, as if their e-value were 0. Raises ValueError if there are more e-values than claims.
@@ -160,8 +160,8 @@ def _verdict(supported: bool, refuted: bool, opposite: bool) -> Verdict:
 def reversed_e_value(values: ArrayLike, sesoi: float, censored: ArrayLike = "") -> float:
     """Return the evidence that most seeds are below -sesoi: the effect matters, in the other direction.
 
-    Arguments and errors are those of `decide`. If sesoi is not positive there is no other direction (the claim is that
-    there is no difference, and its values are minus the size of one): the result is then 0.
+    Arguments and errors are those of `decide`. If sesoi is not positive, there is no other direction, because the claim
+    is that there is no difference and its values are minus the difference's size. The result is then 0.
     """
     return decide(values, -sesoi, censored).e_below if sesoi > 0 else 0.0
 
@@ -179,7 +179,7 @@ def median_ranks(n: int) -> tuple[int, int, float]:
 
     It is the narrowest interval with j = n + 1 - i that covers the median of any distribution with a chance of at least
     95% (Conover 1999, section 3.2): 1 - 2 * P(X < i), X binomial with n throws of a coin. With fewer than six values
-    none does; then it is the whole range, with the coverage that it has. Raises ValueError if n is below 1.
+    no interval does; the result is then the whole range and its own coverage. Raises ValueError if n is below 1.
     """
     if n < 1:
         raise ValueError(f"n: expected at least 1, got {n}")

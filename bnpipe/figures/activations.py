@@ -1,4 +1,4 @@
-"""The tutorial's networks of noise: statistics and histograms of their layers, and growth from layer to layer."""
+"""The tutorial's networks on noise: statistics and histograms of their layers, and growth from layer to layer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ INITIALIZATION_TITLES = {
 }
 NETWORK = "500 inputs of 200 features from N(0, 1), ten layers of 200 units, no bias"
 MU, SIGMA = "\N{GREEK SMALL LETTER MU}", "\N{GREEK SMALL LETTER SIGMA}"
-HISTOGRAM = f"30 bins within ±1, as high as their axes; out: beyond; {MU}, {SIGMA}: mean and standard deviation"
+HISTOGRAM = f"30 bins within ±1, scaled to the axes; out: share beyond ±1; {MU}, {SIGMA}: mean, standard deviation"
 MOMENTS = {"mean": "mean of outputs", "standard_deviation": "standard deviation\nof outputs"}
 WIDE_RANGE = 100  # ratio of largest to smallest value above which an axis is logarithmic
 

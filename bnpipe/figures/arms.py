@@ -1,7 +1,7 @@
 """How each arm is drawn, in figures and in the charts of pages: its colour, line style and marker.
 
-This module imports no drawing code: a page that uses the same colours as the figures must not depend on how figures
-are drawn.
+This module imports no drawing code: a page uses the same colours as the figures but must not depend on how these are
+drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from typing import Any
 
 
 class Styles(dict[str, Any]):
-    """Of each arm its colour, line style or marker: the built-in arms', and spare ones for a user's own.
+    """The colour, line style or marker of each arm: fixed for built-in arms, a spare one for each of a user's own.
 
-    An arm that is not built in has a spare one that follows from its name, so that it looks alike in all figures. If
-    another arm of this process has that one already, it has the next.
+    The name of an arm that is not built in decides which spare one it gets, so that it looks the same in all figures.
+    If another arm already has that one in this process, it gets the next free one.
     """
 
-    _taken: dict[str, int] = {}  # noqa: RUF012 - places of spare ones by arm: the same for colours, lines and markers
+    _taken: dict[str, int] = {}  # noqa: RUF012 - shared: an arm's place among the spare colours, lines and markers
 
     def __init__(self, built_in: Mapping[str, Any], spares: Sequence[Any]) -> None:
         super().__init__(built_in)

@@ -1,4 +1,4 @@
-"""The fair comparison: updates to 90% against learning rate, every network at every rate."""
+"""The fair comparison: updates to 90% against learning rate, for every network at every rate."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,20 +16,20 @@ from bnpipe.core.csv_files import ENTRANT_KEYS, read_table
 from bnpipe.figures.arms import COLOURS, LINE_STYLES, MARKERS
 from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, distinct, save, style
 
-MISSED = 1.3  # where trials that never passed are drawn, as a multiple of the steps that they had
-APART = 1.13  # how far those of two networks are apart, as a factor
-BESIDE = 1.09  # how far to the right of the trials at the same rate fresh seeds are drawn, as a factor
+MISSED = 1.3  # where trials that never passed 90% are drawn, as a multiple of their steps
+APART = 1.13  # between the trials of two networks that never passed, as a factor
+BESIDE = 1.09  # how far fresh seeds are drawn to the right of the trials at the same rate, as a factor
 
 
 class NetworkStyle(NamedTuple):
-    """How a network is drawn; networks are distinct without colour too."""
+    """How a network is drawn; networks can be told apart without colour."""
 
     colour: str
     line_style: Any
     marker: str
 
 
-OTHER_INIT = {  # how an arm is drawn that starts from other weights than those of the condition
+OTHER_INIT = {  # how an arm is drawn if it starts from other weights than in the condition
     "vanilla": NetworkStyle("#E69F00", (0, (1, 1)), "D"),
     "batchnorm": NetworkStyle("#56B4E9", (0, (5, 1.5, 1, 1.5)), "^"),
 }
@@ -61,16 +61,16 @@ def draw_best_rate(
 ) -> Figure:
     """Draw updates to 90% against learning rate, each nonlinearity a panel.
 
-    trials: tables of `bnpipe.analysis.best_rates`. steps: those that a trial had. rates, inits: learning rate and init
-    std of the conditions, by nonlinearity; the rate is marked, the init std is not named. note: what is written above
-    the axes. fresh: updates of the configuration's seeds at the best rates, see
+    trials: tables of `bnpipe.analysis.best_rates`. steps: how many each trial had. rates, inits: learning rate and init
+    std of the conditions, by nonlinearity; the rate is marked, and labels name only other init stds. note: what is
+    written above the axes. fresh: updates of the configuration's seeds at the best rates, see
     `bnpipe.analysis.curves.updates_of_runs`; they are drawn beside the trials.
     """
     counts = f"{trials['seed'].nunique()} seeds for trials"
     if fresh is not None:
         counts += f", {fresh['seed'].nunique()} other seeds at each network's best rate (circled)"
     activations = distinct(trials["activation"])
-    explanation = f"every trial and geometric means; {TIMES}: not within {tick_text(steps)} steps"
+    explanation = f"every trial and geometric means; {TIMES}: 90% not reached in {tick_text(steps)} steps"
     figure = canvas(TWO_COLUMNS, 2.9, f"{note}; {counts}; {explanation}")
     grid = figure.subplots(1, len(activations), sharey=True, squeeze=False)[0]
     for axes, activation in zip(grid, activations, strict=True):

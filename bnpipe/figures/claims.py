@@ -18,7 +18,7 @@ from bnpipe.analysis.words import MINUS
 from bnpipe.core.csv_files import read_table
 from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, save, style
 
-# Other colours than those of vanilla and batchnorm; they differ in lightness too.
+# Neither vanilla nor batchnorm has one of these colours. They differ in lightness too.
 COLOURS: dict[Verdict, str] = {
     "supported": "#009E73",
     "reversed": "#AA4499",
@@ -27,7 +27,7 @@ COLOURS: dict[Verdict, str] = {
 }
 MARKERS = {"": "o", "above": ">", "below": "<"}  # of a seed, by what is known of its true value
 HOLDS = "#E6F3EE"
-FARTHEST = 30.0  # largest multiple of the smallest effect that is drawn; farther seeds are at the edge
+FARTHEST = 30.0  # largest multiple of the smallest effect that is drawn; farther seeds are drawn at the edge
 TICKS = {-10: f"{MINUS}10", -1: f"{MINUS}1", 0: "0", 1: "1", 10: "10"}
 LINE = 0.3  # height of a claim, in inches
 LEFT, RIGHT = -252, 8  # where texts begin, in points from the left and the right side of the axes
@@ -43,7 +43,7 @@ def make_claims_figure(claims: Path, evidence: Path, note: str, outputs: Sequenc
 
 def draw_claims(claims: pd.DataFrame, evidence: pd.DataFrame, note: str) -> Figure:
     """Draw the table `claims`, each claim as a row under the heading of its group, with its seeds in `evidence`."""
-    groups = list(dict.fromkeys(claims["group"])) or ["no claim is measured by these runs"]
+    groups = list(dict.fromkeys(claims["group"])) or ["no claim can be measured from these runs"]
     heights = [max(1, int((claims["group"] == group).sum())) for group in groups]
     figure = canvas(TWO_COLUMNS, 1.0 + LINE * sum(heights) + 0.35 * len(groups), f"{note}; BN: batch normalization")
     axes = figure.subplots(len(groups), squeeze=False, sharex=True, height_ratios=heights)[:, 0]
@@ -84,12 +84,12 @@ def _draw_row(axes: Axes, y: int, row: "pd.Series[Any]", seeds: pd.DataFrame) ->
 
 
 def _placed(values: Any, sesoi: float) -> Any:
-    """Return values (n,) in multiples of the smallest effect, those too far away at the edge; nan stays."""
+    """Return values (n,) in multiples of the smallest effect, limited to what is drawn; nan stays nan."""
     return np.clip(values / sesoi, -FARTHEST, FARTHEST)
 
 
 def short(statement: str) -> str:
-    """Write a statement with "BN", as the figure has room for it."""
+    """Abbreviate "batch normalization" in a statement, so that it fits into the figure."""
     return statement.replace("batch normalization", "BN").replace("Batch normalization", "BN")
 
 
@@ -106,7 +106,7 @@ def _write(
     weight: str = "normal",
     of: str = "rows",
 ) -> None:
-    """Write a text beside the axes, at a row (each has two lines) or at a height of the axes."""
+    """Write a text beside the axes, at a row (which has two lines of text) or at a height of the axes."""
     axes.annotate(
         text,
         xy=(x, y),

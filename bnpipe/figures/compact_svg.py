@@ -33,7 +33,7 @@ def compact(svg: str) -> str:
 def relative(path: str) -> str:
     """Rewrite a path of absolute commands M, L, Q, C and z with rounded, relative coordinates, which are shorter.
 
-    These are differences of rounded coordinates, so rounding errors do not add up.
+    Each step is a difference of rounded coordinates, so rounding errors do not add up.
     """
     here = start = (0, 0)
     parts = []
@@ -78,7 +78,7 @@ def _shorten(element: Element, styles: dict[str, str | None]) -> None:
 
 
 def _move(element: Element) -> None:
-    """Round where an element is moved to; place a letter that is only moved along its line by x."""
+    """Round an element's translation; if a letter only moves along its line, write the translation as `x`."""
     transform = element.attrib.pop("transform")
     moved = AT.fullmatch(transform)
     if moved and moved[2] == "0" and element.tag == f"{SVG}use":
@@ -92,7 +92,7 @@ def _rounded_move(found: re.Match[str]) -> str:
 
 
 def _parts(element: Element) -> Iterator[Element]:
-    """Yield what replaces an element: nothing for metadata, its content for a group without attributes."""
+    """Yield what replaces an element: nothing for metadata, its content for a group without attributes, or itself."""
     element.tail = None
     if element.tag == f"{SVG}g" and not element.attrib:
         yield from element

@@ -1,4 +1,4 @@
-"""What goes on inside the networks: every layer during training, and what became of each run."""
+"""What goes on inside the networks: every layer during training, and the state in which each run ended."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,11 +29,11 @@ QUANTITIES = {
 }
 SHARES = ("saturated", "dead")  # drawn on an axis from 0 to 1; all others on logarithmic axes
 EXPLANATION = (
-    "Each line a layer, the median of the runs that stayed finite; z: inputs times weights\n"
-    "Seen on training images that stay the same; a line that drops out of the axes is at 0"
+    "Each line is a layer: the median of the runs that stayed finite; z: inputs times weights\n"
+    "Measured on the same training images at every evaluation; a line that leaves the axes at the bottom is at 0"
 )
 COLOUR_MAP = matplotlib.colormaps["viridis"]  # colour-blind readers see it the same way
-MAX_NAMED = 12  # layers named beside their colours
+MAX_NAMED = 12  # at most this many layers are named beside their colours
 
 
 class StateStyle(NamedTuple):
@@ -49,7 +49,7 @@ STATE_STYLES = {
     "saturated": StateStyle("#E69F00", "black", "saturated at the end: over half of a layer's outputs"),
     "dead": StateStyle("#8C6BB1", "white", "dead at the end: all units of a layer"),
     "overflow": StateStyle("#333333", "white", "overflow: a number that is not finite"),
-    "unknown": StateStyle("#E8E8E8", "black", "finite, else unknown: no diagnostics"),
+    "unknown": StateStyle("#E8E8E8", "black", "stayed finite, otherwise unknown: no diagnostics"),
 }
 
 
@@ -110,7 +110,7 @@ def make_states(runs: Path, conditions: Sequence[str], note: str, arms: Sequence
 
 
 def _quantities(layers: pd.DataFrame) -> list[str]:
-    """Choose what to draw: the share that is defined for the nonlinearity, and other quantities if ever above 0."""
+    """Choose what to draw: the share that is defined for the nonlinearity, and other quantities ever above 0."""
     return [name for name in QUANTITIES if (layers[name].notna() if name in SHARES else layers[name] > 0).any()]
 
 
@@ -125,7 +125,7 @@ def _draw_arm(
     """Draw the runs of an arm, each quantity in a panel of about this width in inches."""
     diverged = runs["first_nonfinite_step"].notna()
     finite = layers[layers["seed"].isin(runs.loc[~diverged, "seed"])]
-    # No means: the seeds of a chaotic network are orders of magnitude apart, and their mean is close to the largest.
+    # Seeds of a chaotic network are orders of magnitude apart, and their mean would be close to the largest.
     medians = finite.groupby(["layer", "step"], as_index=False)[quantities].median()
     for colour, (_, curves) in zip(colours, medians.groupby("layer"), strict=False):
         for axes, quantity in zip(column, quantities, strict=True):
@@ -157,7 +157,7 @@ def _scale(grid: NDArray[np.object_], quantities: list[str]) -> None:
 
 
 def _log_scale(axes: Axes) -> None:
-    """Scale logarithmically over at least one decade; if there are few decades, with plain numbers within them."""
+    """Scale logarithmically over at least one decade; if there are few decades, also label numbers within them."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     middle = np.sqrt(low * high)
@@ -177,7 +177,7 @@ def _explain(figure: Figure, grid: NDArray[np.object_], colours: list[str]) -> N
     """Draw the colours of the layers beside the axes."""
     layers = len(colours)
     scale = ScalarMappable(BoundaryNorm(np.arange(layers + 1) + 0.5, layers), ListedColormap(colours))
-    named = list(range(layers, 0, -layers // MAX_NAMED))  # from the last one down: the label explains the last
+    named = list(range(layers, 0, -layers // MAX_NAMED))  # from the last one down, because the label explains the last
     bar = figure.colorbar(scale, ax=grid.ravel().tolist(), ticks=named, aspect=40, label="layer (the last: logits)")
     bar.ax.minorticks_off()
 

@@ -1,4 +1,4 @@
-"""Weight decay and batch normalization, along training: the norm of weights, and how far a step turns them."""
+"""Weight decay and batch normalization during training: the norm of weights, and how far a step turns them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,13 +25,13 @@ from bnpipe.figures.style import (
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#000000")  # of weight decays, in their order
 DASHES = ("solid", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (9, 2)), (0, (3, 1)))
-TOGETHER = 5  # measured steps that a point of a curve averages: single mini-batches differ
+TOGETHER = 5  # measured steps averaged in a point of a curve, because single mini-batches differ
 
 
 def draw_equilibrium(turns: pd.DataFrame, table: pd.DataFrame, note: str) -> Figure:
     """Draw norms and turns of every weight decay against step, each arm as a row.
 
-    turns: the tables of `bnpipe.experiments.equilibrium`, one below the other. table: their summary, see
+    turns: the concatenated tables of `bnpipe.experiments.equilibrium`. table: their summary, see
     `bnpipe.analysis.equilibrium.equilibrium_table`. note: what is written above the axes, before the answer.
     """
     arms = distinct(turns["arm"])
@@ -75,7 +75,7 @@ def make_equilibrium_figure(turns: Sequence[Path], table: Path, note: str, outpu
 
 
 def _curves(turns: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each run, the geometric mean of norms over their first, and the root mean square of angles.
+    """Return, for each run, the geometric mean of norm / first norm, and the root mean square of angles.
 
     Both are taken over layers and over TOGETHER measured steps in a row; `step` is the first of these.
     """

@@ -1,4 +1,4 @@
-"""What may explain the effect of batch normalization, along training: one figure for each experiment.
+"""What may explain the effect of batch normalization, measured during training: one figure per experiment.
 
 The experiments are `bnpipe.experiments.gradient_shift`, `input_shift` and `smoothness`. Their figures have a row for
 each condition and a column for each measure.
@@ -33,7 +33,7 @@ class Measure(NamedTuple):
 
     title: str
     label: str  # of the axis
-    is_logarithmic: bool = True  # axis and means; otherwise the values are from -1 to 1
+    is_logarithmic: bool = True  # the axis and the means; otherwise the values are from -1 to 1
 
 
 class Explanation(NamedTuple):
@@ -75,7 +75,7 @@ def draw_explanation(
 ) -> Figure:
     """Draw every measure of an experiment against step, each condition as a row.
 
-    name: one of EXPLANATIONS. measured: tables of that experiment, one below the other. note: what is written above the
+    name: one of EXPLANATIONS. measured: the concatenated tables of that experiment. note: what is written above the
     axes. Each seed's mean over the layers is a faint line, under the mean over seeds and its pointwise 95% interval. On
     logarithmic axes all means are geometric, and values that are zero or not finite are left out.
     """
@@ -114,7 +114,7 @@ def make_explanation_figure(
     arms: Sequence[str],
     outputs: Sequence[Path],
 ) -> None:
-    """Draw the conditions from the tables that hold them into each of the output files. name: see EXPLANATIONS."""
+    """Draw an experiment from its tables into each of the output files; see `draw_explanation`."""
     measured = pd.concat([read_table(table) for table in tables])
     with style():
         save(draw_explanation(name, measured, conditions, note, arms), outputs)
@@ -134,6 +134,6 @@ def _draw_arm(axes: Axes, measured: pd.DataFrame, column: str, measure: Measure,
 
 def _scale(axes: Axes, measure: Measure) -> None:
     if not measure.is_logarithmic:
-        axes.set_ylim(max(-1, axes.get_ylim()[0]), 1)  # Student's interval may reach beyond, a cosine cannot
+        axes.set_ylim(max(-1, axes.get_ylim()[0]), 1)  # Student's interval may reach beyond 1, but a cosine cannot
         return
     scale_numbers(axes)

@@ -1,4 +1,4 @@
-"""Accuracy of a batchnorm network by what replaces the mini-batch's mean and variance at inference."""
+"""Accuracy of a batchnorm network at inference, with each kind of mean and variance that it may normalize by."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from bnpipe.figures.style import TWO_COLUMNS, canvas, draw_mean, draw_seeds, sav
 
 
 class StatisticsStyle(NamedTuple):
-    """How a kind of statistics is drawn: in a colour of the palette of Okabe & Ito, distinct without colour too."""
+    """How a kind of statistics is drawn: with a colour of Okabe & Ito, and distinct without colour."""
 
     label: str
     colour: str
@@ -33,10 +33,11 @@ STATISTICS_STYLES = {
 
 
 def draw_inference(inference: pd.DataFrame, note: str) -> Figure:
-    """Draw accuracy during training, its difference to that with training-set statistics, and the last by batch size.
+    """Draw the accuracy with each kind of statistics in three panels.
 
-    inference: the table of this name. note: what is written above the axes. Each seed is a faint line, under the mean
-    and its pointwise 95% interval.
+    They show accuracy during training, its difference from the accuracy with training-set statistics, and the final
+    accuracy by batch size. Each seed is a faint line, under the mean and its pointwise 95% interval. inference: the
+    table of this name. note: what is written above the axes.
     """
     inference = inference.assign(updates=inference["step"] + 1)  # a logarithmic axis cannot show step 0
     size = int(inference.loc[inference["statistics"] == "single_class", "batch_size"].iloc[0])
@@ -67,7 +68,7 @@ def _draw_along_training(axes: Axes, inference: pd.DataFrame, size: int) -> None
             "accuracy",
             statistics_style._replace(label=statistics_style.label.format(size=size)),
         )
-    _finish(axes, "Along training", "updates done (step + 1)", [1, 10, 100, 1000])
+    _finish(axes, "During training", "updates done (step + 1)", [1, 10, 100, 1000])
     _scale_accuracy(axes)
 
 
@@ -78,7 +79,7 @@ def _draw_difference(axes: Axes, inference: pd.DataFrame) -> None:
     axes.axhline(0, color=STATISTICS_STYLES["population"].colour)
     for statistics in ("moving_biased", "moving_unbiased", "batch"):
         _draw_curves(axes, pairs[pairs["statistics"] == statistics], "updates", "points", STATISTICS_STYLES[statistics])
-    _finish(axes, "Difference to the training set's", "updates done (step + 1)", [1, 10, 100, 1000])
+    _finish(axes, "Difference from the training set's", "updates done (step + 1)", [1, 10, 100, 1000])
     axes.set_ylabel("percentage points")
 
 

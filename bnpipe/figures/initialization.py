@@ -16,13 +16,13 @@ from bnpipe.core.csv_files import read_table
 from bnpipe.figures.arms import COLOURS, LINE_STYLES, MARKERS
 from bnpipe.figures.style import TWO_COLUMNS, canvas, save, style
 
-GROWTH = {"forward": "E[z²] over that\nof the layer below", "backward": "E‖δ‖² over that\nof the layer above"}
+GROWTH = {"forward": "E[z²] relative to\nthe layer below", "backward": "E‖δ‖² relative to\nthe layer above"}
 
 
 def make_growth(
     layers: Path, conditions: Sequence[str], note: str, arms: Sequence[str], outputs: Sequence[Path]
 ) -> None:
-    """Draw the growth in the networks that are trained, before their training, into each of the output files."""
+    """Draw the growth in the conditions' networks before their first step into each of the output files."""
     table = read_table(layers)
     with style():
         title = "Growth from layer to layer before the first step"
@@ -51,7 +51,7 @@ def draw_growth(
 def layer_axes(
     title: str, note: str, cases: Sequence[str], quantities: Iterable[str]
 ) -> tuple[Figure, NDArray[np.object_]]:
-    """Return a figure whose axes of layers, (cases, 2), have a row for each case and a column for each quantity."""
+    """Return a figure and its axes over layers, (cases, 2): a row for each case, a column for each quantity."""
     figure = canvas(TWO_COLUMNS, 0.5 + 1.5 * len(cases), title, note)
     grid = figure.subplots(len(cases), 2, sharex=True, squeeze=False)
     for row, case in zip(grid, cases, strict=True):
@@ -65,7 +65,7 @@ def layer_axes(
 
 
 def add_legend(figure: Figure, grid: NDArray[np.object_]) -> None:
-    """Explain below the axes of `layer_axes` what the first of them show."""
+    """Put a legend of the first axes of `layer_axes` below all of them."""
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     figure.align_ylabels()
@@ -82,7 +82,7 @@ def _draw_arm(axes: Axes, layers: pd.DataFrame, direction: str, arm: str) -> Non
 
 
 def _log_scale(axes: Axes) -> None:
-    """Scale logarithmically with plain numbers, more of them if there are few whole decades."""
+    """Scale logarithmically and label plain numbers, more of them if there are few whole decades."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     few = high < 30 * low

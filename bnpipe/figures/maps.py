@@ -17,7 +17,7 @@ from bnpipe.figures.arms import MARKERS
 from bnpipe.figures.style import DIVERGED, SMALL, TWO_COLUMNS, canvas, distinct
 
 COLOUR_MAP = matplotlib.colormaps["cividis"]  # colour-blind readers see it the same way
-MAX_WRITTEN = 10  # values along an axis of a map up to which its cells are written in
+MAX_WRITTEN = 10  # values along an axis of a map: with more, cells have no text; at most this many are labelled
 LETTERS = {"saturated": "s", "dead": "d", "overflow": "o"}  # of the states that are not healthy
 _LETTERS_EXPLAINED = ", ".join(f"{state} ({letter})" for state, letter in LETTERS.items())
 EXPLANATION = f"every seed, mean of those that stayed finite, how many are {_LETTERS_EXPLAINED}; {DIVERGED}"
@@ -28,8 +28,8 @@ def draw_maps(runs: pd.DataFrame, about: str, note: str) -> Figure:
     """Draw final accuracy over learning rate and init std, and against the effective learning rate; each arm a row.
 
     runs: the table of this name, with a column `diverged`. about, note: what is written above the axes. If nothing but
-    learning rate / init std^2 matters, the lines of all init stds coincide. In large maps no cell is written in and no
-    run is drawn; a scale of colours is beside them.
+    learning rate / init std^2 matters, the lines of all init stds coincide. Large maps have a scale of colours beside
+    them, and neither text in their cells nor marks for single runs.
     """
     arms = distinct(runs["arm"])
     is_large = max(runs["learning_rate"].nunique(), runs["init_std"].nunique()) > MAX_WRITTEN
@@ -55,7 +55,7 @@ def draw_maps(runs: pd.DataFrame, about: str, note: str) -> Figure:
 def _draw_map(axes: Axes, runs: pd.DataFrame, is_large: bool) -> None:
     """Colour every cell by the mean of its finite runs; if the map is not large, write the mean in the cell."""
     rates, stds = distinct(runs["learning_rate"]), distinct(runs["init_std"])
-    axes.set_facecolor("#BBBBBB")  # of a cell without a finite run
+    axes.set_facecolor("#BBBBBB")  # shows in cells without a finite run
     finite = runs[~runs["diverged"]]
     means = finite.pivot_table(index="init_std", columns="learning_rate", values="final_accuracy")
     means = means.reindex(index=stds, columns=rates)
@@ -72,7 +72,7 @@ def _draw_map(axes: Axes, runs: pd.DataFrame, is_large: bool) -> None:
 
 
 def _write_cells(axes: Axes, means: pd.DataFrame, runs: pd.DataFrame) -> None:
-    """Write its text into each cell. means: (init stds, learning rates)."""
+    """Write into each cell its mean and the states of its runs. means: (init stds, learning rates)."""
     for (row, std), (column, rate) in product(enumerate(means.index), enumerate(means.columns)):
         cell = runs[(runs["init_std"] == std) & (runs["learning_rate"] == rate)]
         mean = means.loc[std, rate]
@@ -109,5 +109,5 @@ def _draw_effective_rates(axes: Axes, runs: pd.DataFrame, is_large: bool) -> Non
 
 
 def _spread_out(values: Sequence[Any]) -> list[Any]:
-    """Return at most MAX_WRITTEN of the values, at equal distances, from the first on."""
+    """Return at most MAX_WRITTEN of the values, evenly spaced, starting with the first."""
     return list(values[:: -(-len(values) // MAX_WRITTEN)])

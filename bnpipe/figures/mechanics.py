@@ -27,9 +27,9 @@ BARS = 0.6  # share of the axes' height; the text is above the bars
 EXPLANATION = (
     "$h$: an image's pixels. $W$: the weights. "
     r"$\mu$, $\sigma^2$: mean and (biased) variance of a row's values before; "
-    r"$\epsilon$ keeps the scaled ones a little short of std 1."
+    r"because of $\epsilon$ the scaled values have a std just below 1."
     "\n"
-    r"$\gamma$ and $\beta$ are learned, from 1 and 0; the fourth column is an example. "
+    r"$\gamma$ and $\beta$ start at 1 and 0 and are learned; the fourth column is an example. "
     "Bars change place and width, never height."
     "\nDotted: the mean. Grey outline: the values before."
 )
@@ -82,7 +82,7 @@ def _describe(axes: Axes, about: pd.Series) -> None:
 
 
 def _set_title(axes: Axes, name: str, formula: str) -> None:
-    """Write a stage's name above its formula; a title of two lines would be higher if its formula has a root in it."""
+    """Write a stage's name above its formula; as one title of two lines, a formula with a root would be higher."""
     axes.set_title(name, pad=17)
     axes.annotate(formula, (0, 1), xytext=(0, 5), xycoords="axes fraction", textcoords="offset points")
 
@@ -92,7 +92,7 @@ def _number(value: float) -> str:
 
 
 def _broken(reason: str) -> str:
-    """Break the line after the first word of what a unit was chosen for."""
+    """Break the line after the first word of the reason for which a unit was chosen."""
     return reason.replace(" ", "\n", 1)
 
 

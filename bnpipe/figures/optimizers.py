@@ -1,4 +1,4 @@
-"""The fair comparison under every optimizer: updates to 90% of vanilla over those of batchnorm."""
+"""The fair comparison under every optimizer: the ratio of updates to 90%, vanilla over batchnorm."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from bnpipe.core.csv_files import read_table
 from bnpipe.figures.arms import COLOURS, MARKERS
 from bnpipe.figures.style import TWO_COLUMNS, canvas, distinct, save, style
 
-BESIDE = 0.12  # how far the arms of an optimizer are apart, and a mean is from its seeds
+BESIDE = 0.12  # how far an arm is from its optimizer's place, and a mean from its seeds
 
 
 def draw_optimizers(seeds: pd.DataFrame, ratios: pd.DataFrame, note: str) -> Figure:

@@ -13,13 +13,13 @@ from bnpipe.figures.style import SMALL, TWO_COLUMNS, canvas, draw_mean, draw_see
 
 PANELS = {"vanilla": "b  without normalization", "batchnorm": "c  with batch normalization"}
 INPUTS = "percentiles over many images of the input to one sigmoid of the last hidden layer"
-LOWEST_SHOWN = 0.7  # accuracy, as in the paper, if all runs end above it
+LOWEST_SHOWN = 0.7  # lower end of the accuracy axis, as in the paper, if all runs end above it
 
 
 def make_paper_figure(
     accuracy: Sequence[Path], percentiles: Sequence[Path], note: str, outputs: Sequence[Path]
 ) -> None:
-    """Draw the two tables, of which there is one file for each arm, into each of the output files."""
+    """Draw the two tables, each from one file per arm, into each of the output files."""
     accuracies, inputs = (pd.concat([read_table(path) for path in paths]) for paths in (accuracy, percentiles))
     with style():
         save(draw_paper(accuracies, inputs, note), outputs)

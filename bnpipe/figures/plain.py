@@ -1,4 +1,4 @@
-"""Matplotlib as it was installed, without what a person has set for their own plots."""
+"""Matplotlib as it was installed, without the settings that users have for their own plots."""
 
 import contextlib
 import os
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def import_plainly() -> None:
-    """Import matplotlib for the first time, heeding no matplotlibrc and no MPLBACKEND.
+    """Import matplotlib for the first time, with its own matplotlibrc and without MPLBACKEND.
 
-    Its import reads both, and fails on some that are broken or name a backend that is not installed. The matplotlibrc
-    in the working folder goes before all others, so matplotlib is imported in the folder of its own.
+    The import reads both, and fails if one is broken or names a backend that is not installed. A matplotlibrc in the
+    working folder takes precedence over all others, so the import runs in the folder of matplotlib's own.
     """
     os.environ.pop("MPLBACKEND", None)
     found = find_spec("matplotlib")

@@ -34,14 +34,14 @@ from bnpipe.figures.style import (
 )
 
 MAX_CURVES = 8  # in one panel
-MAX_PLACES, MAX_VARIATIONS = 20, 8  # drawn side by side: values of the swept setting with the most, and of the others
+MAX_PLACES, MAX_VARIATIONS = 20, 8  # drawn side by side: of the setting with the most values, and of the others
 PANELS_PER_ROW, MAX_PANELS = 3, 9
 WIDTH = TWO_COLUMNS / PANELS_PER_ROW  # of a panel, in inches
 EXPLANATION = "every seed, mean and its 95% interval"
 
 
 class VariantStyle(NamedTuple):
-    """How the runs of a variant are drawn; variants are distinct without colour too."""
+    """How the runs of a variant are drawn; variants can be told apart without colour."""
 
     colour: str
     line_style: Any
@@ -65,12 +65,12 @@ def draw_study(accuracy: pd.DataFrame, runs: pd.DataFrame, swept: Sequence[str],
     runs = runs.assign(diverged=runs["first_nonfinite_step"].notna())
     if is_map(runs, swept):
         return draw_maps(runs, about, note)
-    swept = sorted(swept, key=lambda name: -runs[name].nunique())  # a place for each value of the setting with the most
+    swept = sorted(swept, key=lambda name: -runs[name].nunique())  # the setting with the most values gives the places
     labelled = with_labels(runs, swept)
     shown = labelled[first_cells(labelled)]
     if len(shown) < len(labelled):
         cells, of = (table.drop_duplicates(["variant", "place"]) for table in (shown, labelled))
-        note = f"{note}; the first {len(cells)} of {len(of)} cells, all are in summary.csv"
+        note = f"{note}; the first {len(cells)} of {len(of)} cells; all are in summary.csv"
     keys = [*swept, "arm", "seed"]
     curves = with_labels(accuracy.merge(shown[[*keys, "diverged"]], on=keys), swept)
     return draw_cells(while_all_train(curves), shown, in_words(swept[0]), about, note)
@@ -84,7 +84,7 @@ def draw_cells(curves: pd.DataFrame, runs: pd.DataFrame, first: str, about: str,
     too many panels, no panel is drawn.
     """
     styles = variant_styles(runs)
-    crosses = f"; {DIVERGED}, and how many of all, never averaged with others" if runs["diverged"].any() else ""
+    crosses = f"; {DIVERGED}, with their number, never averaged with others" if runs["diverged"].any() else ""
     places = distinct(runs["place"])
     places = places if len(styles) <= MAX_CURVES and len(places) <= MAX_PANELS else []
     heading = f"{note}; n = {runs['seed'].nunique()} seeds, {EXPLANATION}{crosses}"
@@ -124,7 +124,7 @@ def with_labels(table: pd.DataFrame, swept: Sequence[str]) -> pd.DataFrame:
 
 
 def first_cells(runs: pd.DataFrame) -> pd.Series:
-    """Choose the rows that a figure of cells holds: those of the first MAX_PLACES places and MAX_VARIATIONS variations.
+    """Choose the rows that a figure of cells shows: those of the first MAX_PLACES places and MAX_VARIATIONS variations.
 
     runs: a table with the columns of `with_labels`.
     """
@@ -133,7 +133,7 @@ def first_cells(runs: pd.DataFrame) -> pd.Series:
 
 
 def while_all_train(curves: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the steps of a cell at which some of its runs have stopped: a mean of the others would be of the slow.
+    """Leave out a cell's steps after some of its runs have stopped, where a mean would be of the slow runs only.
 
     curves: the table `accuracy` with the columns of `with_labels`.
     """
@@ -143,7 +143,7 @@ def while_all_train(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def variant_styles(runs: pd.DataFrame) -> dict[str, VariantStyle]:
-    """Choose how each variant is drawn, in their order.
+    """Choose how each variant is drawn, in the order of the variants.
 
     Arms differ in colour, line and marker. Variations of an arm differ in line, marker and lightness of its colour.
     """
@@ -162,7 +162,7 @@ def variant_styles(runs: pd.DataFrame) -> dict[str, VariantStyle]:
 
 
 def _canvas(panels: int, *lines: str) -> tuple[Figure, Axes, list[Axes]]:
-    """Return a figure, wide axes for final accuracies, and this number of panels beside or below them."""
+    """Return a figure, its axes for final accuracies, and this number of panels beside or below them."""
     beside = panels < PANELS_PER_ROW
     columns, rows = (1 + panels, 1) if beside else (PANELS_PER_ROW, 1 - (-panels // PANELS_PER_ROW))
     figure = canvas(TWO_COLUMNS, 1.9 * rows + 0.3, *lines)
@@ -174,7 +174,7 @@ def _canvas(panels: int, *lines: str) -> tuple[Figure, Axes, list[Axes]]:
 
 
 def _draw_final(axes: Axes, runs: pd.DataFrame, styles: dict[str, VariantStyle]) -> None:
-    """Draw every final accuracy at its place, variants side by side, with the means of the finite ones."""
+    """Draw every final accuracy at its place, with variants side by side and the means of the finite runs."""
     places = distinct(runs["place"])
     width = 0.8 / len(styles)  # of a variant; places are 1 apart
     cells = {
@@ -194,7 +194,7 @@ def _draw_final(axes: Axes, runs: pd.DataFrame, styles: dict[str, VariantStyle])
 
 
 def _draw_cell(axes: Axes, seeds_at: float, mean_at: float, runs: pd.DataFrame, variant_style: VariantStyle) -> None:
-    """Draw the final accuracies of a cell: seeds, mean and interval, and the diverged ones."""
+    """Draw the final accuracies of a cell: finite runs, their mean and interval, and diverged runs."""
     finite, diverged = (runs.loc[runs["diverged"] == state, "final_accuracy"] for state in (False, True))
     axes.plot(
         [seeds_at] * len(finite), finite, variant_style.marker, color=variant_style.colour, markersize=2.5, alpha=0.4
@@ -207,7 +207,7 @@ def _draw_cell(axes: Axes, seeds_at: float, mean_at: float, runs: pd.DataFrame, 
 
 
 def _count_diverged(axes: Axes, x: float, runs: pd.DataFrame) -> None:
-    """Write how many of the runs diverged, if any did, upright above their marks, or below them if these are high.
+    """Write vertically how many runs diverged, if any did: above their marks, or below if these are high.
 
     The scale of the axes must be final.
     """

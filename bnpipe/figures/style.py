@@ -25,7 +25,7 @@ from bnpipe.figures.compact_svg import compact
 ONE_COLUMN, TWO_COLUMNS = 90 / 25.4, 180 / 25.4  # inches
 LINE = 0.13  # height of a line of text, in inches
 SMALL = 6.5  # points; no letter is smaller
-MANY_DECADES = 300  # ratio of the ends of a logarithmic axis from which on there are few ticks
+MANY_DECADES = 300  # a logarithmic axis has few ticks if the ratio of its ends is at least this
 INVISIBLE = "\N{ZERO WIDTH SPACE}"
 DIVERGED = f"{TIMES}: diverged"  # explains crosses
 STYLE: dict[Any, Any] = {
@@ -61,7 +61,7 @@ STYLE: dict[Any, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in the style of the project within the block, from matplotlib's defaults, whatever is set around it."""
+    """Within the block, draw in the project's style over matplotlib's defaults; settings made outside are ignored."""
     settings: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
     with matplotlib.rc_context(settings | STYLE):
         yield
@@ -76,7 +76,7 @@ def canvas(width: float, height: float, *lines: str) -> Figure:
 
 
 def wrapped(text: str, width: float, size: float = 7) -> str:
-    """Break text of a size in points into lines of at most a width in inches, at blanks and after underscores."""
+    """Break text of a size in points into lines of at most a width in inches, at spaces and after underscores."""
     letters = int(width * 72 / (0.58 * size))  # on average a letter is 0.58 of its font's size wide
     breakable = text.replace("_", f"_{INVISIBLE} ")
     lines = [line for part in breakable.splitlines() for line in textwrap.wrap(part, letters)]
@@ -91,7 +91,7 @@ def apart(places: Sequence[float], gap: float) -> list[float]:
     order = np.argsort(places, kind="stable")
     steps = gap * np.arange(len(places))
     slack = max(0.0, 1 - gap * (len(places) - 1))
-    # Once their steps are subtracted, places that keep the gap only have to rise: that is isotonic regression.
+    # Places keep the gap if they still rise after the steps are subtracted; isotonic regression finds the nearest.
     spread = np.clip(isotonic_regression(np.asarray(places)[order] - steps).x, 0, slack) + steps
     moved = np.empty(len(places))
     moved[order] = spread
@@ -119,7 +119,7 @@ def label_ends(axes: Axes, labels: Mapping[Line2D, str]) -> None:
 
 
 def legend_columns(arms: int) -> int:
-    """Return in how many columns a legend under a figure names this many arms: rows alike, of at most six names."""
+    """Return the number of columns of a legend of this many arms: rows of equal length, at most six names each."""
     rows = -(-arms // 6)
     return -(-arms // rows)
 
@@ -138,7 +138,7 @@ def scale_steps(axes: Axes, most: int = 5) -> None:
 
 
 def scale_numbers(axes: Axes) -> None:
-    """Scale the other axis logarithmically, with plain numbers; many decades have ticks at powers of ten alone."""
+    """Scale the other axis logarithmically, with plain numbers; over many decades only powers of ten are ticks."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < MANY_DECADES * low else (1,)))
@@ -161,7 +161,7 @@ def draw_mean(
     """
     at_each = curves.groupby(x)[y]
     estimates = np.array([estimate_mean(np.log(values) if geometric else values) for _, values in at_each])
-    estimates = estimates.reshape(-1, len(Estimate._fields))  # if there are no curves, too
+    estimates = estimates.reshape(-1, len(Estimate._fields))  # the shape if there are no curves
     if geometric:
         estimates = np.exp(estimates)
     places = np.array(list(at_each.groups))
@@ -171,7 +171,7 @@ def draw_mean(
 
 
 def save(figure: Figure, outputs: Sequence[Path]) -> None:
-    """Write a figure to each path in the format of its suffix, without a date, so that equal ones are equal bytes."""
+    """Write a figure to each path in the format of its suffix, without a date: equal figures are equal bytes."""
     _lay_out(figure)
     for path in outputs:
         with atomic_write(path) as partial:
@@ -185,7 +185,7 @@ def save(figure: Figure, outputs: Sequence[Path]) -> None:
 def _lay_out(figure: Figure) -> None:
     """Compute the layout once, with the widths that letters have in an SVG, for all formats.
 
-    `savefig` would do so by drawing the figure once more for each, which takes a quarter of the time.
+    `savefig` would draw the figure one more time for each format to do so, which takes a quarter of the time.
     """
     engine = figure.get_layout_engine()
     if engine is not None:

@@ -1,7 +1,7 @@
-"""What a condition or a study answers, in plain sentences that are computed from its tables.
+"""The answer of a condition or a study, in plain sentences that are computed from its tables.
 
-They describe the runs. Only the claims are decided by a rule that was fixed beforehand. "Clearly" means that two 95%
-intervals of means lie apart.
+The sentences describe the runs. Only the claims are decided by a rule that was fixed beforehand. "Clearly" means that
+two 95% intervals of means lie apart.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ import pandas as pd
 from bnpipe.analysis.words import as_text, counted, in_words, listed, whole
 
 GOAL = 0.9  # the accuracy of `steps_to_90`
-MAX_LISTED = 4  # accuracies in a sentence; of more, only the lowest and the highest are told
+MAX_LISTED = 4  # accuracies in a sentence; if there are more, it gives only the lowest and the highest
 ENDS = {"saturated": "end saturated", "dead": "end dead", "overflow": "end in overflow"}
 
 
@@ -36,9 +36,9 @@ def condition_answer(condition: str, comparison: pd.DataFrame, runs: pd.DataFram
 def study_answer(summary: pd.DataFrame, runs: pd.DataFrame, swept: Sequence[str], stopped: bool) -> list[str]:
     """Say in a sentence for each arm where its runs end, how it compares with the first arm, and what went wrong.
 
-    A study of a single arm is told by the values of its last swept setting instead. summary, runs: the study's tables
-    of these names. swept: the names of the swept settings. stopped: whether runs stop at an accuracy, so that only
-    the steps to it tell them apart.
+    If a study has a single arm, the sentences are about the values of its last swept setting instead. summary, runs:
+    the study's tables of these names. swept: the names of the swept settings. stopped: whether runs stop at an
+    accuracy, so that only the steps to it tell them apart.
     """
     if stopped:
         return list(_steps(runs, swept))
@@ -54,7 +54,7 @@ def study_answer(summary: pd.DataFrame, runs: pd.DataFrame, swept: Sequence[str]
 
 
 def paper_answer(accuracy: pd.DataFrame) -> list[str]:
-    """Say where the networks of the paper's experiment end, and when batchnorm passes the end of vanilla.
+    """Say where the networks of the paper's experiment end, and when batchnorm reaches vanilla's final accuracy.
 
     accuracy: the table of that experiment, of both arms.
     """
@@ -64,8 +64,8 @@ def paper_answer(accuracy: pd.DataFrame) -> list[str]:
     told = f"{ends}{_share(last['batchnorm'])}, on average over {counted(seeds, 'seed')}."
     passed = curves.index[curves["batchnorm"] >= last["vanilla"]]
     if passed.empty:
-        return [told, "batchnorm never reaches the accuracy at which vanilla ends."]
-    return [told, f"batchnorm is first at least as accurate as vanilla's end after {whole(passed[0])} steps."]
+        return [told, "batchnorm never reaches vanilla's final accuracy."]
+    return [told, f"batchnorm first reaches vanilla's final accuracy after {whole(passed[0])} steps."]
 
 
 def _pair(row: dict[Any, Any], runs: pd.DataFrame) -> str:
@@ -109,7 +109,7 @@ def _reach(arm: pd.DataFrame, baseline: pd.DataFrame) -> str:
         return f"{name} reaches 90% after {medians[0]} steps and {other} after {medians[1]} (medians)."
     parts = []
     for name, steps, reached in sides:
-        when = f", after {whole(reached.median())} steps in the median" if len(reached) else ""
+        when = f", after a median of {whole(reached.median())} steps" if len(reached) else ""
         parts.append(f"{len(reached) or 'none'} of {len(steps)} {name} runs{when}")
     return f"90% is reached by {parts[0]}, and by {parts[1]}."
 
@@ -118,7 +118,7 @@ def _steps(runs: pd.DataFrame, swept: Sequence[str]) -> Iterator[str]:
     contrast = _contrast(runs, swept)
     for (subject, cell), group in runs.groupby([contrast.subjects, contrast.cells], sort=False):
         reached = group["steps_to_90"].dropna()
-        when = f" after {whole(reached.median())} steps in the median" if len(reached) else ""
+        when = f" after a median of {whole(reached.median())} steps" if len(reached) else ""
         where = f" ({cell})" if cell else ""
         yield f"{_who(str(subject), group)}{where}: {len(reached)} of {len(group)} runs reach 90%{when}."
 
@@ -170,13 +170,13 @@ def _compared(group: pd.DataFrame, baseline: pd.DataFrame, name: str) -> str:
         way = "clearly higher than" if higher else "clearly lower than" if lower else "not clearly different from"
         return f" That is {way} {name}."
     if not higher and not lower:
-        return f" In none of {len(pairs)} settings is that clearly different from {name}."
+        return f" That is not clearly different from {name} in any of {len(pairs)} settings."
     told = [f"higher than {name} in {higher}"] * bool(higher) + [f"lower than {name} in {lower}"] * bool(lower)
     return f" That is clearly {' and '.join(told)} of {len(pairs)} settings."
 
 
 def _went_wrong(group: pd.DataFrame) -> str:
-    """Say how many runs did not end healthy, and where that began first."""
+    """Say how many runs did not end healthy, and where the earliest trouble began."""
     told = [f"{int(group[state].sum())} {end}" for state, end in ENDS.items() if group[state].sum()]
     if not told:
         return ""

@@ -13,13 +13,13 @@ from bnpipe.report.explorer import Explorer, Inputs, arm_scale, as_spec, first_s
 MAX_EVALUATIONS = 40_000  # in a chart: 0.8 MB of the page
 MAX_STARTING = 4  # conditions of a single arm that are drawn at first
 OF_CONDITIONS = tuple(COLOURS[arm] for arm in list(get_args(BuiltInArm))[:8])  # if there is a single arm
-TICKS = "measure === 'loss' ? format(pow(10, datum.value), '.2~g') : datum.label"  # of losses, the logarithm is drawn
+TICKS = "measure === 'loss' ? format(pow(10, datum.value), '.2~g') : datum.label"  # losses are drawn as logarithms
 
 
 def explore_curves(name: str, accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[str]) -> Explorer:
     """Draw every evaluation of the runs of the chosen conditions, arms and seeds, over the chosen steps.
 
-    name: that of the chart. accuracy: the table of this name; if it has more than MAX_EVALUATIONS rows, only the first
+    name: the chart's. accuracy: the table of this name; if it has more than MAX_EVALUATIONS rows, only the first
     seeds are kept. conditions, arms: in the order in which they are offered.
     """
     runs = _curves(accuracy, conditions, arms)
@@ -52,9 +52,9 @@ def dashes(arm: str) -> list[float]:
 def most_telling(runs: pd.DataFrame, conditions: Sequence[str]) -> list[str]:
     """Choose what a chart starts with: the condition whose arms all learn and lie farthest apart.
 
-    Both are measured on the mean curves: how far the arm that learns least rises, times the mean distance between the
-    highest and the lowest arm. Conditions with a single arm are compared with each other, so all of them are chosen if
-    they are few. runs: a row for each run, its curves as lists.
+    The mean curves give a score: how far the arm that learns least rises, times the mean distance between the highest
+    and the lowest arm. If there is a single arm, conditions are compared with each other: all of them are chosen if
+    they are few, otherwise the first and the last. runs: a row for each run, its curves as lists.
     """
     if len({*runs["arm"]}) == 1:
         return [*conditions] if len(conditions) <= MAX_STARTING else [conditions[0], conditions[-1]]
@@ -68,7 +68,7 @@ def most_telling(runs: pd.DataFrame, conditions: Sequence[str]) -> list[str]:
 
 
 def _curves(accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[str]) -> pd.DataFrame:
-    """Put the curves of each run into one row, in the order of conditions, arms and seeds, with None if not known."""
+    """Put the curves of each run into one row, in the order of conditions, arms and seeds; unknown values are None."""
     ordered = {"condition": [*conditions], "arm": [*arms]}
     named = accuracy.astype({key: pd.CategoricalDtype(names, ordered=True) for key, names in ordered.items()})
     known = none_if_unknown(named[["step", "accuracy", "loss"]])
@@ -77,7 +77,7 @@ def _curves(accuracy: pd.DataFrame, conditions: Sequence[str], arms: Sequence[st
 
 
 def _curves_chart(tests: Sequence[str], arms: Sequence[str], conditions: Sequence[str]) -> Any:
-    """Draw the curves that pass the tests: a line for each run, and the values of the one nearest to the pointer.
+    """Draw the curves that pass the tests: a line for each run, and the values nearest to the pointer.
 
     Colours tell arms apart or, if there is one arm and a colour for each condition, conditions.
     """
@@ -107,7 +107,7 @@ def _curves_chart(tests: Sequence[str], arms: Sequence[str], conditions: Sequenc
                 "arm:N",
                 title=None,
                 scale=arm_scale(arms, dashes),
-                legend=None if by_condition else alt.Undefined,  # without colours it would tell nothing apart
+                legend=None if by_condition else alt.Undefined,  # colours tell conditions apart, and there is one arm
             ),
             detail="run:N",
         )

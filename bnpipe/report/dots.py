@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 FARTHEST = 30.0  # largest multiple of the smallest effect that is drawn; farther seeds are at the edge
-WIDTH, MARGIN = 300.0, 6.0  # pixels, of the drawing, and left free at either side of it
+WIDTH, MARGIN = 300.0, 6.0  # pixels: of the drawing, and left free on either side
 MIDDLE = 15.0  # height of the line that the dots are on
 APART = 5.5  # pixels between the middles of dots that can be told apart
-# Where a dot goes, in pixels from its place, if others are there: up and down first, then a little aside.
+# If a dot's place is taken, it moves by the first free one of these offsets, in pixels: up and down, then sideways.
 FREE = [(float(aside), float(up)) for aside in (0, 6, -6, 12, -12) for up in (0, -6, 6, -12, 12)]
 
 
@@ -27,7 +27,7 @@ class Dots(NamedTuple):
 
     seeds: list[Dot]
     ticks: dict[str, float]  # places of multiples of the smallest effect
-    unknown: int  # seeds that count and have no value
+    unknown: int  # seeds that count but have no value
 
 
 def dots_of(row: Any, evidence: pd.DataFrame) -> Dots:
@@ -44,7 +44,7 @@ def dots_of(row: Any, evidence: pd.DataFrame) -> Dots:
 
 
 def place(multiple: float) -> float:
-    """Return where a multiple of the smallest effect is drawn: on a scale that is logarithmic beyond 1."""
+    """Return where a multiple of the smallest effect is drawn, in pixels, on a scale that is logarithmic beyond 1."""
     near = min(abs(multiple), FARTHEST)
     stretched = near if near <= 1 else 1 + math.log10(near)
     share = math.copysign(stretched / (1 + math.log10(FARTHEST)), multiple)
@@ -52,7 +52,7 @@ def place(multiple: float) -> float:
 
 
 def _beside(dots: Sequence[Dot], x: float) -> tuple[float, float]:
-    """Return a free place for a dot at x, on the same side of the smallest effect; over others if none is free."""
+    """Return a free place for a dot at x, on the same side of the smallest effect, or x itself if none is free."""
     threshold = place(1)
     for aside, up in FREE:
         moved, height = x + aside, MIDDLE + up

@@ -1,4 +1,4 @@
-"""Charts to explore on a page, as Vega-Lite specifications in plain values: what all of them share.
+"""What all charts to explore on a page share; a chart is a Vega-Lite specification in plain values.
 
 The inputs that a page shows beside a chart are bound to the chart's parameters. Vega puts them into the elements
 `#choose-<group>-<name>`, which the page provides.
@@ -42,7 +42,7 @@ class Explorer:
 
     name: str  # ends the ids of its elements
     spec: Mapping[str, Any]  # of Vega-Lite
-    groups: Mapping[str, str]  # of its inputs: the name in the id of their element, and what they choose
+    groups: Mapping[str, str]  # of its inputs: the name in their element's id, and what they choose
     linked: Sequence[str]  # columns whose parameters `only_<column>` a table of runs can follow
     shown: int  # runs in it
     of: int  # runs in the table
@@ -62,7 +62,7 @@ class Inputs:
     def choose(
         self, group: str, label: str, param: str, value: str, options: Sequence[str], labels: Sequence[str] = ()
     ) -> alt.Parameter:
-        """Offer a list to choose from. labels: the options in words, if they are not."""
+        """Offer a list to choose from. labels: the options in words, if they are not words already."""
         bind = alt.binding_select(
             element=f"#choose-{group}-{self.chart}", name=label, options=[*options], labels=[*(labels or options)]
         )
@@ -74,7 +74,7 @@ class Inputs:
         return alt.param(name=param, value=value, bind=bind)
 
     def among(self, key: str, values: Sequence[str], ticked: Sequence[str]) -> tuple[list[alt.Parameter], str]:
-        """Offer a box for each value of a field or, if there are many, a list of them and all.
+        """Offer a box for each value of a field or, if there are many, a list of the values and `all`.
 
         Returns the parameters and the expression that tests whether a row is chosen.
         """
@@ -96,17 +96,17 @@ def first_seeds(runs: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def arm_scale(arms: Sequence[str], of_arm: Callable[[str], Any]) -> alt.Scale:
-    """Return a scale that gives each arm its own colour, dashes or shape. of_arm: returns that of an arm."""
+    """Return a scale that gives each arm its own colour, dashes or shape. of_arm: returns it for an arm."""
     return alt.Scale(domain=[*arms], range=[of_arm(arm) for arm in arms])
 
 
 def as_spec(chart: Any, rows: pd.DataFrame) -> dict[str, Any]:
     """Return the specification of a chart with its data and with the colours and fonts of a page."""
     spec = chart.to_dict()
-    del spec["$schema"]  # an address, and nothing is fetched
+    del spec["$schema"]  # an address, and a page fetches nothing
     return {**spec, "config": VEGA_CONFIG, "datasets": {"runs": none_if_unknown(rows).to_dict("records")}}
 
 
 def none_if_unknown(table: pd.DataFrame) -> pd.DataFrame:
-    """Put None, which JSON has, in place of values that are missing or not finite."""
+    """Replace values that are missing or not finite by None, because JSON has no nan and no infinity."""
     return table.astype(object).where(table.notna() & ~table.isin([np.inf, -np.inf]), None)

@@ -44,7 +44,7 @@ def _reached(steps_to_90: pd.Series) -> str:
     reached = steps_to_90.dropna()
     if reached.empty:
         return "no run reaches 90%"
-    return f"{len(reached)} of {len(steps_to_90)} runs reach 90%, after {reached.median():,.0f} steps in the median"
+    return f"{len(reached)} of {len(steps_to_90)} runs reach 90%, after a median of {reached.median():,.0f} steps"
 
 
 def _divergence(first_nonfinite_step: pd.Series) -> str:
@@ -58,13 +58,13 @@ def _divergence(first_nonfinite_step: pd.Series) -> str:
 
 
 def _states(runs: pd.DataFrame) -> str:
-    """Say how many runs ended in each state that is not healthy, and where that began at the earliest."""
+    """Say how many runs ended in each state that is not healthy, and where the first of them went wrong."""
     told = []
     for state, group in runs.dropna(subset="first_bad_layer").groupby("state"):
         first = group.sort_values(["first_bad_step", "first_bad_layer"]).iloc[0]
         end = "end in overflow" if state == "overflow" else f"end {state}"
         told.append(
-            f"; {len(group)} of {len(runs)} runs {end}, which begins, at the earliest, at step "
+            f"; {len(group)} of {len(runs)} runs {end}, which begins at the earliest at step "
             f"{first['first_bad_step']:.0f} in layer {first['first_bad_layer']:.0f}"
         )
     return "".join(told)

@@ -1,4 +1,4 @@
-"""An SVG in fewer bytes for an image of its own, where nothing else can be named or styled by accident."""
+"""An SVG in fewer bytes, for an image of its own: its names and styles cannot clash with those of a page."""
 
 import re
 import string
@@ -14,7 +14,7 @@ REFERENCE = re.compile(r'(?<= href="#)[^"]+|(?<=url\(#)[^)]+')
 def shorten(svg: str) -> str:
     """Return the same drawing with short names, a class for each look that is repeated, and quotes that need no escape.
 
-    In a file these names depend on the content alone, so that several drawings can be in one document.
+    In the SVG files, names depend on the content, so that one document can hold several drawings.
     """
     names = dict(zip(dict.fromkeys(NAME.findall(svg)), _short_names(), strict=False))
     svg = NAME.sub(lambda found: names[found[0]], svg)
@@ -29,7 +29,7 @@ def shorten(svg: str) -> str:
 
 
 def _look(found: re.Match[str]) -> str:
-    """Return what a class must say in place of the attributes, empty if there are none."""
+    """Return the style that replaces the attributes, empty if there are none."""
     clipped = f"clip-path:{found[2]}" if found[2] else ""
     return ";".join(part for part in (clipped, found[4]) if part)
 

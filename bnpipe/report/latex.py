@@ -1,4 +1,4 @@
-r"""Tables as LaTeX, for a paper: a `tabular` each, to be read in by `\input`, with the lines of the package booktabs.
+r"""Tables as LaTeX, for a paper: each is a `tabular` to include by `\input`, with the rules of the package booktabs.
 
 Numbers are written as on the page.
 """
@@ -15,7 +15,7 @@ from bnpipe.core.files import atomic_write_text
 from bnpipe.report import tables
 from bnpipe.report.tables import Column, Table, claims_frame, in_order, make_table, study_columns
 
-# Fewer columns of the claims than the page shows, and what each claims in place of its key.
+# The claims have fewer columns than on the page, and the statement of each in place of its key.
 CLAIMS = [
     Column("statement", "claim", str, is_text=True, is_wide=True),
     *(column for column in tables.CLAIMS if column.key in ("verdict", "n", "above", "below", "median", "sesoi")),
@@ -47,7 +47,7 @@ def make_latex(
 ) -> None:
     """Write three tables of the report as LaTeX.
 
-    summary, comparison, claims: the tables of these names. conditions: their order. ..._tex: what is written.
+    summary, comparison, claims: the tables of these names. conditions: their order. ..._tex: the files to write.
     """
     accuracies, pairs = (in_order(read_table(path), conditions) for path in (summary, comparison))
     pairs = pairs.drop_duplicates(["condition", "arm"])
@@ -75,7 +75,7 @@ def tabular(table: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text as LaTeX writes it."""
+    """Return text with LaTeX's special characters escaped."""
     return text.translate(ESCAPES)
 
 

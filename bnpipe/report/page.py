@@ -1,4 +1,4 @@
-"""Pages in a single file: a Jinja template with its figures, style, scripts and data inside, which fetches nothing."""
+"""A page in a single file that fetches nothing: a Jinja template with its figures, style, scripts and data inside."""
 
 import base64
 import hashlib
@@ -17,9 +17,9 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write_text
 from bnpipe.report.image_svg import shorten
 
-VEGA_LITE = "6.4"  # the version that altair writes for, of those that vl-convert holds
+VEGA_LITE = "6.4"  # the version that altair writes for, among those that vl-convert holds
 CSS_PIXELS_PER_POINT = 1.9  # 4/3 would be the printed size, whose letters are small on a screen
-# Characters that a quoted address must not hold: the rest of it would be read as a fragment, an escape or an entity.
+# Characters that would end a quoted address, or start a fragment, an escape or an entity in it.
 _ESCAPES = str.maketrans({"%": "%25", "#": "%23", '"': "%22", "&": "%26"})
 
 
@@ -35,8 +35,7 @@ def write_page(template: Path, values: Mapping[str, Any], output: Path) -> None:
     """Render a template with its values into a page.
 
     Besides what Jinja offers, a template can use `picture(path)`, `asset(name)`, `policy(*scripts)`, `packed(text)`
-    and `vega()`.
-    Raises InputError if a template or a figure cannot be read, or if a value is not JSON.
+    and `vega()`. Raises InputError if a template or a figure cannot be read, or if a value is not JSON.
     """
     try:
         text = _environment(template.parent).get_template(template.name).render(**values)
@@ -46,7 +45,7 @@ def write_page(template: Path, values: Mapping[str, Any], output: Path) -> None:
 
 
 def picture(figure: Path) -> Picture:
-    """Read an SVG file. As text in an address it takes three quarters of the space that base64 takes.
+    """Read an SVG file into an address, as text: base64 would take a third more space.
 
     Raises InputError if the file cannot be read or does not state its size in points.
     """
@@ -62,8 +61,8 @@ def picture(figure: Path) -> Picture:
 def policy(*scripts: str) -> str:
     """Return a content security policy: only these scripts may run, and nothing is fetched.
 
-    Vega writes styles into its drawings, hence 'unsafe-inline' for styles. It needs no 'unsafe-eval' because the page
-    has it interpret its expressions.
+    Vega writes styles into its drawings, so styles need 'unsafe-inline'. Scripts need no 'unsafe-eval', because the
+    page makes Vega interpret its expressions.
     """
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
@@ -77,7 +76,7 @@ def script(text: str) -> Markup:
 
 
 def packed(text: str) -> str:
-    """Return a text in two fifths of its bytes, for `DecompressionStream("deflate")` after base64."""
+    """Return a text in two fifths of its bytes; decode base64, then `DecompressionStream("deflate")`."""
     return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 

@@ -28,14 +28,14 @@ KINDS: dict[Verdict, str] = {
     "too small to matter": "refuted",
     "undecided": "undecided",
 }
-# How a verdict is told in a sentence.
+# How a sentence states a verdict.
 SENTENCES: dict[Verdict, str] = {
     "supported": "This holds",
-    "reversed": "This is refuted, the opposite holds",
-    "too small to matter": "This is refuted, the effect is too small to matter",
+    "reversed": "This is refuted, and the opposite holds",
+    "too small to matter": "This is refuted, because the effect is too small to matter",
     "undecided": "This is undecided",
 }
-# Of studies and experiments that claims are about, the table in `Claim.tables` that is theirs alone.
+# For each study or experiment with claims, the table in `Claim.tables` that only it has.
 CLAIM_TABLES = {
     "steadiness_bad_weights": "steadiness",
     "best_rate": "tuning",
@@ -100,7 +100,7 @@ class Pages:
 
     @property
     def _folder(self) -> str:
-        """The folder of results as lineage names it, whatever is before it."""
+        """The folder of results as lineage names it, wherever it is."""
         return f"results/{self.results.name}"
 
     def _made(self, file: str) -> Mapping[str, Any]:
@@ -133,7 +133,7 @@ def claim_cards(claims: pd.DataFrame, evidence: pd.DataFrame) -> dict[str, list[
 
 
 def sentence_of(row: Any) -> str:
-    """Tell the verdict of a row of the table of claims in a sentence, with what its seeds agree on."""
+    """State the verdict of a row of the table of claims in a sentence, and what its seeds agree on."""
     seeds, _, words = count_text(row).partition(": ")
     if not words:
         return f"{SENTENCES[row['verdict']]}: no seed counts yet. {_capitalized(further_text(row))}."
@@ -152,7 +152,7 @@ def _capitalized(text: str) -> str:
 
 
 def claims_values(pages: Pages, name: str, evidence: str) -> dict[str, Any]:
-    """Return what both pages show of the claims. name, evidence: those of the table and of its table of evidence."""
+    """Return what both pages show of the claims. name, evidence: the names of the two tables."""
     files = f"tables/{name}.csv", f"tables/{evidence}.csv"
     claims, values = (pages.table(file.removesuffix(".csv")) for file in files)
     digest = str(claims["plan"].iloc[0]) if len(claims) else REGISTERED

@@ -1,4 +1,4 @@
-"""Figures as PDF, for a paper: the figure's SVG converted, so it is the very picture that the page shows.
+"""Figures as PDF, for a paper: the figure's SVG is converted, so it is the same picture that the page shows.
 
 Lines stay lines, and letters are outlines, as in the SVG: no font has to be embedded, and text cannot be searched.
 """
@@ -18,7 +18,7 @@ def make_pdf(picture: Path, pdf: Path) -> None:
     """Convert a figure's SVG; the PDF has its size, and no date. Raises InputError if the SVG cannot be read."""
     try:
         svg = picture.read_text(encoding="utf-8")
-        # A length without a unit becomes points of the PDF; one in points is taken for 4/3 as much.
+        # A length without a unit is read as points of the PDF; a length in points is enlarged by 4/3.
         sized, lengths = _IN_POINTS.subn(r'\1="\2"', svg, count=2)
         if lengths != 2:
             raise ValueError("no width and height in points")

@@ -15,9 +15,9 @@ from bnpipe.core.paths import portable
 from bnpipe.core.records import read_label
 
 ABOUT = (
-    "What every result was made from: of each file its checksum (SHA-256), the rule that made it, the digest of the "
-    "modules of bnpipe that this rule uses, and what it read; of each run record what it says of itself. Paths are "
-    "relative to the folder where the workflow ran; versions are those that wrote this file."
+    "What every result was made from. Each file has its checksum (SHA-256), the rule that made it, the digest of the "
+    "modules of bnpipe that this rule uses, and the files that it read. Each run record also has its description of "
+    "itself. Paths are relative to the folder where the workflow ran; versions are those that wrote this file."
 )
 LIBRARIES = ("numba", "numpy", "scipy", "pandas", "torch", "matplotlib", "altair", "snakemake")
 
@@ -29,7 +29,7 @@ def make_provenance(
     dataset: Mapping[str, str],
     output: Path,
 ) -> None:
-    """Write down every file's checksum, what made it and from what, and every run record's description of itself.
+    """Write every file's checksum, what it was made by and from, and every run record's description of itself.
 
     lineage: by portable path (`bnpipe.core.paths`), the rule that made the file, the digest of its code, and its
     inputs. configuration: plain values. dataset: `name`, as in paths, and `title`. Raises InputError if a file cannot

@@ -44,9 +44,9 @@ def make_report(
 ) -> None:
     """Render report.html from the CSV and SVG files in the folder of results.
 
-    tutorial: YAML, what the tutorial reports for which settings. configuration: plain values, as shown on the page.
-    conditions, studies: the names of those to show. dataset_name: as in paths. shown_seed: the one whose curves are
-    drawn alone. Raises InputError if a file is missing or damaged.
+    tutorial: YAML, the settings that the tutorial uses and what it reports. configuration: plain values, as shown on
+    the page. conditions, studies: the names of those to show. dataset_name: as in paths. shown_seed: the seed whose
+    curves are drawn alone. Raises InputError if a file is missing or damaged.
     """
     settings: Mapping[str, Mapping[str, Any]] = configuration["conditions"]
     accuracy, runs, summary, comparison = (
@@ -101,7 +101,7 @@ def make_report(
 
 
 def _of(condition: str | None, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
-    """Return the rows of one condition, or all of them; in words, which these are; and how the table's id begins."""
+    """Return the rows of one condition, or all; which these are, in words; and the prefix of the table's id."""
     if condition is None:
         return table, "all rows", ""
     return table[table["condition"] == condition], f"condition = {condition}", f"condition-{condition}-"
@@ -110,7 +110,7 @@ def _of(condition: str | None, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
 def _summary_table(summary: pd.DataFrame, condition: str | None = None) -> Table:
     rows, rows_are, prefix = _of(condition, summary)
     caption = (
-        "Accuracy of each arm, mean and 95% interval over seeds. Where some runs diverged, the mean is of the others"
+        "Accuracy of each arm, mean and 95% interval over seeds. If some runs diverged, the mean is over the others"
     )
     return make_table(f"{prefix}summary", rows, tables.SUMMARY, caption, "tables/summary.csv", rows_are=rows_are)
 
@@ -129,7 +129,7 @@ def _comparison_table(pairs: pd.DataFrame, condition: str | None = None) -> Tabl
 
 def _failures_table(runs: pd.DataFrame) -> Table:
     unhealthy = runs[~runs["state"].isin(["healthy", "unknown"])]
-    caption = "Runs that did not end healthy, and where that began"
+    caption = "Runs that did not end healthy, and where the trouble began"
     return make_table(
         "failures",
         unhealthy,
@@ -153,7 +153,7 @@ def _origins_table(origins: pd.DataFrame) -> Table:
 
 def _tutorial_text(reported: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> str | None:
     """Return what the tutorial reports for these settings, or None if it does not use them."""
-    settings = {key: value for key, value in settings.items() if key != "keep_weights"}  # it changes no run
+    settings = {key: value for key, value in settings.items() if key != "keep_weights"}  # changes no run
     return next((str(entry["text"]) for entry in reported if entry["settings"] == settings), None)
 
 

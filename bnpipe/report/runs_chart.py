@@ -21,7 +21,7 @@ OUTCOMES = {
     "final_training_loss": "final training loss",
     "healthy": "ended healthy (1) or not (0)",
 }
-# Of Vega, by matplotlib's markers: names, or outlines between -1 and 1.
+# Vega's symbols by matplotlib's markers: names, or outlines between -1 and 1.
 SYMBOLS = {
     "s": "square",
     "o": "circle",
@@ -43,9 +43,9 @@ SYMBOLS = {
 def explore_runs(name: str, runs: pd.DataFrame, swept: Sequence[str]) -> Explorer:
     """Show how the outcome of a study's runs depends on its swept settings: a map of means, and every run.
 
-    name: that of the chart. runs: the study's table of this name; if it has more than MAX_RUNS rows, only the first
-    seeds are kept. The columns of the map are the values of one swept setting (at first of the one with the most), its
-    rows the arms with the values of all others, so that a mean is over seeds alone.
+    name: the chart's. runs: the study's table of this name; if it has more than MAX_RUNS rows, only the first seeds are
+    kept. The columns of the map are the values of one swept setting, at first of the one with the most values. Its rows
+    are the arms with the values of all other settings, so that a mean is over seeds alone.
     """
     keys = [*swept, "arm"]
     kept = first_seeds(runs, MAX_RUNS)
@@ -75,7 +75,7 @@ def variants(table: pd.DataFrame, keys: Sequence[str]) -> pd.Series:
 
 
 def _outcomes(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return each run's settings as text, the places of these in their order, and the run's outcomes."""
+    """Return each run's settings as text, the position of each among the setting's values, and the outcomes."""
     outcomes = runs[["seed", "state", *(name for name in OUTCOMES if name in runs)]]
     return outcomes.assign(
         healthy=(runs["state"] == "healthy").astype(int),

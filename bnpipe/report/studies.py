@@ -24,12 +24,12 @@ CAPTION_OF_CELLS = (
     "learn at all, and whether intervals stay apart."
 )
 CAPTION_OF_MAPS = (
-    "Mean final validation accuracy of each learning rate and init std, and every run over learning rate / init std²: "
-    "one curve where nothing but that ratio matters."
+    "Mean final validation accuracy of each learning rate and init std, and every run over learning rate / init std². "
+    "The curves coincide where only that ratio matters."
 )
 
 
-# The studies with sentences of their own: from which of their tables, and by what.
+# Studies with sentences of their own: the table that they are computed from, and the function that does so.
 ANSWERS: dict[str, tuple[str, Callable[[pd.DataFrame], str]]] = {
     "convolutional": ("carry_over", carry_over.sentence),
     "optimizers": ("ratios", optimizers.answer),
@@ -45,7 +45,7 @@ class StudySection:
     about: str  # the question that it asks
     caption: str  # of its figure
     claims: Sequence[ClaimCard] = ()  # those that are measured from it
-    answer: Sequence[str] = ()  # what its runs show besides, in sentences
+    answer: Sequence[str] = ()  # what its runs also show, in sentences
     summary: Table | None = None
     runs: Table | None = None
     explorers: Sequence[Explorer] = ()
@@ -54,7 +54,7 @@ class StudySection:
 def make_study_report(pages: Pages, configuration: Mapping[str, Any], experiments: Sequence[str], texts: Path) -> None:
     """Render studies.html from the CSV and SVG files in the folder of results.
 
-    configuration: plain values. experiments: names of what is shown besides the configuration's studies. texts: YAML,
+    configuration: plain values. experiments: names of those to show after the configuration's studies. texts: YAML,
     `about` and `caption` of each experiment. Raises InputError if a file is missing or damaged.
     """
     told = read_yaml(texts)
@@ -104,7 +104,7 @@ def study_of(
             f"study-{name}-summary",
             summary,
             tables.study_columns(swept),
-            "Final validation accuracy, mean and 95% interval over runs that stayed finite, and what became of all",
+            "Final validation accuracy, mean and 95% interval over runs that stayed finite, and the states of all runs",
             f"{folder}/summary.csv",
         ),
         runs=make_table(

@@ -1,4 +1,4 @@
-"""Tables as a page shows them: each cell has a text, and behind it the value that is sorted by and copied."""
+"""Tables as a page shows them: each cell has a text, and behind it the value for sorting and copying."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from bnpipe.analysis.claim_words import effect_text, evidence_text, threshold_te
 from bnpipe.analysis.study_tables import STATES
 from bnpipe.analysis.words import as_text, four_digits, in_words, percent, points, short, whole
 
-MAX_ROWS = 2_000  # shown of a table on a page
+MAX_ROWS = 2_000  # the most that a page shows of a table
 
 
 class Column(NamedTuple):
     """A column of a table on a page."""
 
-    key: str  # column of the frame whose values are sorted by and copied
+    key: str  # column of the frame with the values for sorting and copying
     title: str
     write: Callable[[Any], str]
     is_text: bool = False  # aligned left
@@ -107,7 +107,7 @@ CLAIMS = [
     _runs("against it", "below"),
     Column("median", "median [interval]", str, shown="effect_text"),
     Column("worst", "worst seed", str, shown="worst_text"),
-    Column("sesoi", "it must be", str, shown="threshold_text"),
+    Column("sesoi", "threshold", str, shown="threshold_text"),
     Column("e_above", "min(1, 1/E) for it", evidence_text),
     Column("e_below", "against it", evidence_text),
 ]

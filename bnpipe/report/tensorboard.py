@@ -1,4 +1,4 @@
-"""Curves as TensorBoard reads them: an event file for each run, written without TensorBoard, which is not needed here.
+"""Curves as TensorBoard reads them: an event file for each run. Writing them does not need TensorBoard.
 
 An event file is a sequence of records. A record is the length of its data (8 bytes, little-endian), a checksum of these
 8 bytes, the data, and a checksum of the data. The data is an `Event` in the encoding of Protocol Buffers; fields and
@@ -27,17 +27,16 @@ TAGS = {  # by column of the table `accuracy`
     "training_set_loss": "training_set/loss",
 }
 FILE = "events.out.tfevents.0.bnpipe"  # TensorBoard looks for "tfevents" in a name
-WALL_TIME = 0.0  # of all events, so that the same curves are the same bytes: choose "step" as TensorBoard's axis
+WALL_TIME = 0.0  # of all events, so that equal curves are equal bytes; choose "step" as TensorBoard's axis
 INTEGER, EIGHT_BYTES, WITH_LENGTH, FOUR_BYTES = 0, 1, 2, 5  # how a field is encoded
 
 
 def make_events(accuracy: Path, folder: Path) -> None:
     """Write the curves of every run as an event file.
 
-    accuracy: the table of this name, of the conditions or of a study. folder: its files become
-    `<condition>/<arm>/seed-<seed>/events.out.tfevents.0.bnpipe` below it; of a study there is a folder for each swept
-    value, such as `learning_rate=0.1`, in place of the condition's. Values that are not known or not finite are left
-    out.
+    accuracy: the table of this name, of the conditions or of a study. folder: the files are written below it, as
+    `<condition>/<arm>/seed-<seed>/events.out.tfevents.0.bnpipe`; for a study, a folder for each swept value, such as
+    `learning_rate=0.1`, takes the place of the condition's. Values that are unknown or not finite are left out.
     """
     table = read_table(accuracy)
     settings = list(table.columns[: list(table.columns).index("arm")])  # the condition, or what a study sweeps
@@ -86,7 +85,7 @@ def _key(field: int, encoding: int) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    """Encode a whole number from 0 on: seven bits a byte, the lowest first, and a bit that says whether more follow."""
+    """Encode a whole number from 0: seven bits per byte, the lowest first, and a bit that says if more follow."""
     found = bytearray()
     while value > 0x7F:
         found.append(value & 0x7F | 0x80)
@@ -118,5 +117,5 @@ def crc32c(data: bytes) -> int:
 
 
 def masked(crc: int) -> int:
-    """Return a checksum as record files hold it: rotated right by 15 bits, plus a constant, in 32 bits."""
+    """Return a checksum as record files store it: rotated right by 15 bits, plus a constant, in 32 bits."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -64,10 +64,10 @@ def test_the_sentence_counts_and_names_the_claims() -> None:
     rows = [("A", "yes"), ("B", "no"), ("C", "yes")]
     table = pd.DataFrame([{"statement": each, "carries_over": answer, "n": 4} for each, answer in rows])
     assert sentence(table) == (
-        "The study looks at 3 verdicts on the tutorial's claims, with 4 counted seeds: a count, not a verdict. "
-        "These carry over, on every seed: “A”, “C”. These do not carry over, on any seed: “B”."
+        "The study checks 3 verdicts on the tutorial's claims with 4 counted seeds. This is a count, not a verdict. "
+        "These carry over on every seed: “A”, “C”. These do not carry over on any seed: “B”."
     )
-    assert sentence(table[:0]) == "None of the verdicts on the tutorial's claims can be looked at in this study."
+    assert sentence(table[:0]) == "None of the verdicts on the tutorial's claims can be checked in this study."
 
 
 def test_the_table_is_written_even_if_the_study_measures_no_claim(tmp_path: Path) -> None:

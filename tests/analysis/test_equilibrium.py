@@ -41,16 +41,16 @@ def test_the_answer_speaks_of_batch_normalization_and_says_whether_theory_is_met
     parts = [turns(decay=0.0), turns(), turns(decay=0.03), turns("vanilla")]
     text = answer(equilibrium_table(pd.concat(parts)))
     assert text == (
-        "Without weight decay the weights behind batch normalization grow: after 42 steps their norm is 8 times what "
+        "Without weight decay the weights below batch normalization grow: after 42 steps their norm is 8 times what "
         "it was. With weight decay 0.05 their norm is 8 times what it was, and a step turns them by 0.1031 radians, "
         "1.03 times the predicted 0.1000: within 10% (layers and seeds: 0.90 to 1.10). With weight decay 0.03 their "
         "norm is 8 times what it was, and a step turns them by 0.1031 radians, 1.33 times the predicted 0.0775: not "
         "within 10% (layers and seeds: 1.16 to 1.43)."
     )
     alone = answer(equilibrium_table(turns()))
-    assert alone.startswith("With weight decay 0.05 the norm of weights behind batch normalization is 8 times")
+    assert alone.startswith("With weight decay 0.05 the norm of weights below batch normalization is 8 times")
     shrunk = equilibrium_table(turns(decay=0.0)).assign(norm_growth=0.9)
-    assert answer(shrunk) == "Without weight decay the weights behind batch normalization do not grow."
+    assert answer(shrunk) == "Without weight decay the weights below batch normalization do not grow."
 
 
 def test_tables_of_both_arms_are_one(tmp_path: Path) -> None:

@@ -70,16 +70,16 @@ def test_the_ratios_by_hand() -> None:
 def test_the_answer_says_whether_the_lead_shrinks() -> None:
     table = ratios_table(seeds_table(trained()), trials())
     assert answer(table) == (
-        "With tanh, the updates to 90% of vanilla over those of batchnorm are 4.00 (0.71 to 22) with sgd, 2.00 (0.36 "
+        "With tanh, the ratio of updates to 90%, vanilla over batchnorm, is 4.00 (0.71 to 22) with sgd, 2.00 (0.36 "
         f"to 11) with momentum and 4.14 (2{TIMES}10⁻⁴ to 8{TIMES}10⁴) with adam. Compared with sgd, this ratio shrinks "
-        "to 0.50 of its size with momentum and shows no certain change with adam."
+        "to 0.50 times its size with momentum and shows no clear change with adam."
     )
     alone = table.assign(relative_low=1.2, relative_high=1.4, relative=1.3)[1:2]
-    assert answer(alone).endswith("Compared with sgd, this ratio grows to 1.30 of its size with momentum.")
+    assert answer(alone).endswith("Compared with sgd, this ratio grows to 1.30 times its size with momentum.")
     assert "Compared" not in answer(table[:1])
     unknown = ratios_table(seeds_table(trained().assign(updates_to_90=np.nan)), trials())
-    assert "are unknown with sgd, unknown with momentum and unknown with adam." in answer(unknown)
-    assert answer(unknown).count("shows no certain change") == 2
+    assert "is unknown with sgd, unknown with momentum and unknown with adam." in answer(unknown)
+    assert answer(unknown).count("shows no clear change") == 2
 
 
 def test_tables_of_all_networks_become_two(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_of_many_cells_the_first_are_drawn_and_the_figure_says_so() -> None:
     assert [tick.get_text() for tick in final.get_xticklabels()] == [str(size) for size in range(2, 22)]
     assert len(figure.legends[0].get_texts()) == 8
     said = " ".join(figure.get_suptitle().split())
-    assert "the first 160 of 198 cells, all are in summary.csv" in said
+    assert "the first 160 of 198 cells; all are in summary.csv" in said
     assert "first" not in drawn(make_tables({"batch_size": [2, 3]}), ["batch_size"]).get_suptitle()
 
 

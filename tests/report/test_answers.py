@@ -64,8 +64,8 @@ def test_a_condition_says_what_diverged_and_who_alone_reaches_90() -> None:
     pairs = comparison(0.4, 0.3, 0.5)
     (some,) = condition_answer("tanh", pairs, runs([None, 1800.0], [900, 960], diverged=1))
     assert some.endswith(
-        " 1 of 2 runs of vanilla diverge. 90% is reached by 2 of 2 batchnorm runs, after 930 steps in the median, "
-        "and by 1 of 2 vanilla runs, after 1,800 steps in the median."
+        " 1 of 2 runs of vanilla diverge. 90% is reached by 2 of 2 batchnorm runs, after a median of 930 steps, "
+        "and by 1 of 2 vanilla runs, after a median of 1,800 steps."
     )
     (all_of_them,) = condition_answer("tanh", pairs, runs([None, None], [900, 960], diverged=2))
     assert " Every run of vanilla diverges. " in all_of_them
@@ -119,8 +119,8 @@ def test_a_study_says_what_went_wrong_and_where_it_began() -> None:
 def test_runs_that_stop_at_an_accuracy_are_told_by_their_steps() -> None:
     table = study({1: {"vanilla": [0.9, 0.9], "batchnorm": [0.9, 0.8]}}, steps_to_90=[1200, 1300, 800, None])
     assert answer(table, ["init_std"], stopped=True) == [
-        "vanilla: 2 of 2 runs reach 90% after 1,250 steps in the median.",
-        "batchnorm: 1 of 2 runs reach 90% after 800 steps in the median.",
+        "vanilla: 2 of 2 runs reach 90% after a median of 1,250 steps.",
+        "batchnorm: 1 of 2 runs reach 90% after a median of 800 steps.",
     ]
 
 
@@ -132,7 +132,7 @@ def test_the_paper_is_answered_by_ends_and_the_step_at_which_batchnorm_passes() 
     table = pd.DataFrame(rows, columns=["arm", "seed", "step", "accuracy"])
     assert paper_answer(table) == [
         "After 1,000 steps vanilla is at 70.0% and batchnorm at 90.0%, on average over 2 seeds.",
-        "batchnorm is first at least as accurate as vanilla's end after 500 steps.",
+        "batchnorm first reaches vanilla's final accuracy after 500 steps.",
     ]
     worse = table.assign(accuracy=table["accuracy"].where(table["arm"] == "vanilla", 0.1))
-    assert paper_answer(worse)[1] == "batchnorm never reaches the accuracy at which vanilla ends."
+    assert paper_answer(worse)[1] == "batchnorm never reaches vanilla's final accuracy."

@@ -16,13 +16,13 @@ def sentences(tmp_path: Path) -> list[str]:
 def test_an_arm_is_told_by_its_accuracy_and_the_steps_it_took(sentences: list[str]) -> None:
     batchnorm, _, _ = sentences
     assert batchnorm.startswith("batchnorm: final validation accuracy 94.50% on average")
-    assert batchnorm.endswith("2 of 2 runs reach 90%, after 60 steps in the median.")
+    assert batchnorm.endswith("2 of 2 runs reach 90%, after a median of 60 steps.")
 
 
 def test_what_went_wrong_is_told_with_step_and_layer(sentences: list[str]) -> None:
     _, vanilla, _ = sentences
     assert "no run reaches 90%; all runs diverge, the first at step 1; 2 of 2 runs end in overflow, which" in vanilla
-    assert "which begins, at the earliest, at step 1 in layer 2." in vanilla
+    assert "which begins at the earliest at step 1 in layer 2." in vanilla
 
 
 def test_differences_of_diverged_pairs_say_so(sentences: list[str]) -> None:

@@ -46,10 +46,10 @@ def made(finished: Path, tmp_path: Path) -> Path:
 
 
 def test_methods_name_the_conditions_that_are_not_trained_by_plain_descent(page: str, made: Path) -> None:
-    assert "plain gradient descent without momentum or decay, single precision" in page
+    assert "plain gradient descent without momentum or decay, in single precision" in page
     tanh = CONFIGURATION["conditions"]["tanh"]
     own = render(made, {**CONFIGURATION, "conditions": {"tanh": {**tanh, "optimizer": "adam"}}})
-    assert "momentum or decay (not so in tanh: see the configuration below), single precision" in own
+    assert "momentum or decay (except in tanh: see the configuration below), in single precision" in own
 
 
 def test_the_page_is_well_formed_and_self_contained(page: str) -> None:
@@ -98,7 +98,7 @@ def test_only_the_scripts_of_the_page_may_run_and_nothing_is_fetched(page: str) 
 
 def test_the_page_says_what_was_measured(page: str) -> None:
     assert "batchnorm: final validation accuracy 94.50% on average" in page
-    assert "2 of 2 runs reach 90%, after 60 steps in the median" in page
+    assert "2 of 2 runs reach 90%, after a median of 60 steps" in page
     assert TUTORIAL in page
     assert "This is not MNIST" not in page
     assert "0.68.1" in page  # numba's version, from the records

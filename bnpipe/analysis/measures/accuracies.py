@@ -27,8 +27,8 @@ from bnpipe.analysis.measures.sources import (
     outcome,
 )
 
-WITHIN_OF_GOOD_START = 0.05  # of batchnorm's accuracy from std 0.1: then the initialization does not matter
-WITHIN_OF_BEST = 0.01  # of an arm's best final accuracy: then a learning rate is usable
+WITHIN_OF_GOOD_START = 0.05  # the initialization does not matter if batchnorm's accuracies differ by at most this
+WITHIN_OF_BEST = 0.01  # largest shortfall from an arm's best final accuracy at which a learning rate is usable
 
 
 def final(sources: Sources, activation: str, learning_rate: float, init_std: float) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def spread_over_initializations(sources: Sources) -> pd.DataFrame:
 
 
 def initialization_no_longer_matters(sources: Sources) -> pd.DataFrame:
-    """Note whether batchnorm ends within 5 points from std 1 and from std 0.1, each at its own best rate."""
+    """Note whether batchnorm from std 1 ends within 5 points of batchnorm from std 0.1, each at its best rate."""
     entrants = ["tanh-batchnorm-1", "tanh-batchnorm"]
     runs = sources.table("finals", "entrant", "seed", "final_accuracy")
     sources.tuned(*entrants)
@@ -62,10 +62,10 @@ def usable_decades(sources: Sources, activation: str) -> pd.DataFrame:
     """Take the difference of the ranges of usable learning rates, batchnorm minus vanilla, in decades.
 
     A rate is usable if its final accuracy is within 1 point of the best that the arm reaches with this seed at any
-    rate. The range is the number of usable rates times the grid step. It is known to a grid step, so a true difference
-    differs from the measured one by less than a step; with a smallest effect of two steps only a difference of three or
-    more counts as above it, of one or less as below it, and a difference of two is a tie. If an end of the grid is
-    usable, the range may go on: then it is a lower bound.
+    rate. The range is the number of usable rates times the grid step. It is only known to within a step, so the true
+    difference and the measured one differ by less than a step. If the smallest effect is two steps, a difference of
+    three or more counts as above it, one or less as below it, and two is a tie. If the rate at an end of the grid is
+    usable, the range may go on beyond it and is a lower bound.
     """
     runs = sources.rows("usable_rates", "learning_rate", "final_accuracy", activation=activation)
     rates = np.unique(runs["learning_rate"].astype(float))

@@ -9,16 +9,16 @@ from bnpipe.analysis.measures.sources import DECIMALS, AbsentError, Sources, mea
 
 EARLY_STEP = 60  # by then 46% of the moving averages comes from batches, the rest from their initial values
 EVALUATION_BATCH = 60
-WITHIN_OF_EXACT = 0.01  # of the accuracy under exact statistics: then moving averages do as well
+WITHIN_OF_EXACT = 0.01  # largest difference from exact statistics at which moving averages match them
 
 
 def lost_to_batch_statistics(sources: Sources) -> pd.DataFrame:
-    """Take the final accuracy with moving averages minus that with the statistics of the evaluation batch of 60."""
+    """Take the final accuracy with moving averages minus the one with statistics of an evaluation batch of 60."""
     return measured(_at(sources, "moving_biased") - _at(sources, "batch", EVALUATION_BATCH))
 
 
 def moving_averages_do(sources: Sources, early: bool) -> pd.DataFrame:
-    """Note whether accuracy with moving averages is within 1 point of that with statistics of the training set.
+    """Note whether accuracy with moving averages is within 1 point of accuracy with training-set statistics.
 
     early: at the last measured step up to step 60; otherwise at the last step.
     """

@@ -15,7 +15,7 @@ from bnpipe.analysis.measures.sources import Sources, by_arm, lead, measured, ou
 def saturated(sources: Sources) -> pd.DataFrame:
     """Take the share of saturated hidden outputs of tanh from std 1, vanilla minus batchnorm, mean over training.
 
-    The mean is over all evaluations and hidden layers; it is not known if an output of one of them is not finite.
+    The mean is over all evaluations and hidden layers; it is unknown if an output of one of them is not finite.
     """
     condition = sources.condition(activation="tanh", learning_rate=0.01, init_std=1)
     layers = sources.rows("layers", "step", "layer", "saturated", condition=condition)
@@ -26,9 +26,9 @@ def saturated(sources: Sources) -> pd.DataFrame:
 def dies_first(sources: Sources, precision: str) -> pd.DataFrame:
     """Note whether the first thing that goes wrong with vanilla relu from std 1 is a dead layer.
 
-    A dead layer passes no gradient down and a constant up, so a network in which one died first stays finite. Hence the
-    outcome is 1 if the network stays finite and ends with a dead layer, and -1 if a number stopped being finite or no
-    layer died. It is not known if the layers were not looked into.
+    A dead layer passes no gradient down and a constant up, so a network stays finite if a layer dies first. The
+    outcome is therefore 1 if the network stays finite and ends with a dead layer, and -1 if a number stopped being
+    finite or no layer died. It is unknown if the run was trained without diagnostics.
     """
     runs = sources.rows("precision", "state", arms=["vanilla"], precision=precision).set_index("seed")
     return outcome(runs["state"] == "dead", runs["state"] != "unknown")

@@ -15,7 +15,7 @@ import pandas as pd
 
 VALUE_COLUMNS = ["seed", "value", "censored"]
 PAIR = ("vanilla", "batchnorm")
-USUAL_SETTINGS = {"activation", "learning_rate", "init_std", "steps"}  # a condition that sets others is not meant
+USUAL_SETTINGS = {"activation", "learning_rate", "init_std", "steps"}  # claims are not about conditions that set others
 DECIMALS = 9  # of differences that are compared with a limit: tables hold nine digits
 
 
@@ -25,7 +25,7 @@ class AbsentError(LookupError):
 
 @dataclass(frozen=True)
 class Sources:
-    """What is measured."""
+    """The tables and conditions that claims are measured from."""
 
     tables: Mapping[str, pd.DataFrame]
     conditions: Mapping[str, Mapping[str, Any]]  # settings of each condition of the tables, by its name
@@ -40,8 +40,8 @@ class Sources:
     def rows(self, name: str, *columns: str, arms: Sequence[str] = PAIR, **keys: object) -> pd.DataFrame:
         """Return the rows of some arms in which columns have given values.
 
-        columns: others that must be there, `seed` in any case. keys: values by column; numbers equal numbers. Raises
-        AbsentError like `table`, and if an arm has no such row.
+        columns: further columns that must be there; `arm` and `seed` always must. keys: the value of each column; a
+        float also matches its text. Raises AbsentError like `table`, or if an arm has no such row.
         """
         rows = self.table(name, "arm", "seed", *columns, *keys)
         for column, value in keys.items():
@@ -55,7 +55,7 @@ class Sources:
     def tuned(self, *entrants: str) -> None:
         """Raise AbsentError unless the best rate of each entrant is known and well inside its grid.
 
-        At the end of a grid there may be a better rate beyond it.
+        If the best rate is at the end of its grid, a better one may lie beyond.
         """
         trials = self.table("tuning", "entrant", "inside")
         if not {*entrants} <= {*trials.loc[trials["inside"].astype(bool), "entrant"]}:
@@ -73,12 +73,12 @@ class Sources:
 
 
 def by_arm(rows: pd.DataFrame, column: str) -> "pd.Series[float]":
-    """Return a column of rows, of which there is one for each arm and seed, indexed by arm and seed."""
+    """Return a column of rows, indexed by arm and seed. rows: one for each arm and seed."""
     return rows.set_index(["arm", "seed"])[column].astype(float)
 
 
 def strict_means(rows: pd.DataFrame, column: str) -> "pd.Series[float]":
-    """Return means of a column by arm and seed; that of a run is not known if one of its values is not.
+    """Return means of a column by arm and seed; a run's mean is unknown if one of its values is.
 
     Raises AbsentError if there are no rows.
     """
@@ -89,23 +89,23 @@ def strict_means(rows: pd.DataFrame, column: str) -> "pd.Series[float]":
 
 
 def lead(values: "pd.Series[float]") -> "pd.Series[float]":
-    """Return batchnorm's minus vanilla's values. values: indexed by arm and seed; the result: by seed."""
+    """Return batchnorm's values minus vanilla's, by seed. values: indexed by arm and seed."""
     return values.xs("batchnorm") - values.xs("vanilla")
 
 
 def log_ratio(values: "pd.Series[float]") -> "pd.Series[float]":
-    """Return the log of vanilla's over batchnorm's values, not known for 0 over 0. values: as in `lead`."""
+    """Return the log of vanilla's values over batchnorm's, unknown for 0 over 0. values: as in `lead`."""
     return -lead(logarithms(values))
 
 
 def logarithms(values: "pd.Series[float]") -> "pd.Series[float]":
-    """Return natural logarithms; that of 0 is minus infinity."""
+    """Return natural logarithms; the logarithm of 0 is minus infinity."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return values.map(np.log)
 
 
 def outcome(holds: "pd.Series[bool]", known: "pd.Series[bool]") -> pd.DataFrame:
-    """Lay out an outcome, indexed by seed: 1 if it is as claimed, -1 if not, empty if that is not known."""
+    """Lay out an outcome, indexed by seed: 1 if it is as claimed, -1 if not, empty if unknown."""
     return measured((2.0 * holds - 1).where(known))
 
 

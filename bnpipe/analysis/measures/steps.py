@@ -1,14 +1,15 @@
 """How many updates, or how much time, a network needs to reach 90% validation accuracy.
 
-A network that never gets there needs more updates than it made: its evaluations end with a lower bound. If it is the
-slower one of a ratio, the true ratio is larger ("above"); if it is the faster one, smaller ("below").
+A network that never gets there needs more updates than it made, and that number is a lower bound. If it is the slower
+one of a ratio, the true ratio is larger ("above"); if it is the faster one, the true ratio is smaller ("below").
+
 Tables, besides `seed`:
 
 accuracy    condition, arm, step, accuracy
 step_time   activation, arm, process, seconds: of a training step of one network, measured in several processes
 best_rate   entrant, step, accuracy: runs at the entrant's best learning rate; they may end once 90% is passed
 tuning      entrant, inside: see `Sources.tuned`
-transfers   activation, arm, step, accuracy: the study of this name, vanilla, batchnorm, firstbatch and noisybatchnorm
+transfers   activation, arm, step, accuracy: the study of this name, with vanilla, batchnorm, firstbatch, noisybatchnorm
 """
 
 import numpy as np
@@ -22,14 +23,14 @@ LEAST_PROCESSES = 6  # with fewer, no interval of their median covers it in 95% 
 
 
 def at_the_fixed_rate(sources: Sources, activation: str) -> pd.DataFrame:
-    """Take the log ratio of updates to 90%, vanilla over batchnorm, as the tutorial ran it."""
+    """Take the log ratio of updates to 90%, vanilla over batchnorm, at the tutorial's rate and initialization."""
     condition = sources.condition(activation=activation, learning_rate=0.01, init_std=0.1)
     curves = sources.rows("accuracy", "step", "accuracy", condition=condition)
     return ratio(updates_of(curves, "arm"), *PAIR)
 
 
 def time_at_the_fixed_rate(sources: Sources, activation: str) -> pd.DataFrame:
-    """Take the same minus the log ratio of step times, batchnorm over vanilla, at its higher end."""
+    """Take the values of `at_the_fixed_rate` minus the log ratio of step times; see `step_time_ratio`."""
     steps = at_the_fixed_rate(sources, activation)
     return steps.assign(value=steps["value"] - step_time_ratio(sources, activation))
 
@@ -60,7 +61,7 @@ def at_the_best_rates(sources: Sources, slower: str, faster: str) -> pd.DataFram
 
 
 def noisy(sources: Sources) -> pd.DataFrame:
-    """Take the log ratio of updates to 90%, vanilla over batchnorm with noise behind it."""
+    """Take the log ratio of updates to 90%, vanilla over batchnorm followed by noise."""
     arms = ("vanilla", "noisybatchnorm")
     return ratio(updates_of(sources.rows("transfers", "step", "accuracy", arms=arms, activation="tanh"), "arm"), *arms)
 
@@ -68,7 +69,7 @@ def noisy(sources: Sources) -> pd.DataFrame:
 def recovered_by_first_batch(sources: Sources) -> pd.DataFrame:
     """Take the share of batchnorm's gain in updates that normalizing the first batch alone recovers.
 
-    With v, b and f updates of vanilla, batchnorm and firstbatch it is (v - f) / (v - b). It is not known if batchnorm
+    With v, b and f updates of vanilla, batchnorm and firstbatch it is (v - f) / (v - b). It is unknown if batchnorm
     gains nothing. If v is a lower bound, so is the share, because it tends to 1 from below as v grows; a share above 1
     tends to 1 from above, and 1 is then the bound. If f is a lower bound, the share is an upper bound.
     """
@@ -84,9 +85,9 @@ def recovered_by_first_batch(sources: Sources) -> pd.DataFrame:
 
 
 def updates_of(curves: pd.DataFrame, of: str) -> pd.DataFrame:
-    """Return `updates` to 90% of every run, empty if it never gets there, and its `budget`, all updates it made.
+    """Return `updates` to 90% of every run, empty if it never gets there, and its `budget`: all updates it made.
 
-    curves: columns `of`, seed, step, accuracy. of: the column that names networks, the index with seed.
+    curves: columns `of`, seed, step, accuracy. of: the column that names networks. The index is `of` and seed.
     """
     runs = updates_of_runs(curves.sort_values("step"), [of, "seed"]).set_index([of, "seed"])
     budgets = curves.groupby([of, "seed"])["step"].max() + 1.0
@@ -102,12 +103,12 @@ def ratio(runs: pd.DataFrame, slower: str, faster: str) -> pd.DataFrame:
 
 
 def _known(runs: pd.DataFrame, which: str) -> "pd.Series[float]":
-    """Return updates by seed, all that were made if 90% was never reached; not known if there is no such run."""
+    """Return updates to 90% by seed, or all updates made if it was never reached; unknown if there is no such run."""
     of = runs.xs(which).reindex(runs.index.unique("seed"))
     return of["updates"].fillna(of["budget"])
 
 
 def _open_ended(runs: pd.DataFrame, which: str) -> "pd.Series[bool]":
-    """Return by seed whether there is a run that never reached 90%."""
+    """Return, by seed, whether there is a run and it never reached 90%."""
     of = runs.xs(which).reindex(runs.index.unique("seed"))
     return of["updates"].isna() & of["budget"].notna()

@@ -1,4 +1,4 @@
-// What a page does where scripts run: tables sort and are copied as CSV, charts can be explored.
+// What a page does if scripts run: tables can be sorted and copied as CSV, and charts can be explored.
 "use strict";
 
 function make(tag, properties, ...children) {
@@ -10,7 +10,7 @@ function make(tag, properties, ...children) {
 const valueOf = (cell) => cell.dataset.value ?? cell.textContent;
 
 function compare(one, other) {
-  if (one === "" || other === "") return one === other ? 0 : one === "" ? 1 : -1; // what is not known stands last
+  if (one === "" || other === "") return one === other ? 0 : one === "" ? 1 : -1; // unknown values come last
   const [a, b] = [Number(one), Number(other)];
   return Number.isNaN(a) || Number.isNaN(b) ? one.localeCompare(other) : a - b;
 }
@@ -35,7 +35,7 @@ function csvOf(table) {
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
-  } catch { // not permitted, or none for a page that was opened as a file
+  } catch { // the clipboard is forbidden, or absent because the page was opened as a file
     const area = document.body.appendChild(make("textarea", { value: text }));
     area.select();
     const done = document.execCommand("copy");
@@ -55,12 +55,12 @@ function equip(table) {
   button.onclick = async () => {
     const text = csvOf(table);
     const rows = text.split("\n").length - 2;
-    status.textContent = (await copy(text)) ? `Copied ${rows} rows.` : "The browser does not permit to copy.";
+    status.textContent = (await copy(text)) ? `Copied ${rows} rows.` : "The browser does not allow copying.";
   };
   table.parentNode.before(make("div", { className: "tools" }, button, status));
 }
 
-// Charts side by side take half of the width each, or all of it in a narrow window; names of rows are beside the first.
+// Charts side by side take half of the width each, or all of it in a narrow window. The first needs room for row names.
 function fit(spec, room) {
   if (!spec.concat) return;
   spec.columns = room < 700 ? 1 : 2;
@@ -108,7 +108,7 @@ function unpack() {
   return vega;
 }
 
-// Says so if no mark is drawn, instead of showing empty axes.
+// If no mark is drawn, a note says so, because empty axes explain nothing.
 function sayIfEmpty(explorer, view, spec) {
   const note = explorer.querySelector(".empty");
   const marks = ":is(.mark-line, .mark-rect, .mark-symbol):not(.role-legend-symbol) > path[d]:not([d=''])";
@@ -123,7 +123,7 @@ async function draw(explorer) {
   const spec = JSON.parse(explorer.querySelector("script").textContent);
   fit(spec, chart.clientWidth - 8);
   for (const inputs of explorer.querySelectorAll(".inputs")) inputs.replaceChildren();
-  // Expressions are interpreted (`ast`): the page forbids to evaluate text as a script.
+  // Expressions are interpreted (`ast`), because the page forbids evaluating text as a script.
   const options = { mode: "vega-lite", renderer: "svg", actions: false, ast: true };
   const { view } = await vegaEmbed(chart, spec, options);
   for (const svg of chart.querySelectorAll("svg")) svg.setAttribute("aria-hidden", "true"); // its numbers are in tables
