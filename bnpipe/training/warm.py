@@ -1,6 +1,6 @@
-"""Compile all that jobs on a CPU need, and keep it on disk: ``python -m bnpipe.training.warm``.
+"""Compile everything that jobs on a CPU need, and keep it on disk: ``python -m bnpipe.training.warm``.
 
-Without it the first job does so, and jobs beside it do the same work.
+Otherwise the first job compiles it, and jobs that run at the same time do the same work again.
 """
 
 from dataclasses import replace
@@ -31,7 +31,7 @@ TINY = Shape(channels=1, rows=2, columns=2, classes=10)
 
 
 def compile_all() -> None:
-    """Use all that is compiled once in either precision, on tiny networks and images."""
+    """Call everything that is compiled once in each precision, on tiny networks and images."""
     labels = np.arange(TINY.classes)
     images = Images(np.zeros((len(labels), TINY.pixels), np.uint8), labels, TINY)
     for precision in NUMBERS:
