@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs PyTorch once it is asked for: `import bnpipe` alone takes no time."""
+    """Import what needs PyTorch only when it is used, so that `import bnpipe` alone takes no time."""
     if name == "to_torch_module":
         from bnpipe.modules.export import to_torch_module
 

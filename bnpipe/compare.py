@@ -1,8 +1,8 @@
 """Compare results with the expected ones: `python -m bnpipe.compare EXPECTED RESULTS` names every difference.
 
-Both are folders with `claims.csv` and `summary.csv`, there or in their folder `tables`; `all_claims.csv` is compared
-too if both have it. Numbers may differ a little, because another processor or library version rounds differently and
-badly initialized networks amplify that:
+Both are folders that hold `claims.csv` and `summary.csv`, directly or in a subfolder `tables`; `all_claims.csv` is
+compared too if both have it. Numbers may differ a little, because another processor or library version rounds
+differently and badly initialized networks amplify that:
 
 verdict, n, sesoi       must be equal, and so must the digest of the plan
 above, below, diverged  may differ by one seed
@@ -10,9 +10,9 @@ median                  may differ by a quarter of sesoi or of the width of its 
 mean, test_mean         may differ by 0.01 or a quarter of the width of their interval, whichever is larger
 low, high, worst        may differ by twice as much as the median or mean that they belong to
 
-The widths are the expected ones. Of claims about measured time only the verdict, n and sesoi are compared, because
-their numbers depend on the machine. The exit code is 0 if nothing differs, 1 if something does, and 2 if the tables
-cannot be compared.
+The widths are those of the expected intervals. For claims about measured time, only the verdict, n and sesoi are
+compared, because the other numbers depend on the machine. The exit code is 0 if nothing differs, 1 if something does,
+and 2 if the tables cannot be compared.
 """
 
 import argparse
@@ -38,13 +38,13 @@ Row = dict[str, Any]
 
 
 class Table(NamedTuple):
-    """A table that is compared: what identifies its rows, and what may differ by how much."""
+    """A table to compare: which columns identify its rows, and by how much each number may differ."""
 
     name: str  # of the file
     rows: str  # what its rows are
     keys: Sequence[str]
     words: Sequence[str]  # columns that must be equal
-    shared: Sequence[str]  # columns that must be equal and have one value in the whole table: one line is enough
+    shared: Sequence[str]  # columns that must be equal and hold one value in the whole table; reported in one line
     tolerances: Callable[[Row], dict[str, float]]  # of an expected row, by column
     numbers: Sequence[str]  # columns of numbers
 
@@ -70,7 +70,7 @@ def summary_tolerances(row: Row) -> dict[str, float]:
 
 
 def width(low: float, high: float) -> float:
-    """Return the width of an interval; 0 if an end is infinite or not known."""
+    """Return the width of an interval; 0 if an end is infinite or unknown."""
     return high - low if math.isfinite(high - low) else 0.0
 
 
@@ -102,7 +102,7 @@ def place_of(name: str, folder: Path) -> Path | None:
 
 
 def read(table: Table, folder: Path) -> dict[tuple[str, ...], Row]:
-    """Read a table of a folder, by the keys of its rows.
+    """Read a table from a folder; return its rows by their keys.
 
     Raises InputError, with one line, if it is missing, cannot be read, lacks columns, has text where numbers belong, or
     has a row twice.
@@ -132,7 +132,7 @@ def read(table: Table, folder: Path) -> dict[tuple[str, ...], Row]:
 def differences(
     table: Table, expected: dict[tuple[str, ...], Row], results: dict[tuple[str, ...], Row]
 ) -> Iterator[str]:
-    """Go through the differences between the rows of two tables, a line each; rows are by their keys."""
+    """Yield a line for each difference between the rows of two tables, which are given by their keys."""
     for column in table.shared:
         before, now = ({str(row[column]) for row in rows.values()} for rows in (expected, results))
         if before != now:
@@ -166,7 +166,7 @@ def written(number: float) -> str:
 
 
 def alike(one: float, other: float, tolerance: float) -> bool:
-    """Say whether two numbers are equal within a tolerance; not known equals not known."""
+    """Return whether two numbers are equal within a tolerance; an unknown number (nan) equals another one."""
     if math.isnan(one) or math.isnan(other):
         return math.isnan(one) and math.isnan(other)
     return one == other or abs(one - other) <= tolerance * (1 + EXACTLY)

@@ -1,7 +1,7 @@
-"""Whether a job runs the code, and reads the files, that it was planned with. Every adapter asks first.
+"""Check that a job runs the code and reads the files that it was planned with. Every adapter does this first.
 
 Snakemake remembers what made a file. Its memory can be deleted, bypassed or left behind in a copy, and it does not see
-what a job imports. So code has a digest, a packed data set and a run record say what they are, and a job looks.
+what a job imports. So code has a digest, packed data sets and run records describe themselves, and every job checks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from bnpipe.data.header import check_split
 def check_job(snakemake: Any, *modules: str) -> None:
     """Check the code, the user's own parts and the inputs of a job.
 
-    snakemake: what Snakemake hands to a script. modules: those that the job's digest of code is of. Raises InputError
-    as `bnpipe.core.digests.check_code`, `bnpipe.core.parts.check_parts` and `check_inputs` do.
+    snakemake: the object that Snakemake hands to a script. modules: those that the job's code digest covers. Raises
+    InputError as `bnpipe.core.digests.check_code`, `bnpipe.core.parts.check_parts` and `check_inputs` do.
     """
     check_code(snakemake.params.code, *modules, beside=Path(snakemake.scriptdir).resolve().parents[1])
     check_parts(snakemake.params.get("parts"))
@@ -28,8 +28,8 @@ def check_inputs(inputs: Mapping[str, Path | Sequence[Path]], expected: Mapping[
     """Check the packed data set and the records among a job's inputs, if there are any.
 
     inputs: by name; "packed" is the data set, "records" and "records_of_studies" are lists of run records. expected:
-    `bnpipe.grid.plan.Plan.expected_data`, or with records `expected_records`; None if there is nothing to check. Raises
-    InputError, naming the file, the key and both values, if a file was made otherwise.
+    `bnpipe.grid.plan.Plan.expected_data`, or `expected_records` if there are records; None if there is nothing to
+    check. Raises InputError, naming the file, the key and both values, if a file is not what was expected.
     """
     if expected is None:
         return
@@ -38,7 +38,8 @@ def check_inputs(inputs: Mapping[str, Path | Sequence[Path]], expected: Mapping[
         sha256 = check_split(packed, expected["validation_images"]).sha256
     records = [*_list(inputs, "records"), *_list(inputs, "records_of_studies")]
     if records:
-        from bnpipe.grid.expected import check_records  # not at the top: it reads a configuration, and most jobs do not
+        # Imported here because it loads the configuration's code, which most jobs do not need.
+        from bnpipe.grid.expected import check_records
 
         check_records(records, expected, sha256)
 

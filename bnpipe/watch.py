@@ -29,16 +29,17 @@ Statuses = Mapping[Job, JobStatus]
 
 
 def steps_taken(job: Job, status: JobStatus) -> int:
-    """Return the steps of a job that need not be taken again: none of one that ended early."""
+    """Return how many steps of a job are done and need not be repeated; 0 if the job ended early."""
     if status.state == "running" and status.latest:
         return status.latest.step + 1
     return job.steps if status.state == "done" else 0
 
 
 def seconds_left(statuses: Statuses) -> float | None:
-    """Estimate how long the running and the waiting jobs take, as many at once as run now (or one), longest first.
+    """Estimate how many seconds the running, waiting and silent jobs still take.
 
-    Failed jobs are left out: they wait for a person. None where work is left and nothing is measured yet.
+    The estimate assumes that as many jobs run at once as now (at least one), the longest first. Failed jobs are left
+    out, because a person must look at them first. Returns None if work is left and nothing has been measured yet.
     """
     costs = _costs(statuses)
     left: dict[str, list[float]] = {"running": [], "waiting": [], "silent": []}
@@ -48,7 +49,7 @@ def seconds_left(statuses: Statuses) -> float | None:
             if seconds is None:
                 return None
             left[status.state].append(seconds)
-    places = left["running"] or [0.0]  # when each comes free
+    places = left["running"] or [0.0]  # seconds until each is free
     heapq.heapify(places)
     for seconds in sorted(left["waiting"] + left["silent"], reverse=True):
         heapq.heapreplace(places, places[0] + seconds)
@@ -56,7 +57,7 @@ def seconds_left(statuses: Statuses) -> float | None:
 
 
 def _costs(statuses: Statuses) -> dict[tuple[str, ...], float]:
-    """Return the seconds of a step of a run, mean of the jobs measured, for every likeness of jobs."""
+    """Return the mean seconds per step of one run, over the measured jobs that share each likeness."""
     measured: defaultdict[tuple[str, ...], list[float]] = defaultdict(list)
     for job, status in statuses.items():
         if status.rate:
@@ -71,7 +72,10 @@ def _likenesses(job: Job) -> tuple[tuple[str, ...], ...]:
 
 
 def _seconds_of(job: Job, status: JobStatus, costs: Mapping[tuple[str, ...], float]) -> float | None:
-    """Return what is left of a job at its own rate, or else at that of the jobs most like it."""
+    """Return how many seconds a job still takes, at its own rate or else at the rate of the jobs most like it.
+
+    None if none of these rates is known.
+    """
     steps = job.steps - steps_taken(job, status)
     if status.state == "running" and status.rate:
         return steps / status.rate
@@ -80,9 +84,9 @@ def _seconds_of(job: Job, status: JobStatus, costs: Mapping[tuple[str, ...], flo
 
 
 def _rows(statuses: Statuses) -> Iterator[tuple[tuple[str, ...], bool]]:
-    """Go through the lines of the table: the cells of a condition and arm, and whether there is anything to see.
+    """Yield the lines of the table: the cells of a condition and arm, and whether any of its jobs needs to be seen.
 
-    That is a job that runs, failed or fell silent.
+    A job needs to be seen if it runs, failed or fell silent.
     """
     groups: defaultdict[tuple[str, str], dict[Job, JobStatus]] = defaultdict(dict)
     for job, status in statuses.items():
@@ -92,7 +96,7 @@ def _rows(statuses: Statuses) -> Iterator[tuple[tuple[str, ...], bool]]:
 
 
 def _cells(statuses: Statuses) -> tuple[str, ...]:
-    """Return what a line of the table says after its name."""
+    """Return the cells of a line of the table that follow condition and arm."""
     states = Counter(status.state for status in statuses.values())
     counts = [str(states[state] or "") for state in STATES]
     steps = sum(job.steps * job.runs for job in statuses)
@@ -111,10 +115,10 @@ def _accuracy(statuses: Iterable[JobStatus]) -> str:
 
 
 def render(statuses: Statuses, now: float, height: int | None = None) -> str:
-    """Lay out what was seen: the table, its total, the time left, and what needs attention.
+    """Return the text to show: the table, its total, the time left, and what needs attention.
 
-    now: seconds since the epoch. height: lines of the terminal; where they do not suffice, only conditions with a job
-    that runs, failed or fell silent are shown. None: as many as it takes.
+    now: seconds since the epoch. height: lines of the terminal, or None if there is no limit. If the table does not
+    fit, only lines with a job that runs, failed or fell silent are shown.
     """
     rows = list(_rows(statuses))
     below = [_forecast(statuses), *_troubles(statuses, now)]
@@ -139,18 +143,18 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 def _forecast(statuses: Statuses) -> str:
     states = Counter(status.state for status in statuses.values())
     if not states["running"] + states["waiting"] + states["silent"]:
-        return "No training is left" + (", but for what failed." if states["failed"] else ".")
+        return "No training is left" + (", except for what failed." if states["failed"] else ".")
     seconds = seconds_left(statuses)
     if seconds is None:
         return "Time left: not known before the first evaluations."
     if not states["running"]:
-        return f"Nothing is running; left is {duration(seconds)} of training, one job at a time."
+        return f"Nothing is running; {duration(seconds)} of training is left, one job at a time."
     jobs = "1 job" if states["running"] == 1 else f"{states['running']} jobs"
     return f"Time left: about {duration(seconds)} of training with {jobs} at once."
 
 
 def _troubles(statuses: Statuses, now: float) -> list[str]:
-    """Return a line for each job that failed or fell silent, the first of them."""
+    """Return a line for each of the first jobs that failed or fell silent, and how many more there are."""
     lines = [f"failed: {job.log}: {status.error}" for job, status in statuses.items() if status.state == "failed"]
     lines += [
         f"silent for {duration(now - status.since)}, perhaps killed: {job.log}"
@@ -162,7 +166,7 @@ def _troubles(statuses: Statuses, now: float) -> list[str]:
 
 
 def watch(jobs: Sequence[Job], follow: bool) -> None:
-    """Print how far the jobs are, once; or again and again until all are done."""
+    """Print how far the jobs are: once, or with `follow` again and again until all are done."""
     on_terminal = sys.stdout.isatty()
     statuses: dict[Job, JobStatus] = {}
     while True:
@@ -175,7 +179,7 @@ def watch(jobs: Sequence[Job], follow: bool) -> None:
 
 
 def main() -> None:
-    """Read the configuration as the workflow is given it, and watch."""
+    """Read the configuration from the same options as Snakemake, and watch."""
     parser = argparse.ArgumentParser(prog="python -m bnpipe.watch", description=__doc__)
     parser.add_argument("--follow", action="store_true", help="show it again every few seconds until all is done")
     add = parser.add_argument_group("configuration, as Snakemake takes it").add_argument

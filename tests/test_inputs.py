@@ -41,7 +41,7 @@ def test_another_copy_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         check_job(handed("0" * 64, scripts=tmp_path / "workflow/scripts"), "analysis.words")
     assert str(caught.value).startswith(f"{PACKAGE}: expected code 000000000000")
-    assert f"this copy was imported in place of that in {tmp_path}" in str(caught.value)
+    assert f"this copy was imported instead of the one in {tmp_path}" in str(caught.value)
 
 
 def test_the_split_of_the_packed_data_is_checked(tmp_path: Path) -> None:

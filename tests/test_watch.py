@@ -102,7 +102,7 @@ def test_a_low_terminal_shows_what_runs() -> None:
 def test_many_troubles_are_counted() -> None:
     lines = render({job(number): JobStatus("failed") for number in range(9)}, now=0).splitlines()
     assert lines[-1] == "(and 4 more)"
-    assert lines[3] == "No training is left, but for what failed."
+    assert lines[3] == "No training is left, except for what failed."
 
 
 def run(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> None:

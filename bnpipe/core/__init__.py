@@ -1,1 +1,1 @@
-"""What everything else uses and what itself uses nothing else: records, settings, files, errors, digests."""
+"""What the rest of the package imports and what imports none of it: records, settings, files, errors, digests."""

@@ -1,4 +1,4 @@
-"""Tables as CSV files, and what they have in common."""
+"""Write and read tables as CSV files, and name the columns that identify their rows."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from bnpipe.core.errors import InputError
 from bnpipe.core.files import atomic_write
 
 RUN_KEYS = ["condition", "arm", "seed"]  # columns that identify a run
-ENTRANT_KEYS = ["entrant", "activation", "arm", "init_std", "learning_rate", "seed"]  # and one of the fair comparison
+ENTRANT_KEYS = ["entrant", "activation", "arm", "init_std", "learning_rate", "seed"]  # in the fair comparison
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

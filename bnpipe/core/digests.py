@@ -33,9 +33,9 @@ def module_files(module: str) -> tuple[Path, ...]:
 
 
 def code_digest(*modules: str) -> str:
-    """SHA-256 over the names and contents of the files that modules depend on.
+    """Return the SHA-256 over the names and contents of the files that modules depend on.
 
-    It is a parameter of every rule, so that after a change in the package everything that depends on it runs again.
+    It is a parameter of every rule, so that a change in the package makes everything that depends on it run again.
     """
     digest = hashlib.sha256()
     for file in sorted({file for module in modules for file in module_files(module)}):
@@ -47,8 +47,8 @@ def code_digest(*modules: str) -> str:
 def check_code(planned: str, *modules: str, beside: Path) -> None:
     """Check that the code that this process has imported is the code that its job was planned with.
 
-    planned: the digest of the modules at that time. beside: the folder whose package the plan was made with. Raises
-    InputError if the code is another: it was edited while the workflow ran, or another copy was imported.
+    planned: the digest of the modules at that time. beside: the folder whose package made the plan. Raises InputError
+    if the code differs, because it was edited while the workflow ran or because another copy was imported.
     """
     found = code_digest(*modules)
     if found == planned:
@@ -56,7 +56,7 @@ def check_code(planned: str, *modules: str, beside: Path) -> None:
     differ = f"expected code {short_digest(planned)}, with which this run was planned, got {short_digest(found)}"
     if beside.resolve() == PACKAGE.parent:
         raise InputError(f"{PACKAGE}: {differ}; it was edited since; run the same command again")
-    raise InputError(f"{PACKAGE}: {differ}; this copy was imported in place of that in {beside}; uninstall it")
+    raise InputError(f"{PACKAGE}: {differ}; this copy was imported instead of the one in {beside}; uninstall it")
 
 
 def short_digest(digest: str) -> str:

@@ -14,5 +14,5 @@ class InputError(Exception):
 
 
 def printable(key: object) -> str:
-    """Return a key as it can be part of a line: quoted if it has line breaks and the like, otherwise as it is."""
+    """Return a key in a form that fits into a line: quoted if it has line breaks or the like, otherwise unchanged."""
     return str(key) if str(key).isprintable() else repr(key)

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from bnpipe.core.errors import InputError
 
 WAIT_LIMIT = 7200.0  # seconds; the time limit of a training job
-_INTERVAL = 0.2  # seconds between attempts: the kernel queues too, but without a limit
+_INTERVAL = 0.2  # seconds between attempts; the kernel could wait for us, but without a time limit
 _CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # from file systems that do not synchronize folders
 _CANNOT_WRITE = (errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS)  # not a bug of ours
 _held: set[Path] = set()  # files whose lock this process holds
@@ -60,11 +60,11 @@ def atomic_write_bytes(path: Path, content: bytes) -> None:
 def exclusive_lock(path: Path, limit: float = WAIT_LIMIT) -> Iterator[None]:
     """Be the only process that writes ``path`` within the block; create its folder.
 
-    If another process holds the lock, log which one, and wait for up to ``limit`` seconds. The lock is one of the
-    kernel's on a file beside ``path``, so it ends with its holder, however that dies. Over NFS it also works between
+    If another process holds the lock, log which one, and wait for up to ``limit`` seconds. The lock is a kernel lock on
+    a file beside ``path``, so it is released when its holder ends, however that happens. Over NFS it also works between
     hosts (on Linux, unless mounted with `nolock` or `local_lock`). A file system without locks causes a warning.
     Blocks of one process may be nested. Raises InputError, naming the holder, if the lock is still held after the
-    limit, and if the folder is not writable.
+    limit, and also if the folder is not writable.
     """
     path = path.absolute()
     if path in _held:
@@ -106,7 +106,10 @@ def _locked(path: Path, limit: float) -> Iterator[None]:
 
 
 def _wait_for(lock: Path, path: Path, limit: float) -> FileLock:
-    """Lock a lock file when its holder has ended, and write there who holds it; path: the file that it protects."""
+    """Lock a lock file as soon as its holder releases it, and write the new holder into it.
+
+    path: the file that the lock protects.
+    """
 
     def sign(descriptor: int) -> None:
         if not _is(descriptor, lock):

@@ -1,8 +1,8 @@
-"""Parts of one's own, named `module:name` in the configuration: where they are, what they are called, their digest.
+"""The user's own parts, named `module:name` in the configuration: where they are, what they are called, their digest.
 
-Nothing is imported here. Files are found as Python would find them and parsed, because the workflow asks for them each
-time that Snakemake reads it, in every job of a cluster, and importing a part would import PyTorch.
-`bnpipe.modules.parts` imports them, where networks are built.
+Nothing is imported here, because importing a part would import PyTorch, and Snakemake reads the workflow anew in every
+job of a cluster. Files are found where Python would find them, and they are parsed. `bnpipe.modules.parts` imports
+them when networks are built.
 """
 
 import ast
@@ -22,10 +22,10 @@ from bnpipe.core.digests import PACKAGE, short_digest
 from bnpipe.core.errors import InputError
 from bnpipe.core.settings import TrainingSettings
 
-PART_KEYS = ("arm", "activation", "optimizer")  # the settings that may name a part of one's own
+PART_KEYS = ("arm", "activation", "optimizer")  # the settings that may name one of the user's own parts
 _WORD = "[A-Za-z_][A-Za-z0-9_]*"
 PATTERN = rf"^{_WORD}(\.{_WORD})*:[A-Za-z][A-Za-z0-9_]{{0,63}}$"
-LIBRARIES = ("torch",)  # their code is known by its version: it has thousands of files
+LIBRARIES = ("torch",)  # their version identifies their code, which has thousands of files
 
 
 def is_own(part: str) -> bool:
@@ -39,19 +39,20 @@ def short_name(part: str) -> str:
 
 
 def own_parts(settings: TrainingSettings) -> list[str]:
-    """Return the parts of one's own that networks of these settings are built with."""
+    """Return the user's own parts that networks with these settings are built from."""
     return [part for part in (getattr(settings, key) for key in PART_KEYS) if is_own(part)]
 
 
 def digests_of(parts: Iterable[str]) -> dict[str, str]:
-    """Return the digest of each part, by its name, see `part_digest`; in the order of the names."""
+    """Return the digest of each part (see `part_digest`) by its name, in the order of the names."""
     return {part: part_digest(part) for part in sorted({*parts})}
 
 
 def check_parts(planned: Mapping[str, str] | None) -> None:
     """Check that parts are still the code that a job was planned with.
 
-    planned: their digests at that time, by name; None if the job has none. Raises InputError if one was edited since.
+    planned: their digests at that time, by name; None if the job has none. Raises InputError if a part has been edited
+    since.
     """
     for part, digest in (planned or {}).items():
         if part_digest(part) != digest:
@@ -61,17 +62,17 @@ def check_parts(planned: Mapping[str, str] | None) -> None:
 
 
 def find_part(part: str) -> Path:
-    """Return the file of a part's module, in which its name was found.
+    """Return the file of the module that defines a part.
 
     Python looks in the working directory, which is the folder of config.yaml, and then where it finds all packages.
-    Raises InputError, without the key of the configuration, if there is no such module, if it cannot be parsed, or if
-    it does not hold the name.
+    Raises InputError, whose message lacks the key of the configuration, if there is no such module, if it cannot be
+    parsed, or if it does not hold the name.
     """
     return _find(part, Path.cwd())
 
 
 @cache
-def _find(part: str, folder: Path) -> Path:  # noqa: ARG001 - the same name is another part in another folder
+def _find(part: str, folder: Path) -> Path:  # noqa: ARG001 - for the cache: a name is another part in another folder
     module, _, name = part.partition(":")
     file = _file_of(module)
     if file is None:
@@ -91,17 +92,17 @@ def _find(part: str, folder: Path) -> Path:  # noqa: ARG001 - the same name is a
 def part_digest(part: str) -> str:
     """Return a SHA-256 over the modules that a part consists of: their names and contents.
 
-    If the part is in the working directory, these are its module, all that this imports from there, directly or not,
-    and the packages that hold them. If it is installed elsewhere, they are all modules of its package. Other libraries
-    do not count, and neither does bnpipe, whose code has a digest of its own. A part of PyTorch has the digest of
-    PyTorch's version. A digest is computed once: a process that has imported a part goes on with that code. Raises
-    InputError if a module cannot be found or parsed.
+    If the part is in the working directory, these are its module, every module that it imports from there, directly or
+    indirectly, and the packages that hold them. If it is installed elsewhere, they are all modules of its package.
+    Other libraries do not count, and neither does bnpipe, whose code has a digest of its own. The digest of a part of
+    PyTorch is that of PyTorch's version. A process computes each digest once, because it keeps using the code that it
+    has imported. Raises InputError if a module cannot be found or parsed.
     """
     return _digest(part, Path.cwd())
 
 
 @cache
-def _digest(part: str, folder: Path) -> str:  # noqa: ARG001 - the same name is another part in another folder
+def _digest(part: str, folder: Path) -> str:  # noqa: ARG001 - for the cache: a name is another part in another folder
     find_part(part)
     module = part.partition(":")[0]
     digest = hashlib.sha256()
@@ -115,7 +116,7 @@ def _digest(part: str, folder: Path) -> str:  # noqa: ARG001 - the same name is 
 
 
 def _modules_of(module: str) -> dict[str, Path]:
-    """Return the files of a module and of all that belongs to it, see `part_digest`, by their names in its package."""
+    """Return the files of a module and of all that belongs to it (see `part_digest`), by the names of its modules."""
     top, found = module.partition(".")[0], dict[str, Path]()
     file = _file_of(top)
     if file is not None and not _is_here(top) and file.name == "__init__.py":
@@ -135,7 +136,7 @@ def _modules_of(module: str) -> dict[str, Path]:
 
 
 def _is_here(top: str) -> bool:
-    """Return whether a module or package is the user's and in the working directory."""
+    """Return whether a module or package is the user's own and lies in the working directory."""
     spec, here = _spec_of_top(top), Path.cwd()
     if spec is None or top == PACKAGE.name:
         return False
@@ -156,7 +157,7 @@ def _file_of(module: str) -> Path | None:
 
 
 def _spec_of_top(name: str) -> ModuleSpec | None:
-    """Find a module or package that is in no other: in the working directory first, and where editable packages are."""
+    """Find a top-level module or package: in the working directory first, then where Python looks for all of them."""
     path = [str(Path.cwd()), *sys.path]
     found = (finder.find_spec(name, path) for finder in sys.meta_path)
     return next((spec for spec in found if spec is not None), None)
@@ -172,7 +173,7 @@ def _parsed(file: Path) -> ast.Module:
 
 
 def _names_in(file: Path) -> list[str] | None:
-    """Return the names that a module defines or imports at its top level; None if parsing does not tell."""
+    """Return the names that a module defines or imports at its top level; None if parsing cannot tell."""
     defined: list[str] = []
     others: list[str] = []
     waiting: list[ast.AST] = [_parsed(file)]
@@ -194,7 +195,7 @@ def _names_in(file: Path) -> list[str] | None:
 
 
 def _imports(module: str, file: Path) -> Iterator[str]:
-    """Go through the dotted names that a file imports; some may be names within a module."""
+    """Yield the dotted names that a file imports; some may be names within a module."""
     if file.suffix != ".py":
         return
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]

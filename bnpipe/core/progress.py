@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation, as a line in the log of a training job tells it."""
+    """An evaluation, as a line in the log of a training job reports it."""
 
     time: float  # seconds since the epoch
     step: int
@@ -42,7 +42,7 @@ class Evaluation:
 
     @classmethod
     def read_all(cls, text: str) -> list[Self]:
-        """Return the evaluations of a log, or of a part of it that begins anywhere."""
+        """Return the evaluations in a log, or in a part of it, which may begin within a line."""
         return [cls._read(line) for line in _EVALUATION.finditer(text)]
 
     @classmethod
@@ -53,7 +53,7 @@ class Evaluation:
 
 
 def read_tail(log_file: Path) -> tuple[str, float]:
-    """Return the end of a job's log, some 35 evaluations, and when it was written, in seconds since the epoch.
+    """Return the end of a job's log, about 35 evaluations, and when it was last written, in seconds since the epoch.
 
     Raises OSError if there is no such file, or if it cannot be read.
     """

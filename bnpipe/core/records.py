@@ -1,4 +1,4 @@
-"""Run records: what a stack of runs left behind, in one file that says what it is."""
+"""Run records: the results of a stack of runs, in one file that describes itself."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ _BY_NAME = ("diagnostics", "weights")  # fields of Curves that hold arrays by na
 
 @dataclass(frozen=True)
 class Curves:
-    """What was measured on a stack of runs. Arrays go on with nan after the step at which a run stopped early."""
+    """What was measured on a stack of runs. If a run stopped early, its arrays hold nan from there on."""
 
     seeds: NDArray[np.int64]  # (runs,)
     steps: NDArray[np.int64]  # (evaluations,): the steps after whose update the networks were evaluated
@@ -37,14 +37,14 @@ class Curves:
     test_accuracy: NDArray[np.float64]  # (runs,), after the last step of each run, inference mode
     test_loss: NDArray[np.float64]  # (runs,)
     finite_weights: NDArray[np.uint8]  # (runs,), 1 where all parameters are finite after the last step
-    training_set_accuracy: NDArray[np.float64] | None = None  # as `accuracy`, of training images; None: not taken
+    training_set_accuracy: NDArray[np.float64] | None = None  # as `accuracy`, of training images; None: not measured
     training_set_loss: NDArray[np.float64] | None = None
     # By name, (runs, evaluations) or (runs, evaluations, layers): see `bnpipe.training.diagnostics.diagnose`.
     diagnostics: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     failure: NDArray[np.int64] | None = None  # (runs, 3): see `bnpipe.training.failures.locate_failures`
     stopped_after: NDArray[np.int64] | None = None  # (runs,), steps that each run took; None: all of them
     # What each run computes with after its last step, by name, (runs, ...): `bnpipe.training.engines.Stack.weights`.
-    # Empty unless the settings say `keep_weights`, and in what `read_record` returns.
+    # Empty unless the settings say `keep_weights`, and always empty in what `read_record` returns.
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
@@ -60,9 +60,9 @@ class Curves:
 
     @property
     def first_nonfinite_step(self) -> NDArray[np.int64]:
-        """First step whose training loss is not finite, (runs,); -1 where every one is.
+        """First step whose training loss is not finite, (runs,); -1 if every loss is finite.
 
-        A run whose last update made the parameters non-finite has the last step here.
+        If only the last update made a run's parameters non-finite, this is the run's last step.
         """
         last = self.steps_taken - 1
         bad = ~np.isfinite(self.training_loss) & (np.arange(self.training_loss.shape[1]) <= last[:, np.newaxis])
@@ -71,14 +71,14 @@ class Curves:
 
 
 def join(parts: Sequence[Curves]) -> Curves:
-    """Put the runs of several stacks that were evaluated at the same steps into one."""
+    """Join the runs of several stacks into one; all must have been evaluated at the same steps."""
     arrays = [_to_arrays(part) for part in parts]
     joined = {name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]}
     return _from_arrays({**joined, "steps": parts[0].steps})
 
 
 def _to_arrays(curves: Curves) -> dict[str, NDArray[Any]]:
-    """Return what was measured, by name; what was not is left out."""
+    """Return the arrays that were measured, by name."""
     values = {own.name: getattr(curves, own.name) for own in fields(Curves)}
     for group in _BY_NAME:
         values |= {f"{group}.{name}": array for name, array in values.pop(group).items()}
@@ -105,7 +105,7 @@ class Origin:
     code_sha256: str  # of the package's files that training is built on
     device: str
     versions: dict[str, str]  # of Python and the libraries whose arithmetic was used
-    parts: dict[str, str] = field(default_factory=dict)  # of the user's own: their SHA-256 by name, `module:name`
+    parts: dict[str, str] = field(default_factory=dict)  # SHA-256 of the user's own parts by name, `module:name`
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Record:
     """A stack of runs: what it was, where it comes from, what was measured."""
 
     condition: str
-    settings: tuple[TrainingSettings, ...]  # of each run; they differ as far as runs of one stack may
+    settings: tuple[TrainingSettings, ...]  # of each run; they differ only in what may differ within a stack
     origin: Origin
     curves: Curves
 
@@ -124,7 +124,7 @@ class Record:
 
 
 class Label(NamedTuple):
-    """What a record says of itself."""
+    """What a record says about itself."""
 
     condition: str
     settings: tuple[TrainingSettings, ...]  # of each run
@@ -140,7 +140,7 @@ def write_record(record: Record, path: Path) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Read a record, without the weights that it may hold, which take far more memory than all else.
+    """Read a record without its weights, which take far more memory than everything else.
 
     Raises InputError, naming the file, if it is missing, damaged or of another version.
     """
@@ -161,7 +161,7 @@ def read_weights(path: Path, run: int) -> dict[str, NDArray[Any]]:
 
 
 def read_label(path: Path) -> Label:
-    """Read what a record says of itself, without its curves. Raises InputError as `read_record` does."""
+    """Read what a record says about itself, without its curves. Raises InputError as `read_record` does."""
     with _reading(path), safe_open(path, framework="numpy") as file:
         return Label(*_read_header(file), tuple(file.get_tensor("seeds").tolist()))
 

@@ -1,4 +1,4 @@
-"""Hide what is secret in URLs: user and password, and the values of a query. Messages and logs show URLs only so."""
+"""Hide the secrets in URLs: user, password and the values of a query. Messages and logs show URLs only in this form."""
 
 import re
 from typing import Any
@@ -15,8 +15,8 @@ def mask(text: str) -> str:
 def mask_url(url: str) -> str:
     """Return a URL with its secrets hidden: https://user:password@host/get?token=x is https://***@host/get?token=***.
 
-    The user is hidden too, because some servers take a token for it. A malformed URL is masked as well, and so is one
-    without its scheme.
+    The user is hidden too, because some servers accept a token in its place. Malformed URLs and URLs without a scheme
+    are masked too.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -28,9 +28,9 @@ def mask_url(url: str) -> str:
 
 
 def mask_values(value: Any, masked: dict[int, Any] | None = None) -> Any:
-    """Return a value of the configuration, whatever it is, with the secrets of all URLs in it hidden.
+    """Return a value of the configuration, of any type, with the secrets of all URLs in it hidden.
 
-    masked: what has been masked already, by identity, because YAML's aliases let a list hold itself.
+    masked: what has been masked already, by identity, because YAML's aliases let a list contain itself.
     """
     masked = {} if masked is None else masked
     if isinstance(value, str):
@@ -49,9 +49,10 @@ def mask_values(value: Any, masked: dict[int, Any] | None = None) -> Any:
 
 
 def user_end(rest: str) -> int:
-    """Return where the host begins in what follows the scheme of a URL: after user and password, or at 0.
+    """Return where the host begins in the rest of a URL after its scheme: after user and password, or at 0.
 
-    A password may hold a /, ? or # that should be percent-encoded: then what looks like a port is not a number.
+    A password may hold a /, ? or # that should have been percent-encoded. In that case what looks like the port is not
+    a number.
     """
     match = re.match(r"[^/?#]*", rest)
     authority = match[0] if match else ""
@@ -64,7 +65,7 @@ def user_end(rest: str) -> int:
 
 
 def _mask_parameter(parameter: str) -> str:
-    """Hide the value of one parameter of a query, unless it is the placeholder of a file's name."""
+    """Hide the value of one parameter of a query, unless it is the placeholder for a file's name."""
     name, equals, value = parameter.partition("=")
     if (value or name) == "{file}":
         return parameter

@@ -29,20 +29,21 @@ Precision = Literal["float32", "float64"]
 Architecture = Literal["fully_connected", "convolutional"]
 Device = Literal["cpu", "cuda"]
 
-# Built-in arms that the convolutional network has: statistics of a channel, or none. Others normalize each image over
-# its units, which would be another normalization at every place of the image, or know the compiled engine alone.
+# Built-in arms that the convolutional network has: they take statistics of a channel, or none. The others normalize
+# each image over its units, which would be a different normalization at every place of the image, or were written for
+# fully connected networks only.
 CONVOLUTIONAL_ARMS = ("vanilla", "batchnorm", "weightnorm")
 
 FIRST_SEED = 42  # the tutorial's, which is shown and never counted in a verdict
-FRESH_SEED = 2000  # a number of seeds counts from here: nobody had seen their runs when the claims were registered
+FRESH_SEED = 2000  # the first fresh seed: nobody had seen runs of such seeds when the claims were registered
 EXPLORED_SEEDS = frozenset({*range(42, 52), *range(1000, 1010)})  # their runs had been seen by then
-TUNING_SEEDS = frozenset(range(500, 505))  # choose the best learning rates
-THRESHOLD = 0.9  # validation accuracy whose steps are counted
+TUNING_SEEDS = frozenset(range(500, 505))  # used to choose the best learning rates
+THRESHOLD = 0.9  # validation accuracy; the steps until a run reaches it are counted
 DIGITS_SPLIT = (1197, 300, 300)  # training, validation and test images of scikit-learn's digits
-OVERFLOW_PLACES = ("z", "output", "loss", "delta", "weights")  # where a number may first be not finite
+OVERFLOW_PLACES = ("z", "output", "loss", "delta", "weights")  # where the first non-finite number may appear
 SATURATED = 0.99  # outputs of tanh beyond it, on either side, are called saturated
 CHECKPOINT_SECONDS = 60  # between two checkpoints of a training
-OPTIMIZER_KEYS: dict[BuiltInOptimizer, tuple[str, ...]] = {  # the settings that mean something to each alone
+OPTIMIZER_KEYS: dict[BuiltInOptimizer, tuple[str, ...]] = {  # the settings that only this optimizer uses
     "sgd": (),
     "momentum": ("momentum",),
     "adam": ("beta1", "beta2", "adam_epsilon"),
@@ -51,7 +52,7 @@ OPTIMIZER_KEYS: dict[BuiltInOptimizer, tuple[str, ...]] = {  # the settings that
 
 @dataclass(frozen=True)
 class Shape:
-    """What a data set asks of a network: the size of its images and the number of its classes."""
+    """What a data set requires of a network: the size of its images and the number of its classes."""
 
     channels: int  # 1: grey, 3: red, green and blue
     rows: int
@@ -78,37 +79,36 @@ class Shape:
 class TrainingSettings:
     """Everything a stack of runs shares. Two runs with equal settings and seed have equal curves."""
 
-    arm: Arm  # what stands between a product and its nonlinearity
+    arm: Arm  # what stands between a layer's product and its nonlinearity
     activation: Activation  # of the hidden layers; the output layer is linear
     learning_rate: float  # of the optimizer
-    init_std: (
-        float | InitScheme
-    )  # of the normal distribution of first weights; xavier 1/sqrt(fan_in), he sqrt(2/fan_in)
+    # Standard deviation of the normal distribution of the initial weights; xavier: 1/sqrt(fan_in), he: sqrt(2/fan_in).
+    init_std: float | InitScheme
     steps: int  # mini-batches to train on
     hidden_sizes: tuple[int, ...]  # units of each hidden layer, first layer first
     batch_size: int  # images in a mini-batch
-    evaluation_interval: int  # validation accuracy is taken after every step that this divides, 0 included
+    evaluation_interval: int  # validation accuracy is measured after step 0 and every multiple of this
     epsilon: float  # added to a variance before its square root is taken
     moving_average_weight: float  # of the newest batch; TensorFlow's momentum is 1 minus this
     moving_variance: VarianceConvention  # divisor of the averaged batch variance: m (biased) or m - 1
     groups: int = 5  # of features, in group normalization
     ghost_size: int = 15  # images of a mini-batch that ghost batch normalization normalizes together
-    renorm_max_scale: float = 3.0  # in batch renormalization: its r lies between 1 / this and this, once it has risen
+    renorm_max_scale: float = 3.0  # batch renormalization's r ends up between 1 / this and this
     renorm_max_shift: float = 5.0  # and its d between minus this and this
     renorm_start: int = 500  # steps of plain batch normalization before these limits begin to rise
     renorm_ramp: int = 1000  # steps over which they rise
-    normalize_logits: bool = True  # or only the hidden layers
-    normalize_hidden: bool = True  # or only the logits
+    normalize_logits: bool = True  # False: only the hidden layers are normalized
+    normalize_hidden: bool = True  # False: only the logits are normalized
     position: Position = "before"  # of a normalization: before the nonlinearity or after it
-    trained: Trained = "all"  # or only what the transforms learn: gamma and beta, or b
-    parameter_rate: float = 1.0  # learning rate of what the transforms learn, as a multiple of that of the weights
+    trained: Trained = "all"  # transforms: only what the transforms learn, which is gamma and beta, or b
+    parameter_rate: float = 1.0  # learning rate of what the transforms learn, as a multiple of the weights' rate
     training_images: int | None = None  # how many of the training images to use, from the front; None: all
-    binarize: bool = False  # pixels: 1 where they are at least half of white, else 0
+    binarize: bool = False  # whether a pixel becomes 1 if it is at least half of white, and otherwise 0
     precision: Precision = "float32"  # of all arithmetic
     evaluate_training: bool = False  # whether training images are evaluated too, as many as validation images
-    diagnostics: bool = False  # whether layers are looked into at every evaluation
+    diagnostics: bool = False  # whether the layers are measured at every evaluation
     network: Architecture = "fully_connected"
-    channels: tuple[int, ...] = (8, 8, 16, 16, 32, 32)  # of each convolution, first first; see `bnpipe.networks.sizes`
+    channels: tuple[int, ...] = (8, 8, 16, 16, 32, 32)  # of each convolution in order; see `bnpipe.networks.sizes`
     stop_at_accuracy: float | None = None  # a run stops after the first evaluation with this accuracy; None: never
     keep_weights: bool = False  # whether the record holds the trained weights
     optimizer: Optimizer = "sgd"  # sgd: plain gradient descent
@@ -120,12 +120,12 @@ class TrainingSettings:
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:
-        """Make settings of what JSON or a job's parameters hold of them: there a tuple is a list."""
+        """Make settings from plain values, as JSON or a job's parameters hold them: a tuple is a list there."""
         own: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in values.items()}
         return cls(**own)
 
     def layer_sizes(self, shape: Shape) -> tuple[int, ...]:
-        """Width of every layer of a fully connected network, from the pixels to the classes. shape: of the data set."""
+        """Return the width of every layer of a fully connected network, from a data set's pixels to its classes."""
         return (shape.pixels, *self.hidden_sizes, shape.classes)
 
     @property
@@ -174,7 +174,7 @@ class Runs:
         return cls(settings, rates, stds, tuple(seeds))
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the settings as plain values, where those that may differ are a tuple of one value for each run."""
+        """Return the settings as plain values; those that may differ are tuples with one value for each run."""
         return {**asdict(self.settings), "learning_rate": self.learning_rates, "init_std": self.init_stds}
 
     def __len__(self) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# A scheduler sends SIGTERM, a terminal that is closed SIGHUP, which Windows lacks.
+# A scheduler sends SIGTERM. A terminal that is closed sends SIGHUP, which Windows lacks.
 STOPS = tuple(number for number in signal.Signals if number.name in ("SIGTERM", "SIGHUP"))
 
 

@@ -1,8 +1,8 @@
-"""YAML, read with the strictness that it lacks, and with the line of every value.
+"""Read YAML more strictly than YAML itself asks, and keep the line of every value.
 
-What stands there without quotes is left as it is written (`Unquoted`), and the key that it belongs to decides whether
-it is a number, true or false, or text. YAML 1.1 decides by itself and so reads 061 as 49, 1:30 as 90 and 1e3 as text,
-and does not tell the folder 2024 from the number.
+A value without quotes is kept as it is written (`Unquoted`), and the key that it belongs to decides whether it is a
+number, true or false, or text. YAML 1.1 decides without the key: it reads 061 as 49, 1:30 as 90 and 1e3 as text, and
+cannot tell a folder named 2024 from the number.
 """
 
 import re
@@ -18,7 +18,7 @@ from bnpipe.core.errors import InputError, printable
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _SWITCHES = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as in YAML 1.1
-# Decimal numbers in all notations of YAML 1.1, YAML 1.2 and JSON. A leading zero means 8 to YAML 1.1, nothing to 1.2.
+# Decimal numbers in all notations of YAML 1.1, YAML 1.2 and JSON, but without a leading zero, which means octal in 1.1.
 _DIGITS = r"(0|[1-9][0-9]*(_[0-9]+)*)"
 _WHOLE_NUMBER = re.compile(rf"[-+]?{_DIGITS}")
 _NUMBER = re.compile(rf"[-+]?({_DIGITS}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
@@ -27,7 +27,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udff
 
 
 class Unquoted(str):
-    """What stands in YAML without quotes: a number, true or false, or text. See `plain`."""
+    """A value that has no quotes in YAML: a number, true or false, or text. See `plain`."""
 
     __slots__ = ()
 
@@ -40,14 +40,14 @@ class YamlFile:
     """What a YAML file holds, and on which lines."""
 
     path: Path
-    values: Any  # what stands there without quotes is Unquoted; null is None
+    values: Any  # those without quotes are Unquoted; null is None
     # Line of each key and list entry, counted from 1, by the keys and positions that lead to it, all as text:
-    # ("arms", "0") is the first of the arms. Some of what aliases stand for is left out.
+    # ("arms", "0") is the first of the arms. Some entries that are reached through an alias are left out.
     lines: Mapping[tuple[str, ...], int]
 
 
 def mapped(value: Any, read: Callable[[Any], Any]) -> Any:
-    """Return values with everything that is no list and no mapping read anew."""
+    """Return values with `read` applied to everything that is neither a list nor a mapping."""
     if isinstance(value, dict):
         return {str(key) if isinstance(key, str) else key: mapped(each, read) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -69,19 +69,19 @@ def _read_unquoted(text: Any) -> Any:
         return float(text)
     if _NOT_FINITE.fullmatch(text):
         return float(text.replace(".", ""))
-    is_word = text in (text.lower(), text.capitalize(), text.upper())  # yES is none
+    is_word = text in (text.lower(), text.capitalize(), text.upper())  # not yES
     return _SWITCHES.get(text.lower(), str(text)) if is_word else str(text)
 
 
 def unquoted(value: Any) -> Any:
-    """Return values with all text taken as if it stood in YAML without quotes."""
+    """Return values with all text treated as if it had no quotes in YAML."""
     return mapped(value, lambda each: (None if each in _NULLS else Unquoted(each)) if isinstance(each, str) else each)
 
 
 def surprise(value: Any) -> int | float | None:
-    """Return the number that YAML 1.1 makes of a value that is Unquoted and no decimal number; None if it makes none.
+    """Return the number that YAML 1.1 reads in an Unquoted value that is not a decimal number; None if it reads none.
 
-    Such are 061 (octal, 49), 0x10 and 0b1, 1:30 (base 60, 90).
+    Examples are 061 (octal, 49), 0x10, 0b1 and 1:30 (base 60, 90).
     """
     if not isinstance(value, Unquoted) or plain(value) != str(value):
         return None
@@ -109,7 +109,7 @@ def read_yaml_file(path: Path) -> YamlFile:
 
 def _decoded(content: bytes, path: Path) -> str:
     try:
-        return content.decode("utf-8-sig")  # with or without the mark that Windows puts first
+        return content.decode("utf-8-sig")  # with or without the byte order mark that Windows writes
     except UnicodeDecodeError as error:
         if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
             raise InputError(f"{path}: expected text in UTF-8, got UTF-16; save the file as UTF-8") from error
@@ -123,7 +123,7 @@ def _decoded(content: bytes, path: Path) -> str:
 def parse_yaml(text: str, name: str, numbered: bool = True) -> tuple[Any, Mapping[tuple[str, ...], int]]:
     """Return the values that a YAML text holds and their lines, see YamlFile.
 
-    name: what messages call the text; numbered: whether they say the line too. Raises InputError if it is not YAML, or
+    name: what messages call the text. numbered: whether they give the line too. Raises InputError if it is not YAML, or
     if a mapping has a key twice (YAML would silently keep the last).
     """
 
@@ -162,12 +162,12 @@ def parse_yaml(text: str, name: str, numbered: bool = True) -> tuple[Any, Mappin
 def _entries(
     node: yaml.Node | None, path: tuple[str, ...] = (), around: tuple[int, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], int, int | None]]:
-    """Go through all keys and list entries below a node: path, line, and line of the same key before it, if any.
+    """Yield all keys and list entries below a node: path, line, and the line of an earlier equal key, if any.
 
-    around: the identities of the nodes that the node is part of. Raises yaml.MarkedYAMLError if it is part of itself.
+    around: the identities of the nodes that contain the node. Raises yaml.MarkedYAMLError if the node contains itself.
     """
     if node and id(node) in around:
-        raise yaml.MarkedYAMLError(problem="an alias within what it stands for", problem_mark=node.start_mark)
+        raise yaml.MarkedYAMLError(problem="an alias within the value that it stands for", problem_mark=node.start_mark)
     if isinstance(node, yaml.MappingNode):
         children = [(str(key.value), key.start_mark.line + 1, value) for key, value in node.value]
     elif isinstance(node, yaml.SequenceNode):
@@ -184,8 +184,8 @@ def _entries(
             yield from _entries(child, (*path, name), (*around, id(node)))
 
 
-# libyaml's parser if PyYAML has it: ten times as fast, and a grid of conditions is a long file. Of the words that YAML
-# gives a meaning, only null and << (merge) keep it.
+# Use libyaml's parser if PyYAML has it: it is ten times as fast, and a grid of conditions is a long file. Of the words
+# that have a meaning in YAML, only null and << (merge) keep theirs.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KEPT = {"tag:yaml.org,2002:null", "tag:yaml.org,2002:merge"}
 

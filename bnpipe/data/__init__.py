@@ -1,1 +1,1 @@
-"""From the files of a data set to one packed file that training jobs map into memory."""
+"""Turn the files of a data set into one packed file, which training jobs read."""

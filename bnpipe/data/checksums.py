@@ -10,9 +10,9 @@ from bnpipe.data.idx import read_payload
 from bnpipe.data.layouts import FILES
 from bnpipe.data.sources import TITLES
 
-# Of the decompressed files, because gzip files of the same content differ. Each was compared with at least one other
-# source, or computed from a gzip file with the MD5 sum that torchvision knows. KMNIST's training images alone have an
-# MD5 sum: no SHA-256 sum of their content was found, but the key of an unpacked copy in a git-annex repository was.
+# Checksums of the decompressed files, because gzip files of the same content differ. Each was compared with at least
+# one other source, or computed from a gzip file with the MD5 sum that torchvision knows. Only KMNIST's training images
+# have an MD5 sum: we found no SHA-256 sum of their content, but the key of an unpacked copy in a git-annex repository.
 PAYLOADS = {
     "mnist": {
         "train-images-idx3-ubyte": "sha256:ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -37,7 +37,10 @@ _NAMES = {"sha256": "SHA-256", "md5": "MD5"}
 
 
 def check_payload(path: Path, dataset: str, file: str) -> None:
-    """Raise InputError if a file, plain or gzip, has not the content of one of the FILES of a built-in data set."""
+    """Raise InputError if a file, plain or gzip, does not have the content of this file of a built-in data set.
+
+    file: one of FILES.
+    """
     payload = read_payload(path)
     algorithm, _, expected = PAYLOADS[dataset][file].partition(":")
     found = _digest(payload, algorithm)
@@ -48,9 +51,9 @@ def check_payload(path: Path, dataset: str, file: str) -> None:
 
 
 def identify(paths: Sequence[Path]) -> str | None:
-    """Return which built-in data set the four files, in the order of FILES, have the content of, or None if of none.
+    """Return the built-in data set that has the content of these four files, or None if none has.
 
-    Raises InputError if one cannot be read.
+    paths: the files in the order of FILES. Raises InputError if one cannot be read.
     """
     candidates = list(PAYLOADS)
     for file, path in reversed(list(zip(FILES, paths, strict=True))):  # small files first

@@ -10,7 +10,7 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.uint8]]  # images (n, 32, 32, 3), l
 
 
 def read_cifar10(root: Path) -> tuple[Arrays, Arrays]:
-    """Read the training and the test images. root: the folder above that of the files, whose MD5 sums are right."""
+    """Read the training and the test images. root: the parent of the files' folder; their MD5 sums must be right."""
     parts = (torchvision_cifar10()(root, train=train) for train in (True, False))
     training, test = ((part.data, np.array(part.targets, np.uint8)) for part in parts)
     return training, test

@@ -2,7 +2,7 @@
 
 import re
 
-START = 1024  # bytes; as many as `describe` looks at
+START = 1024  # bytes that `describe` looks at
 
 _SIGNATURES = {
     b"PK\x03\x04": "a ZIP archive",
@@ -22,7 +22,7 @@ _JSON = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[\[\]{\"\d])")
 
 
 def describe(content: bytes) -> str:
-    """Return what some content is, for a message ("an HTML page ..."), or "" if it is nothing that is known.
+    """Return what some content is, for a message ("an HTML page ..."), or "" if it is not recognized.
 
     content: the file, decompressed, or its first START bytes.
     """

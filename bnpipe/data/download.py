@@ -1,4 +1,4 @@
-"""Download a file from the server of a mirror, and explain in a line why that failed."""
+"""Download a file from the server of a mirror, and explain in one line why a download failed."""
 
 import http.client
 import os
@@ -25,9 +25,9 @@ from bnpipe.data.mirrors import Mirror
 
 SILENCE_LIMIT = 20.0  # seconds that a mirror may send nothing
 FILE_LIMIT = 600.0  # seconds that a file may take from one mirror
-MAX_FILE_SIZE = 1 << 28  # bytes; half as much again as the largest of the files, CIFAR-10's archive
+MAX_FILE_SIZE = 1 << 28  # bytes; about 1.5 times the largest of the files, CIFAR-10's archive
 
-# What a download can fail with. ValueError: a malformed URL or answer.
+# The errors that a download can raise. ValueError: a malformed URL or answer.
 FAILURES = (OSError, http.client.HTTPException, ValueError)
 
 
@@ -53,7 +53,7 @@ def download(mirror: Mirror, file: str, target: Path) -> None:
 
 
 def first_bytes(mirror: Mirror, file: str, size: int, limit: float) -> bytes:
-    """Return the beginning of a file. Raises one of FAILURES, also if nothing comes for ``limit`` seconds."""
+    """Return the beginning of a file. Raises one of FAILURES if that fails or nothing arrives for ``limit`` seconds."""
     with _open(mirror, file, limit) as response:
         return bytes(response.read(size))
 
@@ -73,7 +73,7 @@ def explain(error: Exception, mirror: Mirror) -> str:
     text = " ".join(str(reason).split()) or type(error).__name__
     advice = ""
     if isinstance(error, urllib.error.HTTPError) and error.code == http.client.UNAUTHORIZED:
-        advice = "; expected a user and a password that it knows, in the URL: https://user:password@host/"
+        advice = "; expected a user and a password that the server knows, in the URL: https://user:password@host/"
     return mask(mirror.without_secrets(text)) + advice + proxy_note(mirror)
 
 
@@ -98,7 +98,7 @@ def proxy_note(mirror: Mirror) -> str:
 def _open(mirror: Mirror, file: str, limit: float) -> Iterator[Any]:
     """Yield the server's answer to a request for a file.
 
-    User and password go only to the host of the URL, not to another that it redirects to.
+    User and password are sent only to the host of the URL, not to a host that it redirects to.
     """
     url = quote(mirror.url(file), safe="%/:=&?~#+!$,;'@()*[]|")  # encodes letters like é
     opener = build_opener()

@@ -1,4 +1,4 @@
-"""What a packed data set says of itself; read without the images, and without torch."""
+"""What a packed data set says about itself. It is read without the images, and without torch."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NOT_PACKED, REMEDY = "expected a packed data set, got something else", "delete i
 
 @dataclass(frozen=True)
 class Header:
-    """What a packed data set says of itself."""
+    """What a packed data set says about itself."""
 
     sha256: str  # of all images and labels, in the order train, validation, test
     validation_images: int
@@ -39,7 +39,7 @@ def read_header(path: Path) -> Header:
 def check_split(path: Path, validation_images: int) -> Header:
     """Read the header of a packed data set that is expected to have this many validation images.
 
-    Raises InputError, as `read_header` does, and if it was split otherwise.
+    Raises InputError as `read_header` does, and also if the number of validation images differs.
     """
     header = read_header(path)
     if header.validation_images != validation_images:

@@ -1,8 +1,8 @@
 """Strict decoding of IDX files, the format of MNIST and its relatives.
 
-The format: two zero bytes, a type code, the number of dimensions, each dimension as a big-endian 32-bit
-integer, then the values. Here the values are unsigned bytes: of labels (1 dimension: images), grey images (3: images,
-rows, columns) or images in colour (4: images, rows, columns, channels).
+The format: two zero bytes, a type code, the number of dimensions, each dimension as a big-endian 32-bit integer, then
+the values. Here the values are unsigned bytes. They are labels (1 dimension: images), grey images (3: images, rows,
+columns) or images in colour (4: images, rows, columns, channels).
 """
 
 import gzip
@@ -28,13 +28,13 @@ KINDS = {(1,): "1 dimension (labels)", (3, 4): "3 dimensions (images), or 4 (ima
 def read_images(path: Path) -> NDArray[np.uint8]:
     """Read an IDX file of images, plain or gzip; returns (images, rows, columns), or (images, rows, columns, channels).
 
-    Raises InputError if the file is anything but images, exactly as many as its header says, or if what it says of the
-    last of four dimensions is no number of channels.
+    Raises InputError if the file does not hold images, if it does not hold exactly as many as its header says, or if
+    the last of four dimensions is larger than MAX_CHANNELS.
     """
     images = _read(path, dimensions=(3, 4))
     if images.ndim == 4 and images.shape[3] > MAX_CHANNELS:
         raise InputError(
-            f"{path}: expected 1 to {MAX_CHANNELS} channels, the last of 4 dimensions, got {images.shape[3]} by its "
+            f"{path}: expected 1 to {MAX_CHANNELS} channels, the last of 4 dimensions, got {images.shape[3]} in its "
             "header; write images x rows x columns x channels"
         )
     return images
@@ -43,7 +43,7 @@ def read_images(path: Path) -> NDArray[np.uint8]:
 def read_labels(path: Path) -> NDArray[np.uint8]:
     """Read an IDX file of labels, plain or gzip; returns (labels,).
 
-    Raises InputError if the file is anything but labels, exactly as many as its header says.
+    Raises InputError if the file does not hold labels, or not exactly as many as its header says.
     """
     return _read(path, dimensions=(1,))
 
@@ -79,7 +79,7 @@ def _read_bytes(path: Path, most: int) -> bytes:
 
 
 def _read(path: Path, dimensions: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Read a file whose number of dimensions is one of these, which KINDS names."""
+    """Read a file that has one of these numbers of dimensions. dimensions: a key of KINDS."""
     payload = read_payload(path)
     _check_header(path, payload, dimensions[0])
     zeros, value_type, found_dimensions = struct.unpack_from(">HBB", payload)
@@ -91,23 +91,23 @@ def _read(path: Path, dimensions: tuple[int, ...]) -> NDArray[np.uint8]:
         raise InputError(f"{path}: expected values of type 0x08 (unsigned bytes), got 0x{value_type:02x}; convert them")
     if found_dimensions not in dimensions:
         kind = KINDS[dimensions]
-        raise InputError(f"{path}: expected {kind}, got {found_dimensions} by its header; replace the file")
+        raise InputError(f"{path}: expected {kind}, got {found_dimensions} in its header; replace the file")
     header_size = _check_header(path, payload, found_dimensions)
     shape = struct.unpack_from(f">{found_dimensions}I", payload, 4)
     expected = header_size + math.prod(shape)
     if len(payload) != expected:
         fault = "truncated" if len(payload) < expected else "trailing bytes"
         raise InputError(
-            f"{path}: {fault}: expected {expected} bytes by its header, got {len(payload)}; replace the file"
+            f"{path}: {fault}: expected {expected} bytes, as its header says, got {len(payload)}; replace the file"
         )
     if 0 in shape:
         counts = " x ".join(map(str, shape))
-        raise InputError(f"{path}: empty: expected at least one value, got {counts} by its header; replace the file")
+        raise InputError(f"{path}: empty: expected at least one value, got {counts} in its header; replace the file")
     return np.frombuffer(payload, np.uint8, offset=header_size).reshape(shape)
 
 
 def _check_header(path: Path, payload: bytes, dimensions: int) -> int:
-    """Return how many bytes a header of so many dimensions has. Raises InputError if there are fewer."""
+    """Return how many bytes a header with this many dimensions has. Raises InputError if the file has fewer."""
     size = 4 + 4 * dimensions
     if len(payload) < size:
         raise InputError(f"{path}: truncated: expected at least {size} bytes, got {len(payload)}; replace the file")

@@ -1,8 +1,8 @@
-"""Find the four files of a data set in a folder, under the names and in the layouts in which people have them.
+"""Find the four files of a data set in a folder, under the usual names and in the usual layouts.
 
 Names: MNIST's own and Kaggle's `train-images.idx3-ubyte`, in upper or lower case, plain or with .gz; `idx4` for images
-in colour, which have four dimensions. Layouts: the
-folder itself, torchvision's `MNIST/raw` below it, and Kaggle's `train-images-idx3-ubyte/train-images-idx3-ubyte`.
+in colour, which have four dimensions. Layouts: the folder itself, torchvision's `MNIST/raw` below it, and Kaggle's
+`train-images-idx3-ubyte/train-images-idx3-ubyte`.
 """
 
 import difflib
@@ -33,15 +33,15 @@ _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 
 @dataclass(frozen=True)
 class Place:
-    """What a folder has, as far as names tell."""
+    """What a folder contains, judging by names."""
 
     folder: Path
-    files: Mapping[str, tuple[Path, ...]]  # by FILES: what has such a name, the usual name first
-    others: tuple[str, ...]  # names of all else
+    files: Mapping[str, tuple[Path, ...]]  # for each of FILES that is there: what has such a name, the usual one first
+    others: tuple[str, ...]  # names of everything else
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is something by the name of each of the four files."""
+        """Whether something has the name of each of the four files."""
         return len(self.files) == len(FILES)
 
     def lack(self, file: str) -> str:
@@ -63,7 +63,7 @@ class Place:
 
 
 def find_own(folder: Path) -> tuple[Path, ...]:
-    """Return the four files, in the order of FILES, of which nothing is known but their names.
+    """Return the four files of the user's own data set, in the order of FILES. They are found by name alone.
 
     All are from the same folder. Raises InputError if one is missing or cannot be read, or if the folders below hold
     several data sets.
@@ -84,7 +84,7 @@ def find_own(folder: Path) -> tuple[Path, ...]:
 
 
 def find_all(folder: Path, file: str) -> Iterator[Path]:
-    """Go through all that has the name of one of FILES, in all layouts; a checksum must tell which is the right one.
+    """Yield every path with the name of one of FILES, in all layouts; a checksum must tell which is the right one.
 
     Raises InputError if there is none, or if a folder that has to be searched cannot be listed.
     """
@@ -97,7 +97,7 @@ def find_all(folder: Path, file: str) -> Iterator[Path]:
 
 
 def places(folder: Path) -> Iterator[Place]:
-    """Go through what a folder has, and after it what those folders below it have that may hold a data set.
+    """Yield what a folder contains, and then what each folder below it contains that may hold a data set.
 
     Raises InputError if one of them cannot be listed.
     """
@@ -111,7 +111,7 @@ def places(folder: Path) -> Iterator[Place]:
 
 
 def fault_of(path: Path) -> str | None:
-    """Return a line that says why something is no file that can be read, or None if it is one."""
+    """Return a line that says why a path is not a readable file, or None if it is one."""
     try:
         mode = path.stat().st_mode
         if S_ISDIR(mode):
@@ -142,7 +142,7 @@ def _look(folder: Path) -> Place:
 
 
 def _names(folder: Path) -> list[str]:
-    """Return the names in a folder; of one that cannot be listed but entered, the usual names that are there."""
+    """Return the names in a folder. If it can be entered but not listed, return those of the usual names that exist."""
     try:
         return sorted(path.name for path in folder.iterdir())
     except PermissionError as error:
@@ -157,7 +157,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _canonical(name: str) -> str | None:
-    """Return which of FILES something is by its name, or None."""
+    """Return which of FILES a name stands for, or None."""
     match = _NAME.fullmatch(name)
     if not match:
         return None
@@ -167,7 +167,7 @@ def _canonical(name: str) -> str | None:
 
 
 def _named(path: Path, file: str) -> list[Path]:
-    """Return a path, or what has the same name in it if it is a folder, as in Kaggle's archive."""
+    """Return a path. If it is a folder, as in Kaggle's archive, return what has the same name in it."""
     try:
         inner = sorted(each for each in path.iterdir() if _canonical(each.name) == file)
     except OSError:  # most are files
@@ -176,7 +176,7 @@ def _named(path: Path, file: str) -> list[Path]:
 
 
 def _usual(path: Path) -> tuple[int, str]:
-    """Order paths: the file's own name first, then with .gz, then all other spellings."""
+    """Return a key that sorts paths: the file's own name first, then with .gz, then all other spellings."""
     order = (path.name not in FILES) + (path.name.removesuffix(".gz") not in FILES)
     return order, str(path)
 
@@ -191,7 +191,7 @@ def _first_readable(paths: tuple[Path, ...]) -> Path:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether something is a folder; not, if that cannot be told."""
+    """Return whether a path is a folder; False if that cannot be found out."""
     try:
         return path.is_dir()
     except OSError:

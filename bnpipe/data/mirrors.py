@@ -10,15 +10,15 @@ from urllib.parse import unquote
 from bnpipe.core.errors import InputError
 from bnpipe.core.secrets import mask_url, user_end
 
-PLACEHOLDER = "{file}"  # in the URL of a mirror, where a file's name goes if that is not the end of the path
+PLACEHOLDER = "{file}"  # stands for a file's name in the URL of a mirror, if the name is not the end of the path
 
 
 @dataclass(frozen=True)
 class Mirror:
-    """Where the four files of a data set can be had."""
+    """A folder or server from which the files of a data set can be taken."""
 
     text: str  # as configured; may hold secrets
-    folder: Path | None  # of a folder or a file URL, which need not exist; None for a server
+    folder: Path | None  # None for a server; the folder of a file URL need not exist
 
     def __str__(self) -> str:
         return mask_url(self.text)
@@ -32,7 +32,7 @@ class Mirror:
         return _insert(f"{scheme}://{rest[user_end(rest) :]}", file)
 
     def shown(self, file: str) -> str:
-        """Return where a file is looked for, as messages say it: without secrets."""
+        """Return where a file is looked for, in a form for messages, without secrets."""
         return str(self) if self.folder else _insert(str(self), file)
 
     @property
@@ -44,17 +44,17 @@ class Mirror:
         return (unquote(user), unquote(password)) if end else None
 
     def without_secrets(self, text: str) -> str:
-        """Return a text about this mirror, of another library for example, without the secrets of its URL."""
+        """Return a text about this mirror, such as another library's message, without the secrets of its URL."""
         query = self.text.partition("?")[2]
         secrets = {*(self.credentials or ()), *(part.partition("=")[2] for part in query.split("&"))}
         for secret in sorted({*secrets, *map(unquote, secrets)}, key=len, reverse=True):
-            if len(secret) > 2:  # anything shorter is in every text
+            if len(secret) > 2:  # anything shorter occurs in every text
                 text = text.replace(secret, "***")
         return text
 
 
 def parse_mirror(text: str) -> Mirror:
-    """Understand a mirror of the configuration.
+    """Parse a mirror as the configuration names it.
 
     Raises InputError if it is neither a URL (http, https, file) nor an existing folder.
     """
@@ -83,7 +83,7 @@ def check_mirrors(mirrors: Sequence[str]) -> None:
 def existing_folder(text: str, key: str) -> Path | None:
     """Return the folder that a value of the configuration names, or None if there is no such folder.
 
-    Raises InputError, which names the key, if it is in a folder that must not be entered.
+    Raises InputError, naming the key, if the user may not enter the folder that it is in.
     """
     try:
         folder = Path(text).expanduser()
@@ -98,7 +98,7 @@ def existing_folder(text: str, key: str) -> Path | None:
 
 
 def _insert(url: str, file: str) -> str:
-    """Put a file's name into a URL: for the placeholder, or at the end of the path, before a query."""
+    """Put a file's name into a URL: in place of the placeholder, or at the end of the path, before a query."""
     if PLACEHOLDER in url:
         return url.replace(PLACEHOLDER, file)
     path, mark, query = url.partition("#")[0].partition("?")

@@ -51,7 +51,7 @@ class Images:
         return shown
 
     def chunks(self, rows: int) -> Iterator["Images"]:
-        """Go through all images, ``rows`` at a time."""
+        """Yield all images, ``rows`` at a time."""
         for start in range(0, len(self), rows):
             yield self.take(slice(start, start + rows))
 
@@ -70,8 +70,9 @@ def pack(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes], validation_image
     """Split off the validation images, the first of the training file, and write the packed file.
 
     train, test: images (n, rows, columns), or (n, rows, columns, channels), and labels (n,). Raises InputError if there
-    are not as many labels as images, if training and test images differ in size, if the labels are not those of
-    `classes_of`, or if there are too few training images for ``validation_images``.
+    are not as many labels as images, if training and test images differ in size, if `classes_of` refuses the training
+    labels, if a test label is larger than all of these, or if there are too few training images for
+    ``validation_images``.
     """
     for name, (images, labels) in (("training", train), ("test", test)):
         if len(images) != len(labels):
@@ -93,17 +94,20 @@ def pack(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes], validation_image
         tensors[f"{split}_labels"] = np.ascontiguousarray(labels)
         digest.update(tensors[f"{split}_images"].tobytes())
         digest.update(tensors[f"{split}_labels"].tobytes())
-    if shape.channels > 1 or shape.rows != shape.columns:  # square grey images have no other shape of as many pixels
+    if shape.channels > 1 or shape.rows != shape.columns:  # for square grey images the number of pixels is enough
         digest.update(str(shape).encode())
     about = {"sha256": digest.hexdigest(), "shape": asdict(shape)}
     atomic_write_bytes(path, save(tensors, {HEADER: json.dumps(about)}))
 
 
 def classes_of(labels: Bytes) -> int:
-    """Return how many classes labels (n,) are of. Raises InputError if a label from 0 to the largest never occurs."""
+    """Return the number of classes in labels (n,).
+
+    Raises InputError if it is less than two, or if a label from 0 to the largest never occurs.
+    """
     counts = np.bincount(labels)
     if len(counts) < 2:
-        raise InputError("training files: expected labels of at least two classes, got none but 0; replace the labels")
+        raise InputError("training files: expected labels of at least two classes, got only 0; replace the labels")
     if not counts.all():
         raise InputError(
             f"training files: expected every label from 0 to {len(counts) - 1}, the largest, got no {counts.argmin()}; "
@@ -113,7 +117,10 @@ def classes_of(labels: Bytes) -> int:
 
 
 def _common_shape(train: tuple[Bytes, Bytes], test: tuple[Bytes, Bytes]) -> Shape:
-    """Return the shape that training and test files share; images and labels as in `pack`. Raises InputError."""
+    """Return the shape that training and test files share; images and labels as in `pack`.
+
+    Raises InputError if they do not share one, or if the labels of either file are wrong.
+    """
     classes = classes_of(train[1])
     shape, other = (Shape.of_images(images.shape, classes) for images, _ in (train, test))
     if other != shape:

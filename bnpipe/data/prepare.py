@@ -34,7 +34,7 @@ def prepare(dataset: str, mirrors: Sequence[str], validation_images: int, downlo
     if source.files and (known := identify(source.files)):
         folder = source.files[0].parent
         log.warning(
-            "dataset %s: these are the files of %s, by their checksums; results stay under %s, apart from those of the "
+            "dataset %s: by their checksums these are the files of %s; results stay under %s, apart from those of the "
             "built-in data set; to add to those, set dataset: %s and mirrors: [%s]",
             *(dataset, TITLES[known], source.name, known, folder),
         )

@@ -1,4 +1,4 @@
-"""Retrieve the files of a built-in data set: those that are there, others from the first mirror that has them."""
+"""Retrieve the files of a built-in data set: use those that are there, and take the others from a mirror."""
 
 import logging
 import shutil
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 def retrieve(dataset: str, folder: Path, mirrors: Sequence[str] = ()) -> list[Path]:
     """Make sure that ``folder`` has the four files of ``dataset``, plain or gzip; return them in the order of FILES.
 
-    Valid files that are there already are used without network access, whatever their layout; a wrong one is logged
-    and retrieved again. Without ``mirrors``, torchvision's are used. Raises InputError if no mirror provides a valid
-    file.
+    Valid files that are there already are used without network access, in any layout; a wrong one is logged and
+    retrieved again. Each missing file comes from the first mirror that has it. Without ``mirrors``, torchvision's are
+    used. Raises InputError if no mirror provides a valid file.
     """
     paths = {file: _valid(dataset, file, folder) for file in FILES}
     missing = [file for file, path in paths.items() if path is None]
@@ -33,14 +33,15 @@ def retrieve(dataset: str, folder: Path, mirrors: Sequence[str] = ()) -> list[Pa
 
 
 def has_all(dataset: str, folder: Path) -> bool:
-    """Return whether a folder has valid files of a data set, all four. Raises InputError if it cannot be read."""
+    """Return whether a folder has all four valid files of a data set. Raises InputError if it cannot be read."""
     return is_folder(folder) and all(_valid(dataset, file, folder, quiet=True) for file in FILES)
 
 
 def refusal_of(mirror: Mirror, dataset: str, limit: float) -> str | None:
-    """Return a line about why a mirror cannot have the files of a data set, or None if it seems to have them.
+    """Return a line that says why a mirror does not have the files of a data set, or None if it seems to have them.
 
-    A folder's files are all read; a server is asked for the beginning of one, and has ``limit`` seconds to answer.
+    All files of a folder are read. A server is asked only for the beginning of one file, and has ``limit`` seconds to
+    answer.
     """
     if mirror.folder:
         try:
@@ -74,7 +75,10 @@ def torchvision_dataset(dataset: str) -> Any:
 
 
 def _valid(dataset: str, file: str, folder: Path, *, quiet: bool = False) -> Path | None:
-    """Return the valid file of that name in a folder that need not exist, or None; log wrong ones if there is none."""
+    """Return the valid file of that name in a folder, which need not exist, or None.
+
+    If only invalid ones are there, say so in the log, unless ``quiet``.
+    """
     if not is_folder(folder) or not any(file in place.files for place in places(folder)):
         return None
     try:
@@ -86,7 +90,7 @@ def _valid(dataset: str, file: str, folder: Path, *, quiet: bool = False) -> Pat
 
 
 def _find(folder: Path, dataset: str, file: str) -> Path:
-    """Return the file of that name in a folder whose content is right, whatever the layout.
+    """Return the file in a folder that has that name and the right content, in any layout.
 
     Raises InputError if there is none; it says what is wrong with each file of that name.
     """
@@ -146,7 +150,7 @@ def _copy(mirror: Mirror, dataset: str, file: str, folder: Path, faults: list[st
 
 
 def _download(mirror: Mirror, dataset: str, file: str, folder: Path, faults: list[str]) -> Path | None:
-    """Download a file from a server, gzip or else plain; if that fails, add to the faults and return None."""
+    """Download a file from a server, as gzip or else plain; if that fails, add to the faults and return None."""
     for name in (f"{file}.gz", file):
         target = folder / name
         try:
@@ -168,7 +172,7 @@ def _download(mirror: Mirror, dataset: str, file: str, folder: Path, faults: lis
 
 
 def _check(unchecked: Path, dataset: str, file: str) -> None:
-    """Check a file that has a temporary name, which would mean nothing to a reader of the message."""
+    """Check a file that has a temporary name, and leave this name out of the message: a reader does not know it."""
     try:
         check_payload(unchecked, dataset, file)
     except InputError as error:

@@ -1,6 +1,6 @@
-"""Retrieve the files of CIFAR-10: those that are there, or those of the first mirror that has them.
+"""Retrieve the files of CIFAR-10: use those that are there, or take them from the first mirror that has them.
 
-The files are pickles, which can run any code when they are read. So they are taken only if they have torchvision's MD5
+The files are pickles, which can run any code when they are read. So they are used only if they have torchvision's MD5
 sums, whichever mirror they come from.
 """
 
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 def retrieve_cifar10(folder: Path, mirrors: Sequence[str] = ()) -> Path:
     """Make sure that ``folder`` has the files of CIFAR-10, unpacked; return it.
 
-    What is there already is used without network access, the archive too. A mirror is a folder with the unpacked files
-    or the archive, or a server that has the archive; without any, torchvision's is asked. Raises InputError if none
-    provides files with the right MD5 sums.
+    Files that are there already, and the archive too, are used without network access. A mirror is a folder with the
+    unpacked files or the archive, or a server that has the archive. Without ``mirrors``, torchvision's is used. Raises
+    InputError if no mirror provides files with the right MD5 sums.
     """
     published = torchvision_cifar10()
     if _fault_of_files(folder) is None:

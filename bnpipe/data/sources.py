@@ -54,7 +54,7 @@ def resolve(dataset: str) -> Source:
             "dataset: expected a folder whose name has only letters, digits, '_' and '-' (at most 64; paths contain "
             f"it), got {name!r}; rename the folder"
         )
-    if name.lower() in TITLES:  # results of own files never mix with a built-in data set's; some disks ignore case
+    if name.lower() in TITLES:  # keeps results apart from those of a built-in data set; some disks ignore case
         name = f"{name}-folder"
     try:
         return Source(name, f"{name} (own files)", find_own(folder))

@@ -31,7 +31,7 @@ HISTOGRAM_COLUMNS = [*ACTIVATION_KEYS, "layer", "low", "high", "count"]
 
 
 class Draws(NamedTuple):
-    """What a network is made of and what it is given: standard normal numbers, float64."""
+    """The weights, inputs and gradient of a network: standard normal numbers, float64."""
 
     inputs: NDArray[np.float64]  # (500, 200)
     weights: list[NDArray[np.float64]]  # of the ten hidden layers and the linear one above them, each (200, 200)

@@ -1,7 +1,7 @@
-"""What the experiments share that measure a network again and again while it is trained.
+"""Shared parts of the experiments that measure a network repeatedly while it is trained.
 
 All of them train an arm at its own best learning rate for 601 steps and measure it every 60 steps. At such a rate the
-networks reach 90% on MNIST after about 150 to 500 steps, which is the part of training that claims on speed are about.
+networks reach 90% on MNIST after about 150 to 500 steps, which is the part of training that claims about speed cover.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ class Moment(NamedTuple):
     """A network in training, just before one of its steps."""
 
     step: int  # counted from 0: how many updates there were
-    network: Network  # only to be looked at
+    network: Network  # not to be changed
     images: Array  # (batch, pixels) of the step's own mini-batch, in double precision
     labels: Labels  # (batch,)
 
@@ -39,7 +39,7 @@ Measure = Callable[[TrainingSettings, Shape, Iterable[Moment]], Iterable[tuple[A
 
 
 def tuned_runs(settings: Mapping[str, Any], seeds: Sequence[int], tuning: Path) -> Runs:
-    """Return one run for each seed, as it is measured: STEPS steps at the learning rate that is chosen in a table.
+    """Return one run for each seed: STEPS steps at the learning rate that a table of trials chooses.
 
     settings: the fields of TrainingSettings. tuning: see `bnpipe.experiments.tuned.best_rate`, which may raise
     InputError.
@@ -49,9 +49,9 @@ def tuned_runs(settings: Mapping[str, Any], seeds: Sequence[int], tuning: Path) 
 
 
 def table_along(condition: str, runs: Runs, images: Images, columns: Sequence[str], measure: Measure) -> pd.DataFrame:
-    """Train one network for each run and lay out what is measured on the way.
+    """Train one network for each run and return a table of what is measured on the way.
 
-    condition: what the column of this name says. images: all training images. columns: RUN_KEYS, then those that the
+    condition: the value of the column of this name. images: all training images. columns: RUN_KEYS, then those that the
     measure returns. Rows are in the order of the runs and of what the measure returns.
     """
     rows = []
@@ -74,8 +74,8 @@ def moments(settings: TrainingSettings, seed: int, images: Images) -> Iterator[M
 def probe_of(settings: TrainingSettings, shape: Shape, **changes: Any) -> Network:
     """Return a network of the same widths in double precision, to be overwritten and measured in place of a network.
 
-    Small differences of large numbers are measured, whose digits single precision would lose. shape: of the data set.
-    changes: of its settings.
+    The experiments measure small differences between large numbers, which would be lost in single precision. shape: of
+    the data set. changes: of its settings.
     """
     zeros = [np.zeros(size) for size in pairwise(settings.layer_sizes(shape))]
     return Network(zeros, replace(settings, precision="float64", **changes))

@@ -75,8 +75,8 @@ def make_tuned_runs(
 ) -> None:
     """Train a network at the best rate of a table of trials, for each seed; write the tables `curves` and `finals`.
 
-    Each seed is trained twice: once it is evaluated often and stops at 90%, once it takes all steps. steps: these.
-    Arguments and errors are otherwise those of `make_trials`; InputError too if the table names no best rate.
+    Each seed is trained twice: once with frequent evaluations up to 90%, and once for all ``steps``. Arguments and
+    errors are otherwise those of `make_trials`; InputError too if the table names no best rate.
     """
     dataset = open_dataset(packed)
     runs = Runs.from_plain({**settings, "learning_rate": best_rate(tuning)}, seeds)
@@ -109,7 +109,7 @@ def _networks(entrant: str, runs: Runs) -> pd.DataFrame:
 
 
 def _curves_table(entrant: str, runs: Runs, curves: Curves) -> pd.DataFrame:
-    """Lay out the evaluations of all runs; columns CURVE_COLUMNS."""
+    """Return a table of the evaluations of all runs; columns CURVE_COLUMNS."""
     networks = _networks(entrant, runs)
     evaluations = len(curves.steps)
     table = networks.loc[networks.index.repeat(evaluations)].assign(

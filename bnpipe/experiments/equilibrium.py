@@ -1,18 +1,18 @@
 """Weight decay and batch normalization: how the norm of a layer's weights grows, and where it settles.
 
-Behind batch normalization the loss does not depend on the scale of a layer's weights W, so its gradient g is orthogonal
+With batch normalization the loss does not depend on the scale of a layer's weights W, so its gradient g is orthogonal
 to W. A step at learning rate r with weight decay d is W' = (1 - r d) W - r g, and so
 
     ||W'||^2 = (1 - r d)^2 ||W||^2 + r^2 ||g||^2.
 
-Without decay the norm can only grow. With decay it settles where what the gradient adds is what decay takes away:
+Without decay the norm can only grow. With decay it settles where the gradient adds as much as decay takes away:
 r^2 ||g||^2 = (1 - (1 - r d)^2) ||W||^2. There W turns at every step by an angle that depends on neither the gradient
 nor the norm,
 
     tan(angle)^2 = (r ||g||)^2 / ((1 - r d) ||W||)^2, which is about 2 r d
 
-(van Laarhoven 2017, arXiv 1706.05350; Wan et al. 2020, arXiv 2006.08419). This holds if epsilon is small beside the
-variance of the products, and on average: the gradient of a mini-batch varies from step to step.
+(van Laarhoven 2017, arXiv 1706.05350; Wan et al. 2020, arXiv 2006.08419). This holds if epsilon is small compared with
+the variance of the products. It holds on average, because the gradient of a mini-batch varies from step to step.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,10 +47,11 @@ def make_equilibrium(
 
 
 def turn_table(runs: Runs, images: Images) -> pd.DataFrame:
-    """Train one network for each run and measure every layer at one step of 20.
+    """Train one network for each run and measure every layer at one step in 20.
 
     images: all training images. Columns TURN_COLUMNS, in the order of the runs; layers are counted from 1. `norm` is
-    the Frobenius norm of a layer's weights before the step, `angle` by how much the step turned them, in radians.
+    the Frobenius norm of a layer's weights before the step, `angle` the angle by which the step turned them, in
+    radians.
     """
     rows = []
     with network_arithmetic():
@@ -74,7 +75,7 @@ def _turns(settings: TrainingSettings, seed: int, images: Images) -> Iterator[tu
 def angle_between(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     """Return the angle between two arrays of the same shape, as vectors, in radians; nan if one is 0 or not finite.
 
-    From the cosine a small angle could not be had: it differs from 1 by half of the angle's square.
+    A small angle could not be computed from its cosine, which differs from 1 by only half of the angle's square.
     """
     first, second = (array.astype(np.float64) / np.linalg.norm(array.astype(np.float64)) for array in (one, other))
     return float(2 * np.arctan2(np.linalg.norm(first - second), np.linalg.norm(first + second)))

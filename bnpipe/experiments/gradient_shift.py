@@ -1,6 +1,6 @@
 """Internal covariate shift of gradients: what an update of the layers below does to a layer's gradient.
 
-Ioffe & Szegedy (2015) gave the name to the change of a layer's inputs in training; Santurkar et al. (2018, arXiv
+Ioffe & Szegedy (2015) gave this name to the change of a layer's inputs in training; Santurkar et al. (2018, arXiv
 1805.11604, definition 2.1) made it a number. For the weights of layer k let
 
     G   be the gradient of a mini-batch's loss,

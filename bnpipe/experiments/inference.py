@@ -1,4 +1,4 @@
-"""Inference with batch normalization: which mean and variance replace those of the mini-batch, and the accuracies.
+"""Inference with batch normalization: which mean and variance replace the mini-batch's, and with what accuracy.
 
 moving_biased, moving_unbiased  the moving averages of training, in either convention for the variance
 population                      the training set's, with frozen weights (Ioffe & Szegedy 2015, algorithm 2)
@@ -29,14 +29,14 @@ from bnpipe.training.trainer import (
     training_subset,
 )
 
-# With weight 0.01, 99%, 90%, 74%, 54%, 30%, 9% and 0.2% of their start is left in the moving averages.
-MEASURED_STEPS = (0, 9, 29, 60, 120, 240, 600)  # and the last
+# If their weight is 0.01, the moving averages still hold 99%, 90%, 74%, 54%, 30%, 9% and 0.2% of their start.
+MEASURED_STEPS = (0, 9, 29, 60, 120, 240, 600)  # and the last step
 BATCH_SIZES = tuple(2**power for power in range(11))  # 1 to 1024
 INFERENCE_COLUMNS = ["seed", "step", "statistics", "batch_size", "accuracy"]
 
 
 class Statistics(NamedTuple):
-    """What a network is normalized with: of all layers, first layer first; of no matter where nothing is normalized."""
+    """What a network normalizes with, for all layers, first layer first; not used where nothing is normalized."""
 
     mean: NDArray[np.floating]  # (units,)
     variance: NDArray[np.floating]  # (units,)
@@ -68,7 +68,7 @@ def make_inference(
 def inference_table(runs: Runs, dataset: Dataset, on_evaluation: OnEvaluation = lambda *_: None) -> pd.DataFrame:
     """Train one network for each run and measure validation accuracies under every kind of statistics.
 
-    After each of MEASURED_STEPS evaluation batches are as large as those of training; after the last step they also
+    After each of MEASURED_STEPS, evaluation batches are as large as those of training; after the last step they also
     have every size in BATCH_SIZES up to the number of images. Columns INFERENCE_COLUMNS, sorted by them; `batch_size`
     is empty if each image is normalized alone. ``on_evaluation(step, accuracy)`` is called after each measurement with
     the run's accuracy (1,) under the biased moving averages, and the step that the runs have reached on average.
@@ -100,7 +100,7 @@ def _measured_along(
 
 
 def measured_steps(steps: int) -> list[int]:
-    """Return those of MEASURED_STEPS that a training of this many steps has, and its last step."""
+    """Return the steps of MEASURED_STEPS that a training of this many steps has, and its last step."""
     return [*(step for step in MEASURED_STEPS if step < steps - 1), steps - 1]
 
 

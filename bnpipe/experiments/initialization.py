@@ -1,4 +1,4 @@
-"""The networks of the conditions before their first step: how activations and gradients grow, against theory.
+"""The networks of the conditions before their first step: how activations and gradients grow, compared with theory.
 
 They are measured on their first mini-batch, layer by layer and as a whole. Layers are counted from 1.
 """
@@ -92,10 +92,11 @@ def measure_network(settings: TrainingSettings, seed: int, images: Images) -> tu
 
 
 def gradient_slope(growth: NDArray[np.float64]) -> float:
-    """Return the least-squares slope of ln E||delta||^2 over layers, towards the input: above 0, gradients explode.
+    """Return the least-squares slope of ln E||delta||^2 over layers, towards the input.
 
-    growth: (layers - 1,), factors of E||delta||^2 to each layer but the last from the layer above. The slope is nan if
-    one of them is 0 or not finite, and if there is only one layer.
+    Gradients explode if it is above 0. growth: (layers - 1,), for each layer but the last the factor by which
+    E||delta||^2 grows from the layer above. The slope is nan if a factor is 0 or not finite, or if there is only one
+    layer.
     """
     if not len(growth):
         return np.nan
@@ -109,8 +110,8 @@ def orthogonality_gap(outputs: NDArray[np.float64]) -> float:
     """Return ||H'H / ||H||_F^2 - I / n||_F: 0 if the representations of the n images are orthogonal and equally long.
 
     outputs: (n, units), the transpose of H, whose columns are the images (Daneshmand et al. 2021, arXiv
-    2106.03970). If all images look the same it is sqrt(1 - 1 / n). If the outputs have mean 0 over the images it is at
-    least 1 / sqrt(n (n - 1)), since these cannot all be orthogonal. If all outputs are zero it is nan.
+    2106.03970). If all images look the same, it is sqrt(1 - 1 / n). If the outputs have mean 0 over the images, it is
+    at least 1 / sqrt(n (n - 1)), since they cannot all be orthogonal then. If all outputs are zero, it is nan.
     """
     n = len(outputs)
     gram = outputs @ outputs.T / np.square(outputs).sum()

@@ -1,18 +1,18 @@
 """Internal covariate shift of inputs: how far the inputs of a layer move within 60 steps of training.
 
-Ioffe & Szegedy (2015) call internal covariate shift the change in the distribution of each layer's inputs that comes
-from the training of the layers below. The inputs of layer k are taken here as what its product receives: the outputs of
-layer k - 1, after normalization and nonlinearity. They are those of training mode: the images come in mini-batches as
-large as those of training, each normalized with its own statistics. So moving averages play no part.
+Internal covariate shift is the name of Ioffe & Szegedy (2015) for the change in the distribution of each layer's inputs
+that comes from the training of the layers below. Here the inputs of layer k are what its product receives: the outputs
+of layer k - 1, after normalization and nonlinearity. They are computed in training mode: the images come in
+mini-batches as large as those of training, each normalized with its own statistics. So moving averages play no part.
 
 For each unit of layer k - 1, let t be a measured step and t' the next one. The distance is
 
     W1(values at t, values at t') / sqrt((variance at t + variance at t') / 2),
 
 the Wasserstein-1 distance between its values on the same fixed training images, in standard deviations. The distance of
-the layer is the mean over these units. The variance is the mean of both steps, since that at t alone is no scale for a
-relu unit that fires on few images: in vanilla networks a single unit then moves by hundreds of standard deviations. A
-unit that is constant at both steps, such as a dead one, has no standard deviation and is left out.
+the layer is the mean over these units. The variance is the mean of both steps, since the variance at t alone would be a
+bad scale for a relu unit that fires on few images: in vanilla networks a single unit then moves by hundreds of standard
+deviations. A unit that is constant at both steps, such as a dead one, has no standard deviation and is left out.
 
 Batch normalization fixes the mean and the variance of every unit before its nonlinearity, up to beta and gamma. Part of
 its effect on this distance therefore follows from its definition. So the products of layer k - 1, which the inputs are
@@ -37,15 +37,15 @@ from bnpipe.networks.network import Network
 from bnpipe.training.trainer import training_subset
 
 INPUT_COLUMNS = [*RUN_KEYS, "step", "layer", "distance", "product_distance"]
-MEASURED_IMAGES = 300  # of the training images, from the front; fewer where mini-batches do not divide them
+MEASURED_IMAGES = 300  # of the training images, from the front; fewer if mini-batches do not divide them
 CONSTANT = 1e-12  # a unit is constant if its standard deviation is at most this share of its largest value
 
 
 class Values(NamedTuple):
-    """What one layer shows on the measured images, (images, units) each."""
+    """What one layer computes for the measured images, (images, units) each."""
 
     outputs: NDArray[np.float64]  # the inputs of the layer above
-    products: NDArray[np.float64]  # which they are made from
+    products: NDArray[np.float64]  # from which the outputs are made
 
 
 def make_input_shift(
@@ -64,7 +64,7 @@ def input_shift_table(condition: str, runs: Runs, images: Images) -> pd.DataFram
     """Train one network for each run and measure how far inputs move between its evaluated steps.
 
     images: all training images. Columns INPUT_COLUMNS, sorted by the first five: `step` is the earlier of the two
-    steps, `distance` that of the layer's inputs, `product_distance` that of the products which they are made from.
+    steps, `distance` that of the layer's inputs, `product_distance` that of the products that they are made from.
     Layers are counted from 1; the first one measured is the second, since the inputs of the first are the pixels. A
     distance is nan if all units are constant or a number is not finite.
     """
@@ -94,7 +94,7 @@ def measured_batches(settings: TrainingSettings, images: Images) -> list[Images]
 
 
 def values_of(network: Network, probe: Network, batches: Sequence[Images]) -> list[Values]:
-    """Return what every layer but the last shows in training mode; the probe is overwritten, the network is not."""
+    """Return what every layer but the last computes in training mode; the probe is overwritten, the network is not."""
     probe.restore(network.state())
     seen = [probe.step(batch.shown(probe.number), batch.labels, rate=0) for batch in batches]
     outputs, products = ([batch.output for batch in seen], [batch.z for batch in seen])

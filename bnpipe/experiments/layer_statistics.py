@@ -1,4 +1,4 @@
-"""What is measured in the layers of one network on one mini-batch, and what theory says of it.
+"""What is measured in the layers of one network on one mini-batch, and what theory says about it.
 
 Layers are counted from 1.
 """
@@ -20,7 +20,7 @@ GROWTH_COLUMNS = ["forward_growth", "forward_theory", "backward_growth", "backwa
 STATISTICS: dict[str, dict[str, Callable[[NDArray[np.float64]], np.floating]]] = {
     "z": {
         "mean_square_z": lambda z: np.square(z).mean(),
-        "variance_z": lambda z: z.var(axis=0).mean(),  # over the images, mean of the units
+        "variance_z": lambda z: z.var(axis=0).mean(),  # over the images, averaged over the units
     },
     "output": {
         "mean": lambda output: output.mean(),
@@ -33,8 +33,8 @@ STATISTICS: dict[str, dict[str, Callable[[NDArray[np.float64]], np.floating]]] =
 def layers_of(seen: Seen) -> pd.DataFrame:
     """Return the statistics of each layer and its growth factors, from a step at learning rate 1.
 
-    `forward_growth` is that of E[z^2], to a layer from the layer below; `backward_growth` that of E||delta||^2, to
-    a layer from the layer above.
+    `forward_growth` is the factor by which E[z^2] grows from the layer below, `backward_growth` the factor by which
+    E||delta||^2 grows from the layer above.
     """
     table = pd.DataFrame(
         {
@@ -52,7 +52,7 @@ def layers_of(seen: Seen) -> pd.DataFrame:
 def with_theory(
     layers: pd.DataFrame, settings: TrainingSettings, gains: Sequence[float], mean_square: float, variance: float
 ) -> pd.DataFrame:
-    """Add to the layers of a network what theory says of their growth; nan if it says nothing.
+    """Add to the layers of a network what theory says about their growth; nan if it says nothing.
 
     The other arguments are those of `bnpipe.experiments.mean_field.growth`.
     """

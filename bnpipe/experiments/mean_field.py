@@ -32,8 +32,8 @@ FUNCTIONS: dict[Activation, Function] = {
 }
 ARMS_WITH_THEORY: tuple[Arm, ...] = ("vanilla", "batchnorm")  # for which the theory is written out
 
-# Midpoints of short steps: a nonlinearity of large arguments is still smooth over a step, and no midpoint is 0, where
-# relu has its kink. Gauss-Hermite quadrature converges slowly in both cases.
+# The nodes are midpoints of short steps. Even for large arguments a nonlinearity is smooth over a step, and no midpoint
+# is 0, where relu has its kink. Gauss-Hermite quadrature converges slowly in both cases.
 STEP = 0.005
 NODES = np.arange(-9 + STEP / 2, 9, STEP)
 DENSITY = np.exp(-(NODES**2) / 2) / np.sqrt(2 * np.pi) * STEP

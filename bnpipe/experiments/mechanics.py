@@ -1,6 +1,6 @@
 """Batch normalization step by step: what one mini-batch becomes in a few units of a network's first hidden layer.
 
-Two tables.
+This experiment writes two tables.
 
 mechanics          a row for each unit and image of the mini-batch; the stages of the transform from left to right
 mechanics_summary  a row for each unit and stage: its formula, gamma and beta, mean and spread over the mini-batch
@@ -140,8 +140,8 @@ def follow(z: Numbers, settings: TrainingSettings) -> list[Stage]:
 def mechanics_table(stages: Sequence[Stage], units: Sequence[int], images: NDArray[np.int32]) -> pd.DataFrame:
     """Put the values of all stages side by side; columns MECHANICS_COLUMNS.
 
-    units: their numbers in the layer, from 0. images: (batch,), indices among the training images, in whose order the
-    rows are.
+    units: their numbers in the layer, from 0. images: (batch,), indices among the training images; the rows are in
+    their order.
     """
     columns = {stage.name: stage.batch.T.ravel() for stage in stages}
     return pd.DataFrame(

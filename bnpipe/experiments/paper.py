@@ -1,7 +1,7 @@
 """The paper's own experiment on MNIST: accuracy, and what enters a sigmoid, along training.
 
-Ioffe & Szegedy (2015), section 4.1 and figure 1. They show accuracy on the test images; here it is measured on the
-validation images, since the test images are used only once.
+This is the experiment in section 4.1 and figure 1 of Ioffe & Szegedy (2015). They show accuracy on the test images;
+here it is measured on the validation images, since the test images are used only once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ from bnpipe.training.trainer import OnEvaluation, Training, network_arithmetic, 
 
 PERCENTILES = (15, 50, 85)  # the paper's
 PROBE_IMAGES = 1000  # of the training images, from the front
-UNIT = 0  # of the last hidden layer: instead of the paper's "typical" one, the first, whatever it shows
+UNIT = 0  # of the last hidden layer: always the first one, in place of the paper's "typical" one
 ACCURACY_COLUMNS = ["arm", "seed", "step", "accuracy"]
 PERCENTILE_COLUMNS = ["arm", "seed", "step", "percentile", "value"]
 
@@ -91,6 +91,6 @@ def inputs_of_last_hidden(network: Network, settings: TrainingSettings, images: 
 
 
 def _tabulated(values: ArrayLike, keys: Sequence[Iterable[Any]], columns: list[str]) -> pd.DataFrame:
-    """Lay out values by their keys, of which the last changes fastest: arm, seeds, steps, then the rest."""
+    """Return a table of values and their keys, of which the last changes fastest: arm, seeds, steps, then the rest."""
     index = pd.MultiIndex.from_product(keys, names=columns[:-1])
     return pd.DataFrame({columns[-1]: np.ravel(values)}, index=index).reset_index()

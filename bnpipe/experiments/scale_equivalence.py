@@ -6,11 +6,10 @@ rate a^2 times as large the step is a times as large, and so aW stays a times W:
     aW - a^2 * rate * (gradient / a) = a * (W - rate * gradient)
 
 This is an identity only if gamma and beta, which do not depend on the scale, keep their own learning rate, and if
-epsilon scales with the variance (here it is 0). It is checked, and it is no claim: there is nothing to decide. The
-tutorial's condition with learning rate 1 and std 1 is not the same training as 0.01 and 0.1, because there gamma and
-beta also learn at rate 1. Without batch normalization none of this holds.
-The moving averages depend on the scale, but training does not depend on them. What is compared is the weights, gamma
-and beta, and the losses of mini-batches.
+epsilon scales with the variance (here it is 0). It is checked, but it is not a claim, because there is nothing to
+decide. The tutorial's condition with learning rate 1 and std 1 is not the same training as 0.01 and 0.1, because there
+gamma and beta also learn at rate 1. Without batch normalization none of this holds. The moving averages depend on the
+scale, but training does not depend on them. The weights, gamma and beta, and the losses of mini-batches are compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,8 +47,8 @@ def scale_equivalence_table(runs: Runs, images: Images) -> pd.DataFrame:
     """Train one network for each run as its settings say and one in the other units, and compare the two.
 
     Both take 200 steps in double precision with epsilon 0, from the same weights except for a factor of 10, on the same
-    batches. Columns EQUIVALENCE_COLUMNS, a row for each seed. Each difference is that of `relative_difference`: for the
-    weights, after those of the other network are divided by 10; for gamma and beta (vanilla: b); for training losses.
+    batches. Columns EQUIVALENCE_COLUMNS, a row for each seed. The differences are by `relative_difference`: of the
+    weights, after those of the other network are divided by 10; of gamma and beta (vanilla: b); of training losses.
     """
     runs = runs.change(precision="float64", epsilon=0.0)
     with one_thread():  # NumPy may warn: a network that overflows has nothing to compare

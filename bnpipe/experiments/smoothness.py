@@ -1,8 +1,9 @@
-"""Smoothness of the loss along the gradient: what a network meets on its way down (Santurkar et al. 2018).
+"""Smoothness of the loss along the gradient on which a network descends (Santurkar et al. 2018).
 
-Their section 3.1 and figure 4 (arXiv 1805.11604) look at the loss of a mini-batch along its own gradient. Let x be all
-that is learned, weights, gamma and beta (or biases), and g(x) the gradient of the loss of the step's own mini-batch in
-training mode, so that moving averages play no part. For step sizes c from 1/4 to 4 learning rates let s = -c g(x). Then
+Their section 3.1 and figure 4 (arXiv 1805.11604) look at the loss of a mini-batch along its own gradient. Let x be
+everything that is learned: weights, gamma and beta (or biases). Let g(x) be the gradient of the loss of the step's own
+mini-batch in training mode, so that moving averages play no part. For step sizes c from 1/4 to 4 learning rates let
+s = -c g(x). Then these are measured:
 
     gradient change  ||g(x + s) - g(x)||, at its largest: how well the gradient predicts the one a step further;
     loss range       the largest minus the smallest loss at the points x + s;
@@ -30,13 +31,13 @@ from bnpipe.networks.network import Network
 
 SMOOTHNESS_COLUMNS = [*RUN_KEYS, "step", "rate_multiple", "gradient_change", "loss_range", "scale_free"]
 RATE_MULTIPLES = np.sqrt(2) ** np.arange(-4, 5)  # step sizes in learning rates: 1/4 to 4, and 1 in the middle
-LEARNED = ("weights", "gamma", "beta")  # those of a network's numbers that gradient descent changes
+LEARNED = ("weights", "gamma", "beta")  # the numbers of a network that gradient descent changes
 
-Vector = NDArray[np.float64]  # of all that is learned, (parameters,)
+Vector = NDArray[np.float64]  # of everything that is learned, (parameters,)
 
 
 class Smoothness(NamedTuple):
-    """What is met along one gradient; nan if that gradient is not finite."""
+    """What is measured along one gradient; nan if that gradient is not finite."""
 
     rate_multiple: float  # the step size with the largest gradient change, in learning rates
     gradient_change: float  # at that step size; infinite if a gradient on the way is not finite
@@ -119,5 +120,5 @@ def gradient_at(probe: Network, point: Vector, images: Array, labels: Labels) ->
 
 
 def learned_by(network: Network) -> Vector:
-    """Return all that a network learns, (parameters,): the weights first."""
+    """Return everything that a network learns, (parameters,): the weights first."""
     return np.concatenate([network.state()[name] for name in LEARNED]).astype(np.float64)

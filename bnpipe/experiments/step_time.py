@@ -1,7 +1,8 @@
-"""How long a training step takes in each arm: a measured time, so the one table that is not the same bytes every time.
+"""How long a training step takes in each arm. Since times are measured, only this table differs from run to run.
 
-The arms take turns in one process, on one thread: whatever else the machine does affects all of them. That is repeated
-in other processes, since a process keeps what chance gave it: where its memory lies, how fast its core runs.
+The arms take turns in one process, on one thread, so that whatever else the machine does affects all of them. The
+measurement is repeated in other processes, because chance decides for a whole process where its memory lies and how
+fast its core runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from bnpipe.core.settings import TrainingSettings
 from bnpipe.data.packed import Images, open_dataset
 from bnpipe.training.trainer import Training, network_arithmetic, training_subset
 
-PROCESSES = 10  # the interval of their median, from the second to the ninth, covers it in 97.9% of cases
+PROCESSES = 10  # the interval from the second to the ninth value covers the median in 97.9% of cases
 ROUNDS = 15
 STEPS = 50  # in a turn: with two arms and two nonlinearities, all turns of all processes take about 35 s
 STEP_TIME_COLUMNS = ["activation", "arm", "process", "seconds"]
@@ -33,7 +34,7 @@ def make_step_time(settings: Sequence[Mapping[str, Any]], seed: int, packed: Pat
     if the packed file cannot be used.
     """
     kinds = [TrainingSettings.from_plain(fields) for fields in settings]
-    open_dataset(packed)  # what is wrong with it is said once
+    open_dataset(packed)  # so that a fault in it is reported once
     # Each process measures once and ends; none runs beside another.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         measured = [pool.submit(_seconds_in_process, kinds, seed, packed).result() for _ in range(PROCESSES)]

@@ -1,1 +1,1 @@
-"""What is asked for: the configuration, the stacks of runs that it plans, and where their files are."""
+"""The configuration, the stacks of runs that it asks for, and the paths of their files."""

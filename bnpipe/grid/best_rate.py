@@ -1,4 +1,4 @@
-"""The fair comparison: every network at its own best learning rate. Which networks, and how their rates are chosen."""
+"""Settings of the fair comparison, in which every network trains at its own best learning rate."""
 
 from typing import Annotated
 
@@ -52,5 +52,5 @@ class BestRate(Section):
     tuning: TuningGrid = Field(default=TuningGrid(), description="The trials of the target studies.")
     preview: TuningGrid = Field(
         default=TuningGrid(learning_rates=HALF_DECADES, seeds=SEEDS[:3]),
-        description="The coarser trials of the default target, which draws them and decides nothing by them.",
+        description="The coarser trials of the default target, which plots them but decides nothing from them.",
     )

@@ -1,4 +1,4 @@
-"""Checks of the whole configuration: values that are good by themselves and do not go together."""
+"""Checks of the whole configuration: values that are valid by themselves but do not go together."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from bnpipe.grid.given import Given
 from bnpipe.grid.mistakes import KeyPath, locate
 from bnpipe.grid.stacks import examinable
 
-MIN_GROUP_FEATURES = 4  # of a group: two are always +1 and -1 once normalized, and pass no gradient on
-# Names that the workflow has given already: to the folder `figures/studies`, the figure `studies/paper.svg`, the rule
+MIN_GROUP_FEATURES = 4  # of a group: two features would always be normalized to +1 and -1 and pass no gradient on
+# Names that the workflow uses already, for the folder `figures/studies`, the figure `studies/paper.svg`, the rule
 # `study_tables`, and so on.
 TAKEN = {
     "conditions": ("studies",),
@@ -29,9 +29,9 @@ Mistakes = Iterator[tuple[KeyPath, str]]  # where each is, and what is expected 
 
 @dataclass(frozen=True)
 class _Trained:
-    """A condition, or one of a study's: what one run of each arm and seed is trained with."""
+    """A condition, perhaps of a study, with which one run of each arm and seed is trained."""
 
-    group: str  # whose it is, as the user finds it: conditions.tanh
+    group: str  # where the user finds it, such as conditions.tanh
     condition: Condition
     arms: tuple[Arm, ...]
     section: KeyPath  # the keys that lead to it
@@ -47,12 +47,12 @@ class _Trained:
 def check(
     configuration: Configuration, given: Given, images: tuple[int, int] | None, shape: Shape | None
 ) -> dict[str, str]:
-    """Raise InputError with a line for every two values that do not go together.
+    """Raise InputError with a line for every pair of values that do not go together.
 
     images: how many the data set's training file holds, and how many of them are for validation. shape: of the data
-    set. Either is None if it is not known. A configuration written for MNIST runs on the digits that replace it, which
-    may be too few for a study: returns by name, for such studies outside the default target, the line that refuses them
-    once they are asked for.
+    set. Either is None if it is not known. A configuration written for MNIST also runs on the digits that replace it,
+    which may be too few for a study. For each such study outside the default target, this returns by name the line that
+    refuses the study when it is asked for.
     """
     mistakes = [
         *_taken_names(configuration),
@@ -74,7 +74,7 @@ def check(
         if images and images[1] < images[0]:
             mistakes += _sizes(trained, configuration, images[0] - images[1])
     refused, lines = {}, []
-    for path, line in dict.fromkeys(mistakes):  # many conditions may share one
+    for path, line in dict.fromkeys(mistakes):  # many conditions may share a mistake
         located = f"{locate(path, given.values, given.files)}: {'.'.join(map(str, path))}: {line}"
         if configuration.dataset == "digits" and _asks_for_more_images(configuration, path, line):
             refused[str(path[1])] = located
@@ -92,7 +92,7 @@ def _asks_for_more_images(configuration: Configuration, path: KeyPath, line: str
 
 
 def _all_trained(configuration: Configuration) -> Iterator[_Trained]:
-    """Go through all that is trained: conditions, the cells of studies, and the paper's own experiment."""
+    """Yield everything that is trained: conditions, the cells of studies, and the paper's own experiment."""
     for name, condition in configuration.conditions.items():
         yield _Trained(f"conditions.{name}", condition, configuration.arms, ("conditions", name), {}, ("arms",))
     for name, study in configuration.studies.items():
@@ -127,7 +127,7 @@ def _at_most(training: int) -> str:
 
 
 def _nothing_normalized(trained: _Trained) -> Mistakes:
-    """See whether an arm that normalizes is left with no layer to do it in."""
+    """Check that an arm that normalizes has a layer to normalize."""
     if trained.condition.normalize_hidden or trained.condition.normalize_logits:
         return
     normalizers = [arm for arm in trained.arms if arm != "vanilla"]
@@ -139,7 +139,7 @@ def _nothing_normalized(trained: _Trained) -> Mistakes:
 
 
 def _without_meaning(trained: _Trained) -> Mistakes:
-    """Go through the keys of an optimizer that are set and mean nothing to what trains."""
+    """Find keys that are set although they mean nothing to the optimizer or to what is trained."""
     condition = trained.condition
     for optimizer, keys in OPTIMIZER_KEYS.items():
         for key in keys:
@@ -152,22 +152,22 @@ def _without_meaning(trained: _Trained) -> Mistakes:
     if condition.weight_decay and condition.trained == "transforms":
         yield (
             trained.place("weight_decay"),
-            f"expected 0 with trained: transforms, where no weights are trained, got {condition.weight_decay:g}",
+            f"expected 0 with trained: transforms, which trains no weights, got {condition.weight_decay:g}",
         )
 
 
 def _nothing_to_look_into(configuration: Configuration) -> Mistakes:
-    """See whether the experiments have a condition to look into."""
+    """Check that the experiments have a condition to examine."""
     if not examinable(configuration):
         yield (
             ("conditions",),
             "expected at least one condition that is fully_connected, with tanh, relu or sigmoid, optimizer sgd and "
-            "weight_decay 0, which mechanics, inference and others look into, got none; add one",
+            "weight_decay 0, for mechanics, inference and other experiments to examine, got none; add one",
         )
 
 
 def _widths(trained: _Trained, configuration: Configuration, shape: Shape | None) -> Mistakes:
-    """See whether group normalization can divide every layer into groups of at least MIN_GROUP_FEATURES."""
+    """Check that group normalization can divide every layer into groups of at least MIN_GROUP_FEATURES."""
     if "groupnorm" not in trained.arms or trained.condition.network == "convolutional":
         return
     groups = configuration.normalization.groups
@@ -187,7 +187,7 @@ def _widths(trained: _Trained, configuration: Configuration, shape: Shape | None
 
 
 def _ghosts(trained: _Trained, configuration: Configuration) -> Mistakes:
-    """See whether ghost batch normalization can divide the mini-batch into parts of one size."""
+    """Check that ghost batch normalization can divide the mini-batch into parts of one size."""
     size, batch = configuration.normalization.ghost_size, trained.condition.batch_size or configuration.batch_size
     if "ghostbatchnorm" in trained.arms and batch % size:
         yield (
@@ -197,7 +197,7 @@ def _ghosts(trained: _Trained, configuration: Configuration) -> Mistakes:
 
 
 def _own_parts(trained: _Trained) -> Mistakes:
-    """See whether the user's own parts are there, and whether they go with what else is asked for."""
+    """Check that the user's own parts exist, and that they go with the other settings."""
     activation = trained.condition.activation
     parts: dict[KeyPath, str] = {(*trained.arms_section, place): arm for place, arm in enumerate(trained.arms)}
     parts |= {trained.place(key): getattr(trained.condition, key) for key in ("activation", "optimizer")}
@@ -213,7 +213,7 @@ def _own_parts(trained: _Trained) -> Mistakes:
 
 
 def _networks(trained: _Trained) -> Mistakes:
-    """See whether what is set goes with the kind of network."""
+    """Check that the settings go with the kind of network."""
     condition = trained.condition
     is_study = trained.group.startswith("studies.")  # which may compare both kinds
     if condition.network == "fully_connected":
@@ -225,7 +225,7 @@ def _networks(trained: _Trained) -> Mistakes:
         line = "expected none with network: convolutional, got some; set channels instead"
         yield trained.place("hidden_sizes"), line
     if trained.group == "paper":
-        line = "expected fully_connected, as the paper's experiment is, got convolutional"
+        line = "expected fully_connected, as in the paper's experiment, got convolutional"
         yield trained.place("network"), line
     others = [arm for arm in trained.arms if arm in get_args(BuiltInArm) and arm not in CONVOLUTIONAL_ARMS]
     if others:
@@ -237,7 +237,7 @@ def _networks(trained: _Trained) -> Mistakes:
 
 
 def _asked_by_experiments(trained: _Trained) -> Mistakes:
-    """See whether a condition is as the experiment that takes it needs it."""
+    """Check that a condition is what its experiment needs."""
     if trained.group == "studies.regularization" and not trained.condition.evaluate_training:
         line = "expected true in this study, which compares training and validation loss, got false"
         yield trained.place("evaluate_training"), line
@@ -266,7 +266,7 @@ def _taken_names(configuration: Configuration) -> Mistakes:
 
 
 def _shared_seeds(configuration: Configuration) -> Mistakes:
-    """See whether a seed both chooses the learning rates and is counted at them: its verdicts would be biased."""
+    """Check that no seed both chooses the learning rates and is counted at them, which would bias its verdicts."""
     if configuration.best_rate is None:
         return
     for place, seed in enumerate(configuration.best_rate.tuning.seeds):
@@ -276,7 +276,7 @@ def _shared_seeds(configuration: Configuration) -> Mistakes:
 
 
 def _equal_cells(configuration: Configuration) -> Mistakes:
-    """Go through the studies that would train the same networks twice."""
+    """Find the studies that would train the same networks twice."""
     for name, study in configuration.studies.items():
         seen = set()
         for cell in study.cells:

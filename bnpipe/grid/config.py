@@ -1,4 +1,4 @@
-"""The configuration: parsed once into frozen, documented types that refuse whatever they do not know."""
+"""The configuration, parsed once into frozen, documented types that refuse what they do not know."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -70,8 +70,8 @@ class Condition(Section):
     )
     channels: HiddenSizes | None = Field(
         default=None,
-        description="Channels of each convolution, first layer first; more than in the layer below halve rows and "
-        "columns; null: 8, 8, 16, 16, 32, 32.",
+        description="Channels of each convolution, first layer first; a layer with more channels than the one below "
+        "halves rows and columns; null: 8, 8, 16, 16, 32, 32.",
         json_schema_extra={"unit": "channels"},
     )
     hidden_sizes: HiddenSizes | None = Field(
@@ -126,7 +126,7 @@ class Condition(Section):
     )
     optimizer: OptimizerName = Field(
         default="sgd",
-        description="What trains: sgd (plain gradient descent), momentum or adam, as in torch.optim.",
+        description="The optimizer: sgd (plain gradient descent), momentum or adam, as in torch.optim.",
     )
     momentum: Kept = Field(
         default=0.9, description="Of optimizer momentum: the share of the velocity that is kept at each step."
@@ -183,12 +183,12 @@ class Normalization(Section):
     )
     renorm_start: Annotated[int, Whole(0, 100_000_000)] = Field(
         default=500,
-        description="Steps that batch renormalization begins with as plain batch normalization.",
+        description="Steps for which batch renormalization is plain batch normalization.",
         json_schema_extra={"unit": "steps"},
     )
     renorm_ramp: Annotated[int, Whole(1, 100_000_000)] = Field(
         default=1000,
-        description="Steps after these over which its two limits rise.",
+        description="Steps after renorm_start over which its two limits rise.",
         json_schema_extra={"unit": "steps"},
     )
 
@@ -328,17 +328,17 @@ class Configuration(Section):
     normalization: Normalization = Field(default=Normalization(), description="Settings of the normalizations.")
     diagnostics: Switch = Field(
         default=True,
-        description="Whether to measure every layer at every evaluation; takes less than a tenth of the time.",
+        description="Whether to measure every layer at every evaluation; this takes less than a tenth of the time.",
     )
     keep_weights: Switch = Field(
         default=False,
         description="Whether run records hold the trained weights, for `bnpipe.to_torch_module`. Does not change any "
-        "result; with other values networks are trained again.",
+        "result, but after a change the networks are trained again.",
     )
     closer_looks: Switch = Field(
         default=True,
-        description="Whether to look more closely than the curves: networks before training, the transform step by "
-        "step, inference with every kind of statistics.",
+        description="Whether to examine more than the curves: networks before training, the transform step by step, "
+        "inference with every kind of statistics.",
     )
     smallest_effects: SmallestEffects = Field(
         default=SmallestEffects(),
@@ -359,7 +359,7 @@ class Configuration(Section):
     paper: Paper | None = Field(default=None, description="The paper's own experiment; null: leave it out.")
     chunk_size: Annotated[int, Whole(1, MAX_SEED_COUNT)] = Field(
         default=10,
-        description="Seeds that one job trains side by side on a CPU; on a GPU, all. Does not change any result.",
+        description="Seeds that one job trains on a CPU; on a GPU, all. Does not change any result.",
         json_schema_extra={"unit": "seeds"},
     )
     runs_per_job: Annotated[int, Whole(1, 1_000_000)] | None = Field(

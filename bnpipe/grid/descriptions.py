@@ -1,4 +1,4 @@
-"""How a configuration is written for people: in the notes of figures, and in full on pages."""
+"""Describe a configuration for people: in the notes of figures, and in full on pages."""
 
 from collections.abc import Container
 from itertools import chain
@@ -34,9 +34,9 @@ def describe_shared(study: Study) -> str:
 
 
 def shareable(configuration: Configuration, dataset: str) -> dict[str, Any]:
-    """Return a configuration as plain values, as a reader would write it again, without what belongs to one machine.
+    """Return a configuration as plain values that a reader can use again, without what belongs to one machine.
 
-    dataset: name that stands for the data set, whose folder may be another elsewhere.
+    dataset: the name to write for the data set, because its folder may be different elsewhere.
     """
     at_length = {"conditions", "studies", "paper"}
     whole = configuration.model_dump(mode="json", exclude={"mirrors", "checkpoint_seconds", *at_length})

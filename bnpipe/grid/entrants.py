@@ -9,9 +9,9 @@ from bnpipe.core.settings import THRESHOLD, Arm, BuiltInOptimizer
 from bnpipe.grid.config import Condition, Configuration
 from bnpipe.grid.stacks import first_of_each_activation, training_settings
 
-TRIAL_INTERVAL = 30  # steps between the evaluations of a trial: one of 5,000 images costs as much as 28 steps
+TRIAL_INTERVAL = 30  # steps between the evaluations of a trial; evaluating 5,000 images costs as much as 28 steps
 FITTING_INIT = {"tanh": "xavier", "sigmoid": "xavier", "relu": "he"}  # the usual remedy without normalization
-PAIR: list[Arm] = ["vanilla", "batchnorm"]  # compared by the experiments that are no grid of conditions
+PAIR: list[Arm] = ["vanilla", "batchnorm"]  # compared by the experiments that are not grids of conditions
 LARGE_STD = 1.0  # the tutorial's bad initialization
 
 
@@ -19,17 +19,17 @@ LARGE_STD = 1.0  # the tutorial's bad initialization
 class Entrant:
     """A network of the fair comparison."""
 
-    trial: dict[str, Any]  # what it is tuned with, but for the learning rate, as plain values
-    steps: int  # that it takes at its best rate: those of its condition
+    trial: dict[str, Any]  # the settings it is tuned with, except the learning rate, as plain values
+    steps: int  # that it takes at its best rate, as many as its condition has
     in_preview: bool  # whether it takes part in the coarser trials of the default target
 
 
 def entrants(configuration: Configuration) -> dict[str, Entrant]:
     """Return the networks of the fair comparison, by name.
 
-    Under the first condition of each nonlinearity these are the pair, vanilla with the initialization that is made for
-    the nonlinearity, and under a nonlinearity that saturates batchnorm from large weights. In trials they stop once
-    they have passed 90%.
+    For the first condition of each nonlinearity these are the pair, vanilla with the initialization that was made for
+    the nonlinearity and, if the nonlinearity saturates, batchnorm from large weights. A trial stops once the network
+    has passed 90%.
     """
     if configuration.best_rate is None:
         return {}
@@ -44,8 +44,8 @@ def entrants(configuration: Configuration) -> dict[str, Entrant]:
 def optimizer_entrants(configuration: Configuration) -> dict[str, Entrant]:
     """Return the networks of the study of optimizers, by name: each pair under each optimizer.
 
-    The pairs are those of the first condition of each nonlinearity. Layers are not looked into, since that takes long
-    where it is not compiled.
+    The pairs are those of the first condition of each nonlinearity. Layers are not measured, because that takes long in
+    networks that are not compiled.
     """
     if configuration.optimizers is None:
         return {}
@@ -73,7 +73,7 @@ def _trial(first: Condition, steps: int) -> Condition:
 
 
 def _networks(first: Condition, steps: int) -> Iterator[tuple[str, Condition, Arm, bool]]:
-    """Go through the networks under a condition: name, condition of a trial, arm, whether it is in the preview."""
+    """Yield the networks under a condition: name, condition of a trial, arm, whether it is in the preview."""
     trial = _trial(first, steps)
     for arm in PAIR:
         yield f"{first.activation}-{arm}", trial, arm, True

@@ -1,7 +1,7 @@
-"""Whether the records that a job reads were made as it was planned.
+"""Check that the records that a job reads were made as planned.
 
 Snakemake remembers what made a file, but its memory can be deleted, bypassed (`--rerun-triggers mtime`, `--touch`) or
-left behind in a copy. A record says what it is, and so a job can see for itself.
+left behind in a copy. A record describes itself, so a job can check it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,17 +33,17 @@ TRAINING_KEYS = {
     "seeds",
 }
 
-# What a study has besides its runs.
+# Fixed values for the keys of a study that do not affect its runs.
 NO_MATTER = {"about": "of no matter to a record", "default": False}
 
 
 def expected_records(
     configuration: Configuration, dataset: str, code: str, conditions: Iterable[str] = (), studies: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Return, as plain values, all that the records of some conditions and studies are expected to be.
+    """Return, as plain values, everything that is expected of the records of some conditions and studies.
 
-    dataset: its name in paths. code: the digest of the code that trains. What else is configured is left out, so that a
-    job does not run again because of it.
+    dataset: its name in paths. code: the digest of the code that trains. The rest of the configuration is left out, so
+    that a change there does not make a job run again.
     """
     shared = configuration.model_dump(mode="json", include=TRAINING_KEYS)
     named = configuration.model_dump(mode="json", include={"conditions", "studies"}, exclude_defaults=True)
@@ -59,8 +59,8 @@ def expected_records(
 def check_records(records: Iterable[Path], expected: Mapping[str, Any], dataset_sha256: str | None = None) -> None:
     """Check every record against what `expected_records` returned.
 
-    dataset_sha256: of the images and labels that it is to be trained on; None: of any, as long as all are the same.
-    Raises InputError, naming the record, the key and both values, if one is something else. Nothing is deleted.
+    dataset_sha256: of the images and labels that the runs must have been trained on; None: of any, if it is the same in
+    all records. Raises InputError, naming the record, the key and both values, if a record differs. Nothing is deleted.
     """
     planned = _stacks(expected)
     for path in records:
@@ -88,7 +88,7 @@ def _stacks(expected: Mapping[str, Any]) -> dict[str, Stack]:
     """Return the planned stacks by the paths of their records."""
     values = dict(expected["configuration"])
     conditions, studies = list(values["conditions"]), list(values["studies"])
-    if not conditions:  # a configuration has one at least
+    if not conditions:  # a configuration needs at least one
         values["conditions"] = {name: study["condition"] for name, study in values["studies"].items()}
     configuration, layout = parse_configuration(values), Layout(expected["dataset"])
     stacks = [stack for name in conditions for stack in condition_stacks(configuration, name)]
@@ -97,7 +97,7 @@ def _stacks(expected: Mapping[str, Any]) -> dict[str, Stack]:
 
 
 def _expected_label(stack: Stack, expected: Mapping[str, Any], dataset_sha256: str) -> dict[str, Any]:
-    """Return what a record of a stack is expected to say of itself, key by key."""
+    """Return what a record of a stack is expected to say about itself, key by key."""
     return {
         "condition": stack.group,
         "seeds": stack.runs.seeds,
@@ -111,7 +111,7 @@ def _expected_label(stack: Stack, expected: Mapping[str, Any], dataset_sha256: s
 
 
 def _label(label: Label) -> dict[str, Any]:
-    """Return what a record says of itself in the same form."""
+    """Return what a record says about itself, in the same form."""
     return {
         "condition": label.condition,
         "seeds": label.seeds,
@@ -125,7 +125,7 @@ def _label(label: Label) -> dict[str, Any]:
 
 
 def _by_key(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Put the settings of runs side by side: of each key the values of all runs, or one if all are the same."""
+    """Put the settings of runs side by side: for each key the values of all runs, or one value if all are the same."""
     values = {key: [run[key] for run in runs] for key in runs[0]}
     return {key: each[0] if each == [each[0]] * len(each) else tuple(each) for key, each in values.items()}
 

@@ -48,7 +48,7 @@ def without_duplicates(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def expected(text: str, read: Callable[[Any], Any] = plain) -> WrapValidator:
-    """Whatever is wrong with a value, say in these words what is expected instead; read: what is done to it first."""
+    """Say in these words what is expected, whatever is wrong with a value. read: the function applied to it first."""
 
     def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -60,7 +60,7 @@ def expected(text: str, read: Callable[[Any], Any] = plain) -> WrapValidator:
 
 
 def _advice(value: Any, accept: Callable[[Any], Any]) -> str:
-    """Say what to do about a value that is not what is expected: nothing if nothing is known to help."""
+    """Return what to do about a value that is not what is expected, or "" if nothing is known to help."""
     misread = surprise(value)
     if misread is not None:
         return f"YAML 1.1 reads it as {misread}: write it in decimal, without a leading zero"
@@ -78,12 +78,12 @@ def one_of(literal: Any) -> WrapValidator:
 
 
 def one_of_or_own(literal: Any) -> WrapValidator:
-    """Expect one of the values of a Literal type, or a part of one's own."""
+    """Expect one of the values of a Literal type, or one of the user's own parts."""
     return expected(f"{', '.join(get_args(literal))} or a part of your own, module:name")
 
 
 def named_otherwise(literal: Any) -> AfterValidator:
-    """Refuse a part of one's own that would be shown under one of the names of a Literal type."""
+    """Refuse a part of the user's own that would be shown under one of the names of a Literal type."""
 
     def validate(part: str) -> str:
         if part not in get_args(literal) and short_name(part).lower() in get_args(literal):
@@ -107,7 +107,7 @@ def _read_whole(value: Any) -> Any:
 
 
 def _read_text(value: Any) -> Any:
-    """Read numbers as the text that they are: 2024 may be the name of a folder."""
+    """Read a whole number as text: 2024 may be the name of a folder."""
     return str(value) if isinstance(value, str) or type(value) is int else value
 
 

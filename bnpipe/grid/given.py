@@ -1,4 +1,4 @@
-"""What the configuration is given by: files, and values from the command line that replace some of theirs."""
+"""Where the configuration comes from: files, and values on the command line that replace some of theirs."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from bnpipe.core.yaml_files import Unquoted, YamlFile, mapped, parse_yaml, read_
 from bnpipe.grid.mistakes import locate
 
 OWN_FILE = Path("config.yaml")
-COMMAND_LINE = Path("--config")  # in the place of a file
+COMMAND_LINE = Path("--config")  # instead of the path of a file
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Given:
 
     @contextmanager
     def place_of(self, key: str) -> Iterator[None]:
-        """Within the block, say of each InputError where this key of the configuration is."""
+        """Within the block, begin each InputError with the place of this key of the configuration."""
         try:
             yield
         except InputError as error:
@@ -34,9 +34,9 @@ class Given:
 def read_given(others: Sequence[Path] = (), entries: Iterable[str] = (), replace: bool = False) -> Given:
     """Read config.yaml, other files and the command line, and merge them in this order, as Snakemake does.
 
-    others: files whose values replace those of config.yaml, which may be missing then. entries: KEY=VALUE, each value
-    in YAML. replace: whether all of this takes the place of config.yaml. Raises InputError if a file or a value cannot
-    be read or is not YAML, or if a file is no mapping.
+    others: files whose values replace those of config.yaml, which may be missing if there are any. entries: KEY=VALUE,
+    each value in YAML. replace: whether to ignore config.yaml if the others or the entries have any value. Raises
+    InputError if a file or a value cannot be read or is not YAML, or if a file does not hold a mapping.
     """
     own = [OWN_FILE] if OWN_FILE.exists() or not others else []
     files = [_read_mapping(path) for path in [*own, *others]]
@@ -74,7 +74,7 @@ def _read_none(value: Any) -> Any:
 
 
 def _merged(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace values by others; of mappings that both have, replace what is in them."""
+    """Replace values by others; mappings that both have are merged in the same way."""
     merged = dict(values)
     for key, value in others.items():
         before = merged.get(key)

@@ -1,4 +1,4 @@
-"""All that bnpipe uses of Snakemake's internals, which any new version may change.
+"""Everything in bnpipe that uses Snakemake's internals, which any new version may change.
 
 Checked with Snakemake 9.20.0 and 9.27.1, and with version 2.8.0 of its plugin for Slurm; `pyproject.toml` admits no
 other major versions. `workflow` is Snakemake's object of that name, which rules find among their globals.
@@ -30,21 +30,21 @@ Lineage = Callable[[Any, Iterable[str]], dict[str, dict[str, Any]]]
 
 
 def is_module(workflow: Any) -> bool:
-    """Say whether another workflow uses this one as a module and hands it its configuration."""
+    """Return whether another workflow uses this one as a module and hands it its configuration."""
     return bool(workflow.modifier.skip_configfile)
 
 
 def configuration_of_command_line(workflow: Any) -> tuple[list[Path], list[str], bool]:
     """Return the files of --configfile, the entries KEY=VALUE of --config, and whether they replace config.yaml.
 
-    The entries are as the user wrote them: of what Snakemake makes of them, false and null are text and 061 is 61.
+    The entries are as the user wrote them. Snakemake's own reading turns false and null into text, and 061 into 61.
     """
     settings = workflow.config_settings
     return list(settings.configfiles), list(settings.config_args or ()), settings.replace_workflow_config
 
 
 def hide_secrets(logger: logging.Logger) -> None:
-    """Hide the secrets of URLs in what Snakemake logs: its header repeats the command, ``--config mirrors=...`` too."""
+    """Hide the secrets of URLs in what Snakemake logs: its header repeats the command with ``--config mirrors=...``."""
     logger.addFilter(_mask_record)
 
 
@@ -56,7 +56,7 @@ def _mask_record(record: logging.LogRecord) -> bool:
 
 
 def narrate(workflow: Any, logger: logging.Logger) -> None:
-    """Have a run told in lines of our own, unless it is a dry run, a job on a cluster, or asked to be told at length.
+    """Report a run in our own lines, unless it is a dry run, a job on a cluster, or was started with ``--verbose``.
 
     Handlers of logger plugins (``--logger``) and of log files stay as they are.
     """
@@ -72,17 +72,17 @@ def narrate(workflow: Any, logger: logging.Logger) -> None:
 def folder_of_rules(workflow: Any) -> Path:
     """Return the folder of the file of rules that is being read.
 
-    (`workflow.source_path` copies files to another place for each run: what reads them would never be up to date.)
+    (`workflow.source_path` copies files to another place for each run, so what reads them would never be up to date.)
     """
     return Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).resolve()
 
 
 def quote_interpreter() -> None:
-    """Make Snakemake quote the path of Python when it runs a script, so that the path may have blanks.
+    """Make Snakemake quote the path of Python when it runs a script, so that the path may contain blanks.
 
     (It builds the command from "{py_exec} {fname:q}"; ":q" is how it quotes.)
     """
-    from snakemake.script import PythonScript  # not at the top: `bnpipe.watch` does without Snakemake
+    from snakemake.script import PythonScript  # imported here because `bnpipe.watch` does not need Snakemake
 
     execute = PythonScript._execute_cmd
 
@@ -93,7 +93,7 @@ def quote_interpreter() -> None:
 
 
 def check_interpreter(workflow: Any) -> None:
-    """Raise InputError if jobs go to a cluster and Python's path would have to be quoted, which plugins do not."""
+    """Raise InputError if jobs go to a cluster and Python's path would need quotes, which plugins do not add."""
     if not workflow.local_exec and shlex.quote(sys.executable) != sys.executable:
         raise InputError(
             f"{sys.executable}: expected a path without blanks and quotes, because jobs are sent to a cluster; "
@@ -102,10 +102,11 @@ def check_interpreter(workflow: Any) -> None:
 
 
 def stop_when_hung_up() -> None:
-    """Take SIGHUP, from a terminal that was closed, for SIGTERM, unless it is ignored, as under `nohup`.
+    """Treat SIGHUP, which a closed terminal sends, like SIGTERM, unless it is ignored, as under `nohup`.
 
     After SIGTERM Snakemake waits for the jobs that run and removes its lock. It handles that signal only once it has
-    built its graph of jobs; until then both end it at once, but by an exception, so that the lock is removed.
+    built its graph of jobs. Until then both signals end it at once, but through an exception, so that the lock is
+    removed.
     """
     if current_thread() is not main_thread():  # Snakemake was started by another program's thread
         return
@@ -119,12 +120,12 @@ def _stop(number: int, frame: FrameType | None) -> None:
     if not callable(handler) or handler is _stop:
         _exit(128 + number)
         return
-    # Not here, because Snakemake's handler waits for a lock that the interrupted code may hold.
+    # Not called in this thread, because Snakemake's handler waits for a lock that the interrupted code may hold.
     Thread(target=handler, args=(signal.SIGTERM, frame), daemon=True).start()
 
 
 def _exit(code: int) -> None:
-    """Raise SystemExit: at once, or, in an event loop, between two tasks, for asyncio prints what ends a task."""
+    """Raise SystemExit at once, or in an event loop between two tasks, because asyncio prints what ends a task."""
     try:
         asyncio.get_running_loop().call_soon_threadsafe(sys.exit, code)
     except RuntimeError:  # there is no loop
@@ -145,7 +146,7 @@ def has_memory() -> bool:
 
 
 def lineage_of(workflow: Any, dataset: str, root: Path, without_records: bool = False) -> Lineage:
-    """Return the function that tells a job where its inputs come from, as pages and provenance.json show it.
+    """Return a function that tells a job where its inputs come from, as pages and provenance.json show it.
 
     dataset: its name in paths. root: the folder below which paths of the workflow's own files are given.
     without_records: leave out run records. The function returns, by the portable path of each input that a rule makes,
@@ -161,12 +162,12 @@ def lineage_of(workflow: Any, dataset: str, root: Path, without_records: bool = 
 
 
 def _made_by(workflow: Any, file: str, dataset: str, root: Path) -> dict[str, Any] | None:
-    from snakemake.iocontainers import Wildcards  # not at the top: `bnpipe.watch` does without Snakemake
+    from snakemake.iocontainers import Wildcards  # imported here because `bnpipe.watch` does not need Snakemake
 
     makers = [rule for rule in workflow.rules if rule.is_producer(file)]
     if not makers:
         return None
-    maker = min(makers, key=lambda rule: rule.has_wildcards())  # as Snakemake chooses
+    maker = min(makers, key=lambda rule: rule.has_wildcards())  # Snakemake too prefers a rule without wildcards
     inputs, *_ = maker.expand_input(Wildcards(fromdict=maker.get_wildcards(file)))
     made_from = [_without_machine(Path(portable(str(path), dataset)), root) for path in inputs]
     return {"rule": maker.name, "code_sha256": getattr(maker.params, "code", ""), "made_from": made_from}
@@ -180,11 +181,11 @@ def _without_machine(path: Path, root: Path) -> str:
 
 
 def guard_slurm(workflow: Any, say: Callable[[str], None], complain: Callable[[str], None]) -> None:
-    """On Slurm, mend the plugin's list of lost nodes and start a thread that ends a run that waits in vain.
+    """On Slurm, repair the plugin's list of lost nodes and start a thread that ends a run that waits in vain.
 
-    The plugin waits forever for a job that Slurm has forgotten, and for all of them after its last query has failed;
-    what it takes for a lost node may be none, see `bnpipe.grid.slurm.NodeNames`. say, complain: log a warning and an
-    error.
+    The plugin waits forever for a job that Slurm has forgotten, and for all jobs once its last query has failed. Its
+    list of lost nodes may contain what is not a node: see `bnpipe.grid.slurm.NodeNames`. say, complain: log a warning
+    and an error.
     """
     if workflow.executor_plugin.name != "slurm":
         return
@@ -199,6 +200,6 @@ def guard_slurm(workflow: Any, say: Callable[[str], None], complain: Callable[[s
         complain(f"error: {reason}; run the same command again")
         os.kill(os.getpid(), signal.SIGINT)
         sleep(GRACE)
-        os._exit(1)  # the plugin still asks
+        os._exit(1)  # the plugin is still asking Slurm
 
     Thread(target=limit_waiting, daemon=True).start()

@@ -19,9 +19,9 @@ _NOTHING = object()
 
 
 def explain(error: ValidationError, section: type[BaseModel]) -> Iterator[tuple[KeyPath, str]]:
-    """Go through the mistakes that kept values from becoming a section: path of each, and a line about it."""
+    """Yield the mistakes that keep values from being a valid section: the path of each, and a line about it."""
     mistakes = error.errors(include_url=False)
-    # A list whose only entry is wrong is reported a second time, as too short: keep what is innermost.
+    # A list whose only entry is wrong is reported a second time, as too short: keep only the innermost mistake.
     outer = {mistake["loc"][:depth] for mistake in mistakes for depth in range(len(mistake["loc"]))}
     for mistake in mistakes:
         if mistake["loc"] not in outer:

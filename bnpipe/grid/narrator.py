@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from bnpipe.core.progress import Evaluation, read_tail
 
-SILENCE = 30.0  # seconds without a line, in a pipe, until one says what is running
+SILENCE = 30.0  # seconds without a line, in a pipe, after which a line says what is running
 REFRESH = 1.0  # seconds between two looks at the logs of running jobs, on a terminal
 SHOWN = 4  # running jobs named in a line
 NOISE = (  # beginnings of Snakemake's lines that tell nothing about this run
@@ -29,7 +29,7 @@ NOISE = (  # beginnings of Snakemake's lines that tell nothing about this run
     "Select jobs to execute",
     "Using shell: ",
 )
-UNTOLD = ("job_started", "progress", "resources_info")  # events that tell nothing more either
+UNTOLD = ("job_started", "progress", "resources_info")  # events that add nothing to our own lines
 _CHUNK = re.compile(r"(\d+)(?:-(\d+))?(?:-[0-9a-f]{12})?$")  # see `bnpipe.grid.stacks.chunk_name`
 _STACK = re.compile(r"([a-z]+)-[0-9a-f]+$")
 
@@ -88,7 +88,7 @@ class Progress:
         self.total = self.done = 0
 
     def plan(self, counts: Mapping[str, int]) -> None:
-        """Take how many jobs of each rule there will be."""
+        """Set how many jobs of each rule there will be."""
         self.left = Counter(counts)
         self.total = sum(counts.values())
 
@@ -111,8 +111,8 @@ class Progress:
     def seconds_left(self, now: float) -> float | None:
         """Estimate how long the rest takes, with as many jobs at once as run now. None if nothing is measured yet.
 
-        A job that trains goes on as fast as so far. Another job takes as long as the finished ones of its rule did, or
-        as all finished ones if there are none of its rule.
+        A training job is assumed to continue at its speed so far. Any other job is assumed to take as long as the
+        finished jobs of its rule, or as all finished jobs if there are none of its rule.
         """
         all_took = [seconds for took in self.took.values() for seconds in took]
         means = {rule: fmean(took) for rule, took in self.took.items()}
@@ -141,10 +141,10 @@ class Progress:
 
 
 class Narrator(logging.Handler):
-    """Stands in for Snakemake's handler of a terminal's or a pipe's lines; what it does not tell, that handler does."""
+    """Replaces Snakemake's handler for lines on a terminal or in a pipe, which still formats all other messages."""
 
     def __init__(self, before: logging.StreamHandler[Any]) -> None:
-        """Take the handler of Snakemake's."""
+        """Take Snakemake's handler."""
         super().__init__()
         self.before = before
         self.stream = before.stream
@@ -154,10 +154,10 @@ class Narrator(logging.Handler):
         self._bar: tqdm[Any] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell what a record of Snakemake's says."""
+        """Print what one of Snakemake's log records says."""
         try:
             event = getattr(getattr(record, "event", None), "value", None)
-            if event == "job_info":  # even if Snakemake is to be quiet about rules, as `make` wants it
+            if event == "job_info":  # even if Snakemake is told to be quiet about rules, as `make` tells it
                 self._start(record)
             elif event not in UNTOLD and self.before.filter(record) and (line := self._line(record, event)):
                 self._say(line)
@@ -209,7 +209,7 @@ class Narrator(logging.Handler):
         self._last_line = time()
 
     def _follow(self) -> None:
-        """Show what is running: on a terminal in a bar, otherwise in a line whenever there was none for long."""
+        """Show what is running: on a terminal in a bar, otherwise in a line after each long silence."""
         if self.stream.isatty():
             form = "{n_fmt}/{total_fmt} |{bar:10}| {desc}"
             self._bar = tqdm(

@@ -1,4 +1,4 @@
-"""What the workflow makes of the studies of optimizers and of weight decay: tables, and what their jobs are told."""
+"""The tables of the studies of optimizers and of weight decay, and the parameters of their jobs."""
 
 from dataclasses import asdict
 from functools import cached_property
@@ -12,7 +12,7 @@ from bnpipe.grid.stacks import examinable, training_settings
 
 
 class OptimizerStudies:
-    """The two studies; what the configuration leaves out has no tables."""
+    """The two studies; one that the configuration leaves out has no tables."""
 
     def __init__(self, configuration: Configuration, layout: Layout) -> None:
         self._configuration = configuration
@@ -20,13 +20,13 @@ class OptimizerStudies:
 
     @property
     def names(self) -> list[str]:
-        """The studies that there are."""
+        """The studies that the configuration has."""
         asked = {"optimizers": self._configuration.optimizers, "equilibrium": self._configuration.equilibrium}
         return [name for name, study in asked.items() if study is not None]
 
     @property
     def tables(self) -> list[str]:
-        """The tables that show what came out: of these the page and the figures speak."""
+        """The tables of results, which the page and the figures show."""
         tables = {"optimizers": ("ratios", "seeds"), "equilibrium": ("equilibrium",)}
         return [self._layout.study_table(name, table) for name in self.names for table in tables[name]]
 
@@ -43,12 +43,12 @@ class OptimizerStudies:
         return {name: own.trial["optimizer"] for name, own in self.entrants.items()}
 
     def of_entrants(self, table: str) -> list[str]:
-        """Return one table of each network; table: trials, tuning or curves."""
+        """Return one table for each network; table: trials, tuning or curves."""
         return [self._layout.study_table("optimizers", f"{table}-{name}") for name in self.entrants]
 
     @property
     def steps(self) -> int:
-        """Mini-batches that a trial has."""
+        """How many mini-batches a trial has."""
         return self._configuration.optimizers.steps if self._configuration.optimizers else 1
 
     @property
@@ -72,7 +72,7 @@ class OptimizerStudies:
 
     @property
     def turns(self) -> list[str]:
-        """Its tables along training, one of each arm."""
+        """Its tables along training, one for each arm."""
         return [self._layout.study_table("equilibrium", f"along-{arm}") for arm in PAIR]
 
     @property
@@ -87,7 +87,7 @@ class OptimizerStudies:
         return self._configuration.seeds[: study.seeds] if study else ()
 
     def equilibrium_settings(self, arm: Arm) -> dict[str, Any] | None:
-        """Return what one of its networks is trained with, but for the weight decay; None if the study is left out."""
+        """Return the settings of one of its networks, except the weight decay; None if the study is left out."""
         study = self._configuration.equilibrium
         if study is None:
             return None

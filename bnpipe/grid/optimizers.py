@@ -1,4 +1,4 @@
-"""The studies of optimizers and of weight decay: what is trained. Each is left out unless the configuration has it."""
+"""Settings of the studies of optimizers and of weight decay. A study is left out unless the configuration has it."""
 
 from typing import Annotated
 
@@ -68,7 +68,7 @@ class EquilibriumStudy(Section):
 
     learning_rate: PositiveNumber = Field(default=0.3, description="Learning rate of plain gradient descent.")
     weight_decays: Annotated[tuple[NotNegative, ...], Field(min_length=1)] = Field(
-        default=(0.0, 0.01, 0.03), description="Weight decays to compare; 0 shows how the weights grow without."
+        default=(0.0, 0.01, 0.03), description="Weight decays to compare; 0 shows how the weights grow without it."
     )
     steps: Annotated[int, Whole(80, 100_000_000)] = Field(
         default=2000,

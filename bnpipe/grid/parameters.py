@@ -1,4 +1,4 @@
-"""What a job is told, by the wildcards of its outputs."""
+"""The parameters of a job, given the wildcards of its outputs."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from bnpipe.grid.entrants import Entrant
 from bnpipe.grid.plan import Plan
 from bnpipe.grid.stacks import Kind, Stack
 
-MAX_NAMED = 20  # of the names that would have been right
+MAX_NAMED = 20  # names that a message lists as valid
 
 Value = TypeVar("Value")
 
@@ -32,7 +32,7 @@ class Parameters:
     """The parameters of jobs. Every method raises InputError if wildcards name what the configuration does not have."""
 
     def __init__(self, plan: Plan, refused: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Take the plan that the jobs are of. refused: studies that cannot be made, and why."""
+        """Take the plan that the jobs belong to. refused: studies that cannot be made, and why."""
         self._plan = plan
         self._refused = refused
         self._configuration = plan.configuration
@@ -58,7 +58,7 @@ class Parameters:
         return self.stack(wildcards).runs.to_plain()
 
     def stack_parts(self, wildcards: Wildcards) -> dict[str, str]:
-        """Return the digests of the user's own parts that a stack's networks are built of, by name."""
+        """Return the digests of the user's own parts that a stack's networks are built from, by name."""
         return digests_of(own_parts(self.stack(wildcards).runs.settings))
 
     def stack_seeds(self, wildcards: Wildcards) -> tuple[int, ...]:
@@ -103,7 +103,7 @@ class Parameters:
         return _known("entrant", wildcards["entrant"], self._plan.entrants)
 
     def entrant_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what it is tuned with, but for the learning rate."""
+        """Return the settings that it is tuned with, except the learning rate."""
         return self.entrant(wildcards).trial
 
     def entrant_steps(self, wildcards: Wildcards) -> int:
@@ -111,9 +111,9 @@ class Parameters:
         return self.entrant(wildcards).steps
 
     def tuning_grid(self, wildcards: Wildcards) -> TuningGrid:
-        """Return what its trials are."""
+        """Return the learning rates and seeds of its trials."""
         if self._plan.best_rate is None:
-            raise InputError("best_rate: expected how networks are tuned, got nothing; add it to the configuration")
+            raise InputError("best_rate: expected settings for tuning, got nothing; add it to the configuration")
         grids = {"tuning": self._plan.best_rate.tuning, "preview": self._plan.best_rate.preview}
         return _known("grid", wildcards["grid"], grids)
 
@@ -132,10 +132,10 @@ class Parameters:
     # A job of the studies of optimizers and weight decay.
 
     def optimizer_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Return what a network is tried with, but for the learning rate."""
+        """Return the settings that a network is tried with, except the learning rate."""
         networks = self._plan.optimizers.entrants
         if not networks:
-            raise InputError("optimizers: expected how networks are tuned, got nothing; add it to the configuration")
+            raise InputError("optimizers: expected settings for tuning, got nothing; add it to the configuration")
         return _known("entrant", wildcards["entrant"], networks).trial
 
     def optimizer_rates(self, wildcards: Wildcards) -> tuple[float, ...]:
@@ -146,7 +146,7 @@ class Parameters:
         """Return what one of the two networks of the study of weight decay is trained with."""
         settings = self._plan.optimizers.equilibrium_settings(wildcards["arm"])
         if settings is None:
-            raise InputError("equilibrium: expected what is trained, got nothing; add it to the configuration")
+            raise InputError("equilibrium: expected settings for training, got nothing; add it to the configuration")
         return settings
 
     # A job of one study.
@@ -176,7 +176,7 @@ class Parameters:
         return self.study({"study": "convolutional"}).condition.model_dump(mode="json")
 
     def study_about(self, wildcards: Wildcards) -> str:
-        """Return what it asks."""
+        """Return the question of the study."""
         return self.study(wildcards).about
 
     def study_note(self, wildcards: Wildcards) -> str:
@@ -189,7 +189,7 @@ class Parameters:
             raise InputError("paper: expected a condition, got nothing; add it to the configuration")
         return self._plan.plain_settings(self._configuration.paper.condition, wildcards["arm"])
 
-    # A job of the whole grid: every wildcard is fixed, but lists of a large grid are made only if they are asked for.
+    # A job of the whole grid. No wildcard is needed, but lists of a large grid are made only when a job needs them.
 
     def all_records(self, _: Wildcards) -> list[str]:
         """Return the records of all conditions."""

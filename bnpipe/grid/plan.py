@@ -1,4 +1,4 @@
-"""What the workflow makes of a configuration: its tables and figures, and the runs that it looks into more closely."""
+"""What the workflow makes from a configuration: tables and figures, and the runs that it examines more closely."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -40,7 +40,7 @@ CLOSER_TABLES = [
 ]
 VERDICT_TABLES = ["claims", "evidence"]
 CLAIM_TABLES = ["accuracy", "runs", "layers", "initialization", "inference"]  # from which claims are decided
-CLAIM_STUDIES = {  # and the studies that are asked too: table, and whose it is
+CLAIM_STUDIES = {  # and the tables of studies: for each, its kind and the studies that have it
     "initializations": ("runs", ["initializations"]),
     "precision": ("runs", ["precision"]),
     "regularization": ("generalization", ["regularization"]),
@@ -54,11 +54,11 @@ INITIALIZATIONS = ["small", "xavier", "unit"]  # of the tutorial's networks of n
 EXPLANATIONS = ["gradient_shift", "input_shift", "smoothness"]  # measured along training at each arm's best rate
 TUNED: list[Activation] = ["tanh", "relu"]  # nonlinearities for which explanations are looked for
 MAX_EXAMINED = 20  # conditions that a figure of all of them has room for
-MAX_EXAMINED_SEEDS = 30  # that one job can take: an interval gains little from more
+MAX_EXAMINED_SEEDS = 30  # that one job takes; an interval gains little from more
 
 
 class Plan:
-    """What is made of a configuration. Every job of a cluster reads it anew: stacks wait until they are asked for."""
+    """What is made from a configuration. Every job of a cluster builds it anew, so stacks are made only on demand."""
 
     def __init__(self, configuration: Configuration, dataset: str, title: str) -> None:
         """Take what the user decided, the data set's name in paths, and its name for people."""
@@ -85,30 +85,30 @@ class Plan:
         """Return what a condition and arm are trained with, as plain values."""
         return asdict(training_settings(self.configuration, condition, arm))
 
-    # What jobs are told of the files that they read, see `bnpipe.inputs`.
+    # What jobs expect of the files that they read, see `bnpipe.inputs`.
 
     @property
     def expected_data(self) -> dict[str, Any]:
-        """What the packed data set is expected to be."""
+        """What is expected of the packed data set."""
         is_digits = self.layout.dataset == "digits"  # they have a split of their own
         return {"validation_images": DIGITS_SPLIT[1] if is_digits else self.configuration.validation_images}
 
     def expected_records(self, conditions: Iterable[str] = (), studies: Iterable[str] = ()) -> dict[str, Any]:
-        """Return what the packed data set and the records of some conditions and studies are expected to be."""
+        """Return what is expected of the packed data set and of the records of some conditions and studies."""
         code = code_digest("training.job")
         records = expected_records(self.configuration, self.layout.dataset, code, conditions, studies)
         return {**self.expected_data, **records}
 
     def present_records(self) -> list[Path]:
-        """Return the records of the configuration that are there."""
+        """Return the records of the configuration that exist."""
         paths = [*self.records("condition", self.conditions), *self.records("study", self.studies)]
         return [path for path in map(Path, paths) if path.exists()]
 
-    # The runs that are looked into more closely.
+    # The runs that are examined more closely.
 
     @property
     def first(self) -> str:
-        """The condition whose networks some experiments look into: the first that they can."""
+        """The condition whose networks some experiments examine: the first that they can examine."""
         return next(iter(examinable(self.configuration)))
 
     @property
@@ -150,7 +150,7 @@ class Plan:
 
     @property
     def examined_seeds(self) -> tuple[int, ...]:
-        """The seeds that experiments take, as many as one job bears."""
+        """The seeds that experiments use, as many as one job takes."""
         return tuple(sorted({self.shown_seed, *self.configuration.seeds[:MAX_EXAMINED_SEEDS]}))
 
     @cached_property
@@ -163,7 +163,7 @@ class Plan:
 
     @cached_property
     def explained_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Settings of the pair of networks that explanations are looked for in, by nonlinearity and arm.
+        """Settings of the pair of networks in which explanations are looked for, by nonlinearity and arm.
 
         They are those of the nonlinearity's first condition. Their learning rate is not used.
         """
@@ -174,8 +174,9 @@ class Plan:
     def initial_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Settings of the networks that are measured before training, by condition and arm.
 
-        Beside those of the measured conditions they are vanilla networks with Xavier's and He's initialization under
-        the first condition of each nonlinearity: "tanh xavier", a name that no condition can have.
+        Besides the networks of the measured conditions, these are vanilla networks with Xavier's and He's
+        initialization under the first condition of each nonlinearity. They are named "tanh xavier", for example, which
+        cannot be the name of a condition.
         """
         schemes = {
             f"{name} {scheme}": {"vanilla": {**settings["vanilla"], "init_std": scheme}}
@@ -186,7 +187,7 @@ class Plan:
 
     @property
     def initial_parts(self) -> dict[str, str]:
-        """The digests of the user's own parts that these networks are built of, by name."""
+        """The digests of the user's own parts that these networks are built from, by name."""
         settings = [
             TrainingSettings.from_plain(own) for arms in self.initial_settings.values() for own in arms.values()
         ]
@@ -212,12 +213,12 @@ class Plan:
 
     @cached_property
     def seed_chunks(self) -> dict[str, tuple[int, ...]]:
-        """The seeds of the configuration in chunks, by the names of these."""
+        """The seeds of the configuration in chunks, by the names of the chunks."""
         return {chunk_name(seeds): seeds for seeds in seed_chunks(self.configuration)}
 
     @property
     def best_rate_notes(self) -> dict[str, Any]:
-        """What its figure is told besides its tables."""
+        """What its figure needs besides its tables."""
         first = {condition.activation: condition for _, condition in first_of_each_activation(self.configuration)}
         return {
             "steps": self.best_rate.steps if self.best_rate else 1,
@@ -265,7 +266,7 @@ class Plan:
 
     @property
     def all_claim_tables(self) -> dict[str, list[str]]:
-        """The same with those of the studies."""
+        """The same tables and those of the studies."""
         tables = {
             **self.claim_tables,
             **(self.explanation_tables if self.best_rate else {}),
@@ -291,7 +292,7 @@ class Plan:
 
     @property
     def paper_tables(self) -> dict[str, list[str]]:
-        """The tables of the paper's own experiment, by name, one of each arm."""
+        """The tables of the paper's own experiment, by name, one for each arm."""
         return {
             name: [self.layout.study_table("paper", f"{name}-{arm}") for arm in PAIR]
             for name in ("accuracy", "percentiles")
@@ -299,7 +300,7 @@ class Plan:
 
     @property
     def study_results(self) -> list[str]:
-        """All tables of the target `studies` but those of the claims."""
+        """All tables of the target `studies`, except those of the claims."""
         tables = [table for tables in self.all_claim_tables.values() for table in tables]
         tables += [*self.study_tables(self.studies), self.layout.study_table("scale_equivalence", "scale_equivalence")]
         if self.configuration.paper:

@@ -15,10 +15,10 @@ an unknown key stops the workflow before any job starts, with a line that names 
 expected. The committed `config.yaml` gives reasons for its values, and with `docs/config.schema.json` editors can
 complete and check it.
 
-The key decides what a value is, not YAML. Numbers have any decimal notation: `2000`, `2e3`, `2_000`, `.5`, `5e-2`;
-whole numbers too. What YAML 1.1 would turn into another number is refused: `061` (octal, 49), `0x10`, `1:30` (90).
-`yes`, `no`, `on` and `off` are `true` and `false`. Text needs no quotes, even if it looks like a number: `2024` in
-`dataset: 2024` is the name of a folder. A number in quotes is text and is refused where a number is expected.
+The key decides what a value is, not YAML. Numbers, including whole numbers, may have any decimal notation: `2000`,
+`2e3`, `2_000`, `.5`, `5e-2`. What YAML 1.1 would turn into another number is refused: `061` (octal, 49), `0x10`,
+`1:30` (90). `yes`, `no`, `on` and `off` are `true` and `false`. Text needs no quotes, even if it looks like a number:
+`2024` in `dataset: 2024` is the name of a folder. A number in quotes is text and is refused where a number is expected.
 
 Values on the command line are read in the same way and replace those of the files, key by key within sections:
 `--config seeds=[1,2,3] diagnostics=false paper=null 'conditions={tanh: {steps: 2e3}}'`. Messages call them `--config`.

@@ -9,7 +9,7 @@ from bnpipe.core.parts import is_own, short_name
 from bnpipe.core.settings import Arm, Runs, TrainingSettings
 from bnpipe.grid.config import Condition, Configuration
 
-STUDY_RUNS = 30  # of a study in one job on the CPU: enough to be worth its start, few enough to use all cores
+STUDY_RUNS = 30  # of a study in one job on the CPU: enough to be worth starting a job, few enough to use all cores
 
 Kind = Literal["condition", "study"]
 
@@ -30,14 +30,14 @@ class Stack:
 
     @property
     def wildcards(self) -> dict[str, str]:
-        """What the paths of its files are made of."""
+        """The values of the wildcards in the paths of its files."""
         if self.kind == "condition":
             return {"condition": self.group, "arm": self.arm, "chunk": self.name}
         return {"study": self.group, "stack": self.name}
 
 
 def condition_stacks(configuration: Configuration, name: str) -> Iterator[Stack]:
-    """Go through the stacks of a condition: by arm, then by chunk of seeds."""
+    """Yield the stacks of a condition: by arm, then by chunk of seeds."""
     for arm in configuration.arms:
         settings = recorded_settings(configuration, configuration.conditions[name], arm)
         for seeds in seed_chunks(configuration):
@@ -45,7 +45,7 @@ def condition_stacks(configuration: Configuration, name: str) -> Iterator[Stack]
 
 
 def study_stacks(configuration: Configuration, name: str) -> Iterator[Stack]:
-    """Go through the stacks of a study: by arm, then by what may not differ within a stack, then by seed."""
+    """Yield the stacks of a study: by arm, then by what may not differ within a stack, then by seed."""
     study = configuration.studies[name]
     seeds = configuration.seeds[: study.seeds]
     for arm in study.arms or configuration.arms:
@@ -64,13 +64,13 @@ def study_stacks(configuration: Configuration, name: str) -> Iterator[Stack]:
 
 def seed_chunks(configuration: Configuration) -> list[tuple[int, ...]]:
     """Return the seeds in chunks, the same for every condition and arm; a job trains one of them."""
-    # A GPU is only filled by many runs; how many of them fit is for the job to see.
+    # Only many runs fill a GPU; the job finds out how many of them fit.
     size = configuration.chunk_size if configuration.device == "cpu" else len(configuration.seeds)
     return [configuration.seeds[i : i + size] for i in range(0, len(configuration.seeds), size)]
 
 
 def chunk_name(seeds: tuple[int, ...]) -> str:
-    """Name a chunk after its seeds, as far as a file name holds them; other seeds have another name."""
+    """Name a chunk after its first and last seed; if the seeds are not consecutive, a digest of them follows."""
     first, last = seeds[0], seeds[-1]
     if seeds == tuple(range(first, last + 1)):
         return f"{first}-{last}"
@@ -78,7 +78,7 @@ def chunk_name(seeds: tuple[int, ...]) -> str:
 
 
 def training_settings(configuration: Configuration, condition: Condition, arm: Arm) -> TrainingSettings:
-    """Collect what the runs of one condition and arm are trained with, for experiments that write no records too."""
+    """Return the settings that the runs of one condition and arm are trained with, whether or not they are recorded."""
     own = {name: value for name, value in condition if value is not None and name != "keep_weights"}
     shared = {name: getattr(configuration, name) for name in ("hidden_sizes", "batch_size", "evaluation_interval")}
     normalization = dict(configuration.normalization)
@@ -86,7 +86,7 @@ def training_settings(configuration: Configuration, condition: Condition, arm: A
 
 
 def recorded_settings(configuration: Configuration, condition: Condition, arm: Arm) -> TrainingSettings:
-    """Return the same, and whether the record of the runs holds their weights."""
+    """Return the same settings, and in them whether the record of the runs holds their weights."""
     keep = configuration.keep_weights if condition.keep_weights is None else condition.keep_weights
     return replace(training_settings(configuration, condition, arm), keep_weights=keep)
 
@@ -97,9 +97,9 @@ def fully_connected(configuration: Configuration) -> dict[str, Condition]:
 
 
 def examinable(configuration: Configuration) -> dict[str, Condition]:
-    """Return those of plain gradient descent with a built-in nonlinearity.
+    """Return the fully connected conditions with plain gradient descent and a built-in nonlinearity.
 
-    Experiments look into these alone: they compute with the compiled engine, or by formulas.
+    Experiments examine only these, because they compute with the compiled engine or by formulas.
     """
     return {
         name: condition
@@ -117,9 +117,9 @@ def first_of_each_activation(configuration: Configuration) -> list[tuple[str, Co
 
 
 def _digest(runs: Runs) -> str:
-    """Return a digest of all that the runs are trained with; settings with their defaults need no mention.
+    """Return a digest of everything that the runs are trained with.
 
-    So a new setting renames no records.
+    Settings that have their default are left out, so that a new setting renames no records.
     """
     changed = {
         own.name: value for own in fields(runs.settings) if (value := getattr(runs.settings, own.name)) != own.default

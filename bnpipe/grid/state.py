@@ -1,4 +1,4 @@
-"""How far the training jobs of a grid are, as their records and logs say: no job is asked, wherever it runs."""
+"""How far the training jobs of a grid are, according to their records and logs, wherever the jobs run."""
 
 import re
 import time
@@ -14,8 +14,8 @@ from bnpipe.grid.stacks import Stack, condition_stacks, study_stacks
 
 State = Literal["done", "running", "silent", "failed", "waiting"]
 
-PATIENCE = 120.0  # seconds without a line after which a job may be dead: loading and looking into failures take less
-INTERVALS = 10  # between a job's evaluations that may pass too, where these are far apart
+PATIENCE = 120.0  # seconds without a line after which a job may be dead; loading and locating failures take less
+INTERVALS = 10  # in addition, this many times the interval between a job's evaluations may pass
 
 _ERROR = re.compile(r"^\S+ \S+ ERROR (.*)$", re.MULTILINE)
 _FINISHED = re.compile(rf"^\S+ \S+ INFO {FINISHED}$", re.MULTILINE)
@@ -23,7 +23,7 @@ _FINISHED = re.compile(rf"^\S+ \S+ INFO {FINISHED}$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Job:
-    """A planned training job, and where it leaves what can be seen of it."""
+    """A planned training job, and the files that show how far it is."""
 
     group: str  # its condition or study
     arm: str
@@ -35,7 +35,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobStatus:
-    """What a job's record and log say of it."""
+    """What a job's record and log say about it."""
 
     state: State
     since: float = 0.0  # seconds since the epoch: when its log last grew
@@ -45,7 +45,7 @@ class JobStatus:
 
 
 def planned_jobs(configuration: Configuration, dataset: str) -> Iterator[Job]:
-    """Go through the training jobs that a configuration plans, in its order.
+    """Yield the training jobs that a configuration plans, in its order.
 
     dataset: the name in paths. A study is included if the default target makes it or one of its jobs has begun.
     """
@@ -64,7 +64,7 @@ def _job_of(stack: Stack, group: str, layout: Layout) -> Job:
 
 
 def poll(jobs: Iterable[Job], before: dict[Job, JobStatus]) -> dict[Job, JobStatus]:
-    """Look at every job; before: its status last time, so that the logs of done jobs are read once."""
+    """Return the status of every job. before: the last statuses, so that the logs of done jobs are read only once."""
     return {job: _poll_one(job, before.get(job)) for job in jobs}
 
 
@@ -80,7 +80,7 @@ def _poll_one(job: Job, before: JobStatus | None) -> JobStatus:
 
 
 def classify(done: bool, tail: str, since: float, now: float) -> JobStatus:
-    """Say what a job does, given whether its record exists, the end of its log, and when that was written.
+    """Return the status of a job, given whether its record exists, the end of its log, and when that was written.
 
     since, now: seconds since the epoch.
     """
@@ -91,7 +91,7 @@ def classify(done: bool, tail: str, since: float, now: float) -> JobStatus:
         return JobStatus("done", since, latest, rate)
     if error:
         return JobStatus("failed", since, latest, rate, error[1])
-    if _FINISHED.search(tail):  # the record was deleted since, and is to be made again
+    if _FINISHED.search(tail):  # the record has been deleted since, and will be made again
         return JobStatus("waiting")
     return JobStatus("silent" if now - since > _patience(evaluations) else "running", since, latest, rate)
 
@@ -99,8 +99,8 @@ def classify(done: bool, tail: str, since: float, now: float) -> JobStatus:
 def recent_rate(evaluations: list[Evaluation]) -> float:
     """Return the steps per second between the first and the last of some evaluations of a job.
 
-    The rate since the job began, which a log states, is that of its start at first, and wrong for a job that resumed.
-    It is returned where there is no other: after a single evaluation.
+    A log states the rate since the job began. At first that is the rate of its start, and for a job that resumed it is
+    wrong. So it is returned only if there is no other, after a single evaluation.
     """
     first, last = evaluations[0], evaluations[-1]
     steps, seconds = last.step - first.step, last.time - first.time

@@ -16,14 +16,14 @@ def check_folder(folder: Path) -> None:
 
 
 def provide_home(folder: Path) -> None:
-    """Let jobs have a home folder that can be written, and a name for their user; containers may lack both.
+    """Give jobs a home folder that they can write to, and a name for their user; containers may lack both.
 
     Libraries keep their caches in the home folder, and PyTorch and Snakemake ask for the user's name. folder: the home
     if there is no other.
     """
     try:
         writable = os.access(Path.home(), os.W_OK)
-    except RuntimeError:  # HOME is not set, and the user is in no list
+    except RuntimeError:  # HOME is not set, and the system does not know the user
         writable = False
     if not writable:
         folder.mkdir(parents=True, exist_ok=True)

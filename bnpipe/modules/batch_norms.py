@@ -1,4 +1,4 @@
-"""Two variants of batch normalization, written as one's own parts are (docs/how-to.md): modules, and nothing else."""
+"""Two variants of batch normalization, written like a user's own parts (docs/how-to.md): modules and nothing else."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,8 @@ from bnpipe.modules.norms import BatchNorm
 class BatchRenorm(BatchNorm):
     """Batch renormalization (Ioffe 2017, arXiv 1702.03275, algorithm 1): corrected towards the moving averages.
 
-    With mean m and standard deviation s = sqrt(variance + epsilon), those of the mini-batch and the moving ones,
+    Let m be the mean and s = sqrt(variance + epsilon) the standard deviation, of the mini-batch or by the moving
+    averages. Then
 
         x_hat = (z - m_batch) / s_batch * r + d,
         r = s_batch / s_moving, between 1 / r_max and r_max,   d = (m_batch - m_moving) / s_moving, between +-d_max,
@@ -42,7 +43,7 @@ class BatchRenorm(BatchNorm):
     def correction(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
         """Return r and d, each (runs, 1, units), for a mini-batch with this mean and biased variance."""
         own = self._settings
-        risen = ((self.step - own.renorm_start).to(mean.dtype) / own.renorm_ramp).clamp(0, 1)  # 0, then up to 1
+        risen = ((self.step - own.renorm_start).to(mean.dtype) / own.renorm_ramp).clamp(0, 1)  # 0, then rising to 1
         r_max, d_max = 1 + (own.renorm_max_scale - 1) * risen, own.renorm_max_shift * risen
         s_moving = torch.sqrt(self.variance + self.epsilon)
         r = torch.sqrt(variance + self.epsilon) / s_moving
@@ -51,13 +52,13 @@ class BatchRenorm(BatchNorm):
 
 
 class GhostBatchNorm(BatchNorm):
-    """Ghost batch normalization (Hoffer et al. 2017, arXiv 1705.08741, algorithm 1): parts of the batch by themselves.
+    """Ghost batch normalization (Hoffer et al. 2017, arXiv 1705.08741, algorithm 1): each part of the batch by itself.
 
-    In training every ``settings.ghost_size`` images of the mini-batch are normalized with their own mean and variance;
-    if some are left, they are a smaller part. The moving averages move once a step, towards the mean over the parts of
-    their means and variances, as in TensorFlow's ``virtual_batch_size``. The paper moves them once for every part, so
-    that they forget sooner the more parts there are; here their weight means the same as in `BatchNorm`, and the number
-    of images in the statistics is all that differs.
+    In training, every ``settings.ghost_size`` images of the mini-batch are normalized with their own mean and variance;
+    if some images are left, they form a smaller part. The moving averages move once a step, towards the mean over the
+    parts of their means and variances, as in TensorFlow's ``virtual_batch_size``. The paper moves them once for every
+    part, so that they forget faster if there are more parts. Here their weight means the same as in `BatchNorm`, and
+    only the number of images in the statistics differs.
     """
 
     def __init__(self, weight: Tensor, settings: TrainingSettings) -> None:

@@ -1,4 +1,4 @@
-"""The step of training: from losses to gradients, by the optimizer to directions, and down these."""
+"""The training step: losses give gradients, the optimizer turns these into directions, and the parameters follow."""
 
 import torch
 from torch import Tensor, nn
@@ -8,11 +8,11 @@ from bnpipe.modules.parts import optimizer_of
 
 
 class Descent(nn.Module):
-    """Takes the steps of all that a network learns, every run at its own learning rate.
+    """Takes the training steps of everything that a network learns, every run at its own learning rate.
 
     Weight decay adds decay * w to the gradient of the weights w, as torch.optim does. What the transforms learn does
-    not decay: gamma, beta and b are no weights of a product, gamma is all that sets the scale behind a normalization,
-    and a bias of one unit does not overfit.
+    not decay: gamma, beta and b are not weights of a product, gamma alone sets the scale after a normalization, and a
+    bias of one unit does not overfit.
     """
 
     def __init__(self, network: nn.Module, rates: Tensor, settings: TrainingSettings) -> None:
@@ -33,7 +33,7 @@ class Descent(nn.Module):
     def forward(self, losses: Tensor) -> None:
         """Take a step down the gradient of the losses (runs,)."""
         learning = self._parameters_that_learn
-        # The runs share nothing, so the gradient of the sum is that of each.
+        # The runs share nothing, so the gradient of the sum holds the gradient of each.
         gradients = torch.autograd.grad(losses.sum(), learning)
         of_each = zip(learning, gradients, self._rates, self._decays, self.directions, strict=True)
         with torch.no_grad():

@@ -11,7 +11,7 @@ _WARM_UP_STEPS = 3  # before a capture: in the first steps libraries choose kern
 
 
 def open_gpu(tf32: bool, index: int = 0) -> torch.device:
-    """Return a GPU, set to multiply in full float32, or in TF32 if that is asked for.
+    """Return a GPU that is set to multiply in full float32, or in TF32 if ``tf32`` is true.
 
     index: which of the visible GPUs. Raises InputError if PyTorch finds none.
     """
@@ -21,9 +21,9 @@ def open_gpu(tf32: bool, index: int = 0) -> torch.device:
             "set device: cpu, or run on a machine with a GPU"
         )
     torch.backends.cuda.matmul.fp32_precision = "tf32" if tf32 else "ieee"
-    # PyTorch's types do not know this setting, which is that of convolutions.
+    # This is the setting for convolutions; PyTorch's types do not know it.
     torch.backends.cudnn.conv.fp32_precision = torch.backends.cuda.matmul.fp32_precision  # type: ignore[attr-defined]
-    torch.backends.cudnn.deterministic = True  # or gradients of convolutions differ from time to time
+    torch.backends.cudnn.deterministic = True  # otherwise gradients of convolutions differ from time to time
     torch.cuda.set_device(index)  # streams and graphs are made on the current one
     return torch.device("cuda", index)
 

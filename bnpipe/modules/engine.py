@@ -1,4 +1,4 @@
-"""Training in PyTorch: all runs of a stack side by side, gradients by autograd, on a GPU the step as a CUDA graph."""
+"""Train all runs of a stack side by side in PyTorch, with gradients by autograd; on a GPU, a step is a CUDA graph."""
 
 from collections.abc import Mapping, Sequence
 from math import prod
@@ -27,8 +27,8 @@ from bnpipe.training.trainer import BATCHES, NETWORK, STEPS_AT_ONCE, part_of, tr
 
 CPU = torch.device("cpu")
 EVALUATION_ROWS = 500  # images evaluated at a time
-OPTIMIZER = "optimizer."  # begins the names of what the optimizer keeps, in the state of a training
-AVERAGES = (".mean", ".variance")  # ends of the names of moving averages
+OPTIMIZER = "optimizer."  # prefix of what the optimizer keeps, in the state of a training
+AVERAGES = (".mean", ".variance")  # with which the names of moving averages end
 
 
 class TorchStack:
@@ -46,7 +46,7 @@ class TorchStack:
         self._batches = BatchOrder(streams, len(chosen), settings.batch_size)
         if settings.arm == "firstbatch":
             self._normalize_first_batch(chosen)
-        # A step reads and writes these two in place, so that a recorded one can be replayed.
+        # A step reads and writes these two in place, so that a recorded step can be replayed.
         self._indices = torch.zeros(len(runs), settings.batch_size, dtype=torch.int64, device=device)
         self._loss = torch.zeros(len(runs), dtype=self._precision, device=device)
         on_gpu = device.type == "cuda"
@@ -117,7 +117,7 @@ class TorchStack:
 
     @torch.no_grad()
     def _normalize_first_batch(self, images: Images) -> None:
-        """Set the first weights and biases of every run as the compiled engine does, to the same bits."""
+        """Set the first weights and biases of every run to exactly what the compiled engine sets."""
         for run, batch in enumerate(self._batches.peek().T):
             network = Network(self._weights_of(run), self._settings)
             normalize_first_batch(network, self._settings, images.take(batch).shown(np.float64))
@@ -185,7 +185,7 @@ class TorchStack:
 
     @torch.no_grad()
     def _load(self, state: Mapping[str, Tensor]) -> None:
-        """Overwrite these tensors, in place."""
+        """Overwrite the tensors of `_state` in place."""
         for name, tensor in self._state().items():
             tensor.copy_(state[name])
 
@@ -201,14 +201,14 @@ class TorchStack:
 
 
 class TorchEngine:
-    """The engine of GPUs, and of networks that the compiled one does not know: see `bnpipe.training.engines.Engine`."""
+    """The engine for GPUs, and for networks that are not compiled: see `bnpipe.training.engines.Engine`."""
 
-    libraries: tuple[str, ...] = ("numba", "numpy", "scipy", "torch")  # numba, scipy: of firstbatch's first weights
+    libraries: tuple[str, ...] = ("numba", "numpy", "scipy", "torch")  # numba, scipy: for firstbatch's first weights
 
     def __init__(self, device: torch.device = CPU) -> None:
         self._device = device
         if device.type == "cpu":
-            torch.set_num_threads(1)  # a sum that is split over threads gives other bits
+            torch.set_num_threads(1)  # a sum that is split over threads is rounded differently
         self.description = describe_device(device)
 
     def most_runs(self, settings: TrainingSettings, shape: Shape, wanted: int) -> int:
@@ -223,7 +223,7 @@ class TorchEngine:
 
 
 def observed_from(weights: Sequence[Array], settings: TrainingSettings, images: Array, delta: Array) -> Seen:
-    """Take images forward through a network, and delta back: see `bnpipe.training.engines.observe_from`."""
+    """Take images forward through a network and delta back: see `bnpipe.training.engines.observe_from`."""
     torch.set_num_threads(1)  # see `TorchEngine`
     *stacked, inputs, slopes = (torch.from_numpy(array).unsqueeze(0) for array in (*weights, images, delta))
     layers = StackedNetwork(stacked, settings).observed(inputs.requires_grad_())  # so that every z has a gradient
@@ -234,16 +234,17 @@ def observed_from(weights: Sequence[Array], settings: TrainingSettings, images: 
 
 
 def memory_of_a_run(settings: TrainingSettings, shape: Shape) -> int:
-    """Estimate the bytes that one more run in a stack takes on a GPU; the factors were measured on one.
+    """Estimate the bytes that one more run in a stack takes on a GPU; the factors were measured on a GPU.
 
-    A CUDA graph keeps what its step allocated, so nothing else can use that in between. shape: of the data set.
+    A CUDA graph keeps the memory that its step allocated, so nothing else can use it between steps. shape: of the data
+    set.
     """
     pixels, *outputs = units(settings, shape)
     weights = sum(map(prod, weight_sizes(settings, shape)))
     kept = len([*optimizer_of(settings.optimizer, torch.zeros(1), settings).buffers()])  # by the optimizer, at most
     step = (2 + 2 * kept) * weights + 4 * settings.batch_size * (pixels + sum(outputs))  # gradients, autograd's share
     evaluation = EVALUATION_ROWS * 2 * (sum(outputs) + max(outputs))
-    look = (4 + kept) * weights  # into the layers: a copy of the network, gradients, and their products with the rate
+    look = (4 + kept) * weights  # to measure layers: a copy of the network, gradients, and their products with the rate
     bytes_of_a_number = 8 if settings.precision == "float64" else 4
     return bytes_of_a_number * (weights + step + max(evaluation, look))
 
@@ -254,6 +255,6 @@ def on_device(images: Images, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:
-    """Return the numbers of a tensor, on whatever device."""
+    """Return the numbers of a tensor on any device."""
     array: NDArray[Any] = tensor.detach().cpu().numpy()
     return array

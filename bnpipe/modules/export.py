@@ -1,4 +1,4 @@
-"""A trained network of a run record as an ordinary module of PyTorch, for whatever else is to be done with it."""
+"""Turn a trained network of a run record into an ordinary module of PyTorch, for use outside bnpipe."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -19,9 +19,8 @@ from bnpipe.modules.parts import WITHOUT_STATISTICS
 Value = TypeVar("Value")
 Learned = Mapping[str, Tensor]  # of a transform, by name, each (units,)
 
-INSTEAD = (
-    "use bnpipe.core.records.read_weights, which returns the arrays"  # what to do about what torch.nn does not have
-)
+# The advice for a network with a part that torch.nn does not have.
+INSTEAD = "use bnpipe.core.records.read_weights, which returns the arrays"
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid}
 
 
@@ -38,9 +37,9 @@ def to_torch_module(record: str | Path, seed: int, **settings: Any) -> nn.Sequen
         linear1, norm1, activation1, linear2, ...
 
     `norm` is a BatchNorm1d (batchnorm and its variants), LayerNorm or GroupNorm, with gamma as its weight and beta as
-    its bias; `position: after` puts it behind the activation. vanilla and firstbatch have a bias in `linear` instead,
+    its bias; `position: after` puts it after the activation. vanilla and firstbatch have a bias in `linear` instead,
     and weightnorm has PyTorch's parametrization of that name. Inference gives what bnpipe computes, up to rounding. Two
-    things differ if the module is trained on: BatchNorm1d averages the unbiased variance whatever `moving_variance`
+    things differ if you train the module further: BatchNorm1d averages the unbiased variance whatever `moving_variance`
     says, and the variants of batch normalization train as batch normalization does.
 
     Raises InputError, in one line, if there is no such record or run, if the record holds no weights, or if a part of
@@ -135,7 +134,7 @@ def _with_feature_norm(weight: Tensor, learned: Learned, settings: TrainingSetti
 
 
 def _with_weight_norm(weight: Tensor, learned: Learned, settings: TrainingSettings) -> tuple[nn.Linear, None]:  # noqa: ARG001
-    """Return gamma * z / ||w|| + beta as PyTorch has it: weights of the norm gamma, and a bias."""
+    """Return gamma * z / ||w|| + beta as PyTorch represents it: weights of norm gamma, and a bias."""
     linear = parametrizations.weight_norm(_linear(weight, learned["beta"]))
     with torch.no_grad():
         linear.parametrizations.weight.original0.copy_(learned["gamma"].unsqueeze(1))

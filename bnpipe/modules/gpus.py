@@ -31,7 +31,7 @@ def granted_gpu(tf32: bool, gpus: int) -> Iterator[torch.device]:
 
 @contextmanager
 def _own_gpu() -> Iterator[int]:
-    """Yield the number, among the visible GPUs, of one that no other job of this user holds."""
+    """Yield the number of a visible GPU that no other job of this user holds."""
     visible = visible_gpus()
     slurm_job = os.environ.get("SLURM_JOB_ID", "")
     if len(visible) <= 1 and (slurm_job or not visible):

@@ -48,14 +48,14 @@ class Layer(nn.Module):
         return z, output
 
     def product(self, inputs: Tensor) -> Tensor:
-        """Return the product, (runs, batch, units); what a convolution below has passed on is a row for each image."""
+        """Return the product, (runs, batch, units). The outputs of a convolution below become one row per image."""
         return inputs.reshape(len(inputs), -1, self.weight.shape[1]) @ self.weight
 
 
 class Convolution(Layer):
-    """The same with a convolution for a product: see `bnpipe.networks.sizes`.
+    """A layer whose product is a convolution: see `bnpipe.networks.sizes`.
 
-    Its weights are (runs, 9 * channels below, channels): of each of the 3 x 3 pixels, row after row, all channels.
+    Its weights are (runs, 9 * channels below, channels): all channels below of each of the 3 x 3 pixels, row after row.
     """
 
     def __init__(self, weight: Tensor, settings: TrainingSettings, below: Grid) -> None:
@@ -67,7 +67,7 @@ class Convolution(Layer):
         """Return the product, (runs, batch * rows * columns, channels), of inputs of the same form, or of images."""
         runs, _, channels = self.weight.shape
         rows, columns, below = self._below
-        # One image of all runs beside another, as PyTorch takes groups of channels; of one run, nothing is copied.
+        # The channels of all runs stand side by side, as PyTorch expects groups. For a single run, nothing is copied.
         images = inputs.reshape(runs, -1, rows, columns, below).permute(1, 0, 4, 2, 3).flatten(1, 2)
         kernels = self.weight.view(runs, WINDOW, WINDOW, below, channels).permute(0, 4, 3, 1, 2).flatten(0, 1)
         z = functional.conv2d(images, kernels, stride=self._step, padding=WINDOW // 2, groups=runs)
@@ -88,8 +88,8 @@ class StackedNetwork(nn.Module):
     ) -> None:
         """Take the weights (runs, fan_in, fan_out) of every layer, first layer first.
 
-        seeds: of the runs, for an arm with noise; None: 0 for each. convolved: what each convolution is given; the
-        layers above are fully connected.
+        seeds: of the runs, for an arm with noise; None: 0 for each. convolved: the grid that each convolution takes;
+        the layers above are fully connected.
         """
         super().__init__()
         first, last = len(convolved), len(weights) - 1

@@ -2,8 +2,8 @@
 
 Activations are (runs, batch, units), parameters (runs, 1, units). An arm is a module with a ``forward`` that is built
 from the layer's weights (runs, fan_in, units) and the settings. What it learns is a Parameter, what it averages a
-buffer; gradients come from autograd, and `training` tells training from inference. `bnpipe.modules.parts` knows them
-all by name, and those that a user has written.
+buffer; gradients come from autograd, and `training` tells training from inference. `bnpipe.modules.parts` finds these
+modules, and those that a user has written, by name.
 """
 
 from abc import ABC, abstractmethod
@@ -33,7 +33,7 @@ class Bias(nn.Module):
 
 
 class Scaled(nn.Module, ABC):
-    """gamma * x_hat + beta, of which subclasses say what x_hat is."""
+    """gamma * x_hat + beta, where subclasses define x_hat."""
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
@@ -95,10 +95,9 @@ class NoisyBatchNorm(BatchNorm):
 
         m ~ U(mu - 0.1, mu + 0.1), s ~ N(sigma, 0.1).
 
-    The constants are quoted from memory: the appendix could not be consulted. That 0.1 is the standard deviation
-    of s, and not its variance, is our reading.
-    Inference has no noise: there it is batch normalization. Every number is a function of seed, layer, step, unit and
-    place of the image in the mini-batch, see `bnpipe.modules.noise`.
+    The constants are quoted from memory: the appendix could not be consulted. It is our reading that 0.1 is the
+    standard deviation of s and not its variance. Inference has no noise and is plain batch normalization. Every number
+    is a function of seed, layer, step, unit and place of the image in the mini-batch, see `bnpipe.modules.noise`.
     """
 
     key: Tensor  # (runs, 1, 1), int64: of the run and the layer
@@ -133,7 +132,7 @@ class NoisyBatchNorm(BatchNorm):
 
 
 class FeatureNorm(Scaled):
-    """Normalization of each image over its own units: the same in training and inference, whatever the batch.
+    """Normalization of each image over its own units: the same in training and inference, and for every batch.
 
     Mean and variance are taken over each of ``groups`` groups of neighbouring units. One group is layer normalization
     (Ba, Kiros & Hinton 2016), several are group normalization (Wu & He 2018). If ``centred`` is false, mean is 0 and

@@ -1,9 +1,9 @@
-"""Optimizers as PyTorch modules, one for each parameter: from its gradient they make the direction of its step.
+"""Optimizers as PyTorch modules, one for each parameter: they turn its gradient into the direction of its step.
 
-An optimizer is a module with a ``forward``: it is built from the parameter and the settings, takes the gradient, and
-returns what is multiplied by the learning rate and subtracted, both of the parameter's shape. Whatever it keeps from
-step to step is a buffer that is changed in place, and no Python number: checkpoints hold the buffers, and a CUDA graph
-repeats the step on them. `bnpipe.modules.parts` knows them all by name, and those that a user has written.
+An optimizer is a module that is built from the parameter and the settings. Its ``forward`` takes the gradient and
+returns what is multiplied by the learning rate and then subtracted; both have the parameter's shape. What it keeps from
+step to step must be a buffer that is changed in place, not a Python number: checkpoints hold the buffers, and a CUDA
+graph repeats the step on them. `bnpipe.modules.parts` finds these modules, and those that a user has written, by name.
 """
 
 import torch
@@ -23,7 +23,7 @@ class PlainDescent(nn.Module):
 
 
 class Momentum(nn.Module):
-    """velocity = momentum * velocity + gradient, from 0; the direction is the velocity.
+    """velocity = momentum * velocity + gradient, starting from 0; the direction is the velocity.
 
     This is `torch.optim.SGD` with momentum, without dampening: at a steady gradient the step becomes 1 / (1 - momentum)
     times that of plain descent. (Polyak 1964 has the learning rate within the velocity, which is the same as long as
@@ -50,7 +50,8 @@ class Adam(nn.Module):
         square = beta2 * square + (1 - beta2) * gradient^2
         direction = (mean / (1 - beta1^t)) / (sqrt(square / (1 - beta2^t)) + epsilon)
 
-    Weight decay is a part of the gradient here (L2 regularization), and so it is divided too; AdamW does not do that.
+    Weight decay is part of the gradient here (L2 regularization), so it is divided by the root too; AdamW does not do
+    that.
     """
 
     mean: Tensor

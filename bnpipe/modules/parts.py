@@ -1,7 +1,7 @@
-"""The parts that networks are built of, by the names that the configuration gives them: built in, or one's own.
+"""The parts that networks are built from, built in or the user's own, by their names in the configuration.
 
-`load_part` is for every kind of part. To let the configuration name parts of another kind, add its key to
-`bnpipe.core.parts.PART_KEYS`, and here a function that looks among the built-in ones and then loads.
+`load_part` loads every kind of part. To let the configuration name parts of another kind, add its key to
+`bnpipe.core.parts.PART_KEYS`, and add a function here that looks among the built-in ones and then calls `load_part`.
 """
 
 import sys
@@ -39,7 +39,7 @@ TRANSFORMS: dict[str, Transform] = {
     "batchrenorm": BatchRenorm,
     "ghostbatchnorm": GhostBatchNorm,
 }
-WITHOUT_STATISTICS = ("vanilla", "weightnorm", "firstbatch")  # these arms have no order to choose
+WITHOUT_STATISTICS = ("vanilla", "weightnorm", "firstbatch")  # the setting `position` does not apply to these arms
 NONLINEARITIES: dict[str, Nonlinearity] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
@@ -49,9 +49,9 @@ OPTIMIZERS: dict[str, Direction] = {"sgd": PlainDescent, "momentum": Momentum, "
 
 
 def transform_of(arm: str, weight: Tensor, settings: TrainingSettings) -> nn.Module:
-    """Build the transform of a layer: of a built-in arm, or of one's own. weight: (runs, fan_in, units).
+    """Build the transform of a layer, for a built-in arm or one of the user's own. weight: (runs, fan_in, units).
 
-    Raises InputError if one's own cannot be imported, or if it does not keep to what docs/how-to.md asks of it.
+    Raises InputError if a part of the user's own cannot be imported, or does not do what docs/how-to.md requires.
     """
     if arm in TRANSFORMS:
         return TRANSFORMS[arm](weight, settings)
@@ -65,7 +65,7 @@ def transform_of(arm: str, weight: Tensor, settings: TrainingSettings) -> nn.Mod
 def nonlinearity_of(activation: str) -> Nonlinearity:
     """Return the function of a nonlinearity, which takes and returns tensors of any shape.
 
-    Raises InputError if one's own cannot be imported, or if it is no such function.
+    Raises InputError if one of the user's own cannot be imported, or is not such a function.
     """
     if activation in NONLINEARITIES:
         return NONLINEARITIES[activation]
@@ -79,10 +79,10 @@ def nonlinearity_of(activation: str) -> Nonlinearity:
 
 
 def optimizer_of(optimizer: str, parameter: Tensor, settings: TrainingSettings) -> nn.Module:
-    """Build what makes the direction of a parameter's steps: of a built-in optimizer, or of one's own.
+    """Build the module that gives the direction of a parameter's steps, for a built-in optimizer or the user's own.
 
-    parameter: (runs, ...). Raises InputError if one's own cannot be imported, or if it does not keep to what
-    docs/how-to.md asks of it.
+    parameter: (runs, ...). Raises InputError if a part of the user's own cannot be imported, or does not do what
+    docs/how-to.md requires.
     """
     if optimizer in OPTIMIZERS:
         return OPTIMIZERS[optimizer](parameter, settings)
@@ -95,10 +95,10 @@ def optimizer_of(optimizer: str, parameter: Tensor, settings: TrainingSettings) 
 
 @cache
 def load_part(part: str) -> Any:
-    """Import what a part of one's own, `module:name`, names.
+    """Import one of the user's own parts, `module:name`.
 
-    The working directory is the first place that Python looks in, as if it ran a script there. Raises InputError if the
-    module cannot be found or imported, or does not hold the name.
+    The working directory becomes the first place that Python looks in, as if it ran a script there. Raises InputError
+    if the module cannot be found or imported, or does not hold the name.
     """
     if not is_own(part):
         raise InputError(f"{part}: expected a built-in part or one of your own, module:name; correct the name")
@@ -116,13 +116,13 @@ def load_part(part: str) -> Any:
         if found != file:
             raise InputError(f"{part}: expected {file}, got {found}, which was imported before it; rename your module")
         if not hasattr(imported, name):
-            raise InputError(f"{part}: expected that {file} defines {name}, got nothing of this name; define it")
+            raise InputError(f"{part}: expected {file} to define {name}, got nothing of this name; define it")
         return getattr(imported, name)
 
 
 @contextmanager
 def _explaining(part: str) -> Iterator[None]:
-    """Turn whatever code of the user raises into one line that names the last place in that code."""
+    """Turn any exception from the user's code into one line that names the last place in that code."""
     try:
         yield
     except InputError:
@@ -138,7 +138,7 @@ def _explaining(part: str) -> Iterator[None]:
 
 
 def _try_transform(part: str, made: object, weight: Tensor, settings: TrainingSettings) -> None:
-    """Take a mini-batch through a transform that is built for this and then thrown away."""
+    """Take a mini-batch through a transform that was built only for this check."""
     module = _as_module(part, made)
     runs, _, units = weight.shape
     for name, tensor in module.state_dict().items():
@@ -160,7 +160,7 @@ def _try_transform(part: str, made: object, weight: Tensor, settings: TrainingSe
 
 @torch.no_grad()
 def _try_optimizer(part: str, module: object, parameter: Tensor) -> None:
-    """Take one step with an optimizer that is built for this and then thrown away."""
+    """Take one step with an optimizer that was built only for this check."""
     step = _as_module(part, module)
     gradient = torch.linspace(-1, 1, parameter.numel(), device=parameter.device, dtype=parameter.dtype)
     gradient = gradient.view_as(parameter)
@@ -175,7 +175,7 @@ def _as_module(part: str, module: object) -> nn.Module:
 
 def _check_output(part: str, z: Tensor, output: object) -> None:
     if not isinstance(output, Tensor):
-        raise InputError(f"{part}: expected that it returns a tensor, got {_kind(output)}; name what returns one")
+        raise InputError(f"{part}: expected a part that returns a tensor, got {_kind(output)}; name such a part")
     if (output.shape, output.dtype) != (z.shape, z.dtype):
         raise InputError(
             f"{part}: expected an output like its input, {tuple(z.shape)} of {z.dtype}, got {tuple(output.shape)} of "
@@ -189,7 +189,7 @@ def _check_gradients(part: str, output: Tensor, sources: Mapping[str, Tensor]) -
     found = torch.autograd.grad(output.sum(), [*sources.values()], allow_unused=True)
     for name, gradient in zip(sources, found, strict=True):
         if gradient is None:
-            raise InputError(f"{part}: expected that {name} changes its output, got one that does not; use it")
+            raise InputError(f"{part}: expected an output that depends on {name}, got one that does not; use it")
 
 
 def _kind(thing: object) -> str:

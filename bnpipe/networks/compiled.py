@@ -1,8 +1,8 @@
 """The arithmetic of one fully connected network, compiled: loops over (images, units) that read like the formulas.
 
-Everything compiled stands in this one file, because numba's cache on disk sees changes of a function's own file alone.
-Numbers of all layers lie in one array each, layer after layer, so that one compiled function serves networks of any
-depth and width. What a step needs stays in the processor's cache: nothing is allocated on the way.
+All compiled functions are in this one file, because numba's cache on disk notices changes only in a function's own
+file. Each kind of number lies in one array for all layers, layer after layer, so that one compiled function serves
+networks of any depth and width. A step allocates nothing, so what it needs stays in the processor's cache.
 
 Formulas: z is the product of inputs and weights, y what comes out of a transform, m the images of a batch. Gradients
 on their way back carry the learning rate already, so that every update is plain subtraction.
@@ -13,15 +13,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401 - np.dot takes it in compiled code; loaded now, it can be kept to one thread
+import scipy.linalg.cython_blas  # noqa: F401 - compiled np.dot uses it; loaded now, it can be kept to one thread
 from numba import njit
 from numpy.typing import NDArray
 
 BIAS, BATCH_NORM, FEATURE_NORM, WEIGHT_NORM = range(4)  # kinds of transforms
 LINEAR, TANH, RELU, SIGMOID = range(4)  # nonlinearities
 
-# tanh(x) = x * P(x^2) / Q(x^2) in single precision, beyond LIMIT the value there: the coefficients of Eigen
-# (generic_fast_tanh_float), which XLA uses too. Unlike a call of a library this is done for many numbers at once.
+# In single precision tanh(x) is x * P(x^2) / Q(x^2), and beyond LIMIT the value at LIMIT. The coefficients are those of
+# Eigen (generic_fast_tanh_float), which XLA uses too. Unlike a library call, this computes many numbers at once.
 LIMIT = np.float32(7.90531110763549805)
 P = [
     -2.76076847742355e-16,
@@ -45,9 +45,9 @@ Array = NDArray[np.floating]  # of one precision throughout a network
 class Learned(NamedTuple):
     """What one layer's transform learns and averages, each (units,)."""
 
-    gamma: Array  # factor; a bias has none that is used
+    gamma: Array  # factor; not used in a bias
     beta: Array  # shift, or bias
-    mean: Array  # moving averages, of batch normalization alone
+    mean: Array  # moving averages, used in batch normalization only
     variance: Array
 
 
@@ -55,12 +55,12 @@ class Kept(NamedTuple):
     """What forward leaves for backward."""
 
     normalized: Array  # (images, units)
-    inverse_std: Array  # (units,), or (images * groups,) where each image is normalized by itself; or weight's norms
-    growth: Array  # (units,)  what the weights grow by, in weight normalization
+    inverse_std: Array  # (units,), or (images * groups,) if each image is normalized by itself; or 1 / weights' norms
+    growth: Array  # (units,), the share by which the weights grow in weight normalization
 
 
 class Options(NamedTuple):
-    """What a transform is told; numbers have the type of the network's."""
+    """The options of a transform; their numbers have the type of the network's numbers."""
 
     kind: int
     groups: int
@@ -68,7 +68,7 @@ class Options(NamedTuple):
     epsilon: np.floating
     newest: np.floating  # weight of the newest batch in a moving average
     unbiased: bool  # whether the averaged variance is m / (m - 1) times the biased one
-    rate: np.floating  # of the parameters, as a multiple of that of the weights
+    rate: np.floating  # of the parameters, as a multiple of the weights' rate
 
 
 Pixels = NDArray[np.uint8]  # (images, pixels)
@@ -97,10 +97,10 @@ class Plan(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Where a batch of a certain size is worked on; flat arrays, each layer's part beside the next."""
+    """Working memory for a batch of a certain size: flat arrays in which one layer's part follows another's."""
 
     outputs: Array  # of every layer of units, pixels first
-    unnormalized: Array  # outputs of nonlinearities, where a normalization follows
+    unnormalized: Array  # outputs of nonlinearities that a normalization follows
     normalized: Array
     inverse_std: Array
     growth: Array
@@ -144,7 +144,7 @@ def _tanh_single(x: np.float32) -> np.float32:
 def activate(code: int, values: Array) -> None:
     """Overwrite values (images, units) with a nonlinearity of them.
 
-    sigmoid(x) = 1/2 + tanh(x / 2) / 2, as XLA has it.
+    The sigmoid is 1/2 + tanh(x / 2) / 2, as in XLA.
     """
     rows, units = values.shape
     single = values.itemsize == 4
@@ -257,7 +257,7 @@ def transform_backward(options: Options, learned: Learned, delta: Array, kept: K
                 delta[i, j] *= scale
     for j in range(units):
         learned.beta[j] -= options.rate * slope_beta[j]
-        learned.gamma[j] -= options.rate * slope_gamma[j]  # of a bias it is 0
+        learned.gamma[j] -= options.rate * slope_gamma[j]  # 0 in a bias
 
 
 @compiled
@@ -299,7 +299,7 @@ def _batch_norm(options: Options, learned: Learned, z: Array, kept: Kept) -> Non
 
 @compiled
 def _batch_norm_backward(gamma: Array, slope_gamma: Array, slope_beta: Array, delta: Array, kept: Kept) -> None:
-    """Go back through the normalization: the chain rule of the paper's section 3, collected.
+    """Go back through the normalization: the chain rule of the paper's section 3, with its terms collected.
 
     dL/dz = gamma / sqrt(variance + epsilon) * (delta - dL/dbeta / m - x_hat * dL/dgamma / m).
     """
@@ -313,7 +313,7 @@ def _batch_norm_backward(gamma: Array, slope_gamma: Array, slope_beta: Array, de
 
 @compiled
 def _feature_norm(options: Options, learned: Learned, z: Array, x_hat: Array, inverse_std: Array) -> None:
-    """Normalize each image over each of some groups of neighbouring units.
+    """Normalize each image over each of its groups of neighbouring units.
 
     One group: layer normalization (Ba, Kiros & Hinton 2016); several: group normalization (Wu & He 2018); without
     centring: RMS normalization (Zhang & Sennrich 2019), here with a beta, since the other arms have a shift too.
@@ -411,7 +411,7 @@ def _kept(room: Room, m: int, first: int, units: int) -> Kept:
 
 @compiled
 def _see(seen: Array, kind: int, first: int, units: int, values: Array) -> None:
-    """Copy values (m, units of a layer) for whoever looks; first, units: of the layers below, of all."""
+    """Copy values (m, units of a layer) into seen if it has room; first, units: units of the layers below, of all."""
     m = len(values)
     if len(seen):
         _matrix(seen, m * (kind * units + first), m, values.shape[1])[:] = values
@@ -450,7 +450,7 @@ def forward(numbers: Numbers, plan: Plan, room: Room, m: int) -> Array:
 def descend(numbers: Numbers, plan: Plan, room: Room, m: int) -> None:
     """Take a step of gradient descent; room.delta: the learning rate times the gradient at the logits.
 
-    The gradient is linear in it. So every gradient below is an update, and is subtracted as soon as it is formed.
+    Every gradient below is linear in it and so is already an update, which is subtracted as soon as it is computed.
     """
     layers = len(numbers.units) - 1
     total = len(numbers.gamma)
@@ -496,7 +496,10 @@ def descend(numbers: Numbers, plan: Plan, room: Room, m: int) -> None:
 
 @compiled
 def _cross_entropy(logits: Array, labels: Labels, rate: np.floating, delta: Array) -> float:
-    """Return the mean softmax cross-entropy over a batch; delta: rate times its gradient, (softmax - one-hot) / m."""
+    """Return the mean softmax cross-entropy over a batch.
+
+    Fill delta with rate times its gradient, (softmax - one-hot) / m.
+    """
     m, classes = logits.shape
     factor = rate / logits.dtype.type(m)
     loss = 0.0
@@ -575,8 +578,8 @@ def survey(
 ) -> None:
     """Take images, m to a batch, through the network in training mode; moving averages move.
 
-    indices: of the images, batch after batch; rows, a multiple of m: how many to multiply at a time, since an
-    image takes longer in a product of few: a fifth in one of 60 instead of 480, ten times as long in one of 2. guesses:
+    indices: of the images, batch after batch. rows, a multiple of m: how many images to multiply at a time. In a small
+    product an image takes longer: a fifth longer among 60 than among 480, and ten times as long among 2. guesses:
     filled in with the predicted classes, one for each index. mean, variance, (units,): the moving averages are added to
     them after every batch.
     """
@@ -598,10 +601,10 @@ def _look(
     mean: NDArray[np.float64],
     variance: NDArray[np.float64],
 ) -> Array:
-    """Take the images at the front of room.outputs through the network, of which nothing is kept for backward.
+    """Take the images at the front of room.outputs through the network, and keep nothing for backward.
 
-    rows: how many images there are; m: the images of a batch, in training mode; 0: in inference mode. mean, variance:
-    see `survey`; of no matter in inference mode. Returns the logits.
+    rows: how many images there are. m: the images of a batch, in training mode; 0: in inference mode. mean, variance:
+    see `survey`; not used in inference mode. Returns the logits.
     """
     layers = len(numbers.units) - 1
     weights = first = START
@@ -639,7 +642,7 @@ def _transform(
     m: int,
     totals: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> None:
-    """Overwrite z with its transform, m images together and in training mode; 0: in inference mode; see `_look`."""
+    """Overwrite z with its transform: in training mode, m images at a time, or in inference mode if m is 0."""
     if m == 0:
         transform_infer(options, learned, weight, z, kept)
         return
@@ -653,7 +656,7 @@ def _transform(
 
 @compiled
 def evaluate(numbers: Numbers, plan: Plan, room: Room, pixels: Pixels, labels: Labels, rows: int) -> tuple[int, float]:
-    """Count the right predictions and add up the cross-entropies of images, so many rows at a time."""
+    """Count the right predictions and add up the cross-entropies of images, ``rows`` images at a time."""
     correct, loss = 0, 0.0
     for start in range(0, len(labels), rows):
         m = min(rows, len(labels) - start)
@@ -671,7 +674,7 @@ def evaluate(numbers: Numbers, plan: Plan, room: Room, pixels: Pixels, labels: L
 
 @compiled
 def _first_highest(values: Array) -> int:
-    """Return the place of the first highest value, nan being the highest, as NumPy and PyTorch have it."""
+    """Return the place of the first highest value, where nan counts as the highest, as in NumPy and PyTorch."""
     best = 0
     for j in range(1, len(values)):
         if np.isnan(values[best]):

@@ -22,8 +22,8 @@ def normalize_first_batch(network: Network, settings: TrainingSettings, images: 
         W becomes W / sqrt(variance + epsilon),   b becomes -mean / sqrt(variance + epsilon),
 
     so the variance is 1 only up to epsilon, as in batch normalization. Layers that ``settings`` exclude from
-    normalization keep their weights and a bias of 0. images: (batch, pixels), float64. All is computed in double
-    precision and then rounded to the network's.
+    normalization keep their weights and a bias of 0. images: (batch, pixels), float64. Everything is computed in double
+    precision and then rounded to the network's precision.
     """
     newest_only = replace(
         settings,

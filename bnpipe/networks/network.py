@@ -57,7 +57,7 @@ NUMBERS: dict[Precision, type[np.floating]] = {"float32": np.float32, "float64":
 class Seen(NamedTuple):
     """What a training step did, layer by layer, each (images, units).
 
-    Of a convolution they are (images * rows * columns, channels).
+    In a convolution they are (images * rows * columns, channels).
     """
 
     z: list[Array]  # products of inputs and weights
@@ -68,22 +68,22 @@ class Seen(NamedTuple):
 
 
 class Surveyed(NamedTuple):
-    """What batches have shown in training mode."""
+    """What batches showed in training mode."""
 
     guesses: NDArray[np.int64]  # (batches, images)  the predicted classes
-    mean: NDArray[np.float64]  # (units,) of all layers, the batches' mean; 0 where no moving averages are kept
-    variance: NDArray[np.float64]  # the same of their unbiased variances; 1 where no moving averages are kept
+    mean: NDArray[np.float64]  # (units,) of all layers, mean of the batches' means; 0 where no moving averages are kept
+    variance: NDArray[np.float64]  # mean of their unbiased variances; 1 where no moving averages are kept
 
 
 class Network:
     """One network: its numbers, and what can be done with them.
 
-    Pixels and labels of whole data sets are bytes and whole numbers; ``images`` of a mini-batch (images, pixels) are
-    from 0 to 1, in the network's precision. Properties are views, logits and `Seen` copies.
+    The pixels of whole data sets are bytes and their labels whole numbers; ``images`` of a mini-batch (images, pixels)
+    are from 0 to 1, in the network's precision. Properties are views; logits and `Seen` are copies.
     """
 
     def __init__(self, weights: Sequence[Array], settings: TrainingSettings) -> None:
-        """Take the weights (fan_in, fan_out) of every layer, first layer first; transforms are at their start."""
+        """Take the weights (fan_in, fan_out) of every layer, first layer first; transforms start as new."""
         self.number = NUMBERS[settings.precision]
         widths = [len(weights[0]), *(weight.shape[1] for weight in weights)]
         units = sum(widths[1:])
@@ -135,7 +135,7 @@ class Network:
         return {name: array for name, array in self.numbers._asdict().items() if name != "units"}
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Overwrite the numbers with those of another network of the same widths, in whatever precision."""
+        """Overwrite the numbers with those of another network of the same widths, in any precision."""
         for name, array in self.state().items():
             array[:] = state[name]
 
@@ -208,7 +208,7 @@ class Network:
         return Seen(z, output, delta, loss, [weight.copy() for weight in self.weights])
 
     def _room(self, m: int, watched: bool = False) -> Room:
-        """Return room for m images, the same for the same m."""
+        """Return working memory for m images; it is shared by all calls with the same arguments."""
         if (m, watched) not in self._rooms:
             widths = self.numbers.units.tolist()
             total, widest = sum(widths[1:]), max(widths)
@@ -271,7 +271,7 @@ def draw_network(settings: TrainingSettings, shape: Shape, stream: np.random.Ran
 
 
 def _aligned(count: int, number: type[np.floating]) -> Array:
-    """Return so many zeros, aligned in memory."""
+    """Return ``count`` zeros, aligned in memory."""
     size = count * np.dtype(number).itemsize
     memory = np.zeros(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT

@@ -38,7 +38,7 @@ def weights_of_sizes(
 
 
 def standard_deviation(init_std: float | InitScheme, fan_in: int) -> float:
-    """Return the standard deviation of a layer's first weights: a number, or what a scheme makes of fan_in.
+    """Return the standard deviation of a layer's first weights: a number, or the one that a scheme gives for fan_in.
 
     1 / sqrt(fan_in) is what the tutorial calls Xavier's (Glorot & Bengio 2010 average fan_in and fan_out);
     sqrt(2 / fan_in) is He's (He et al. 2015).
@@ -78,7 +78,7 @@ class BatchOrder:
         return np.concatenate(parts).reshape(count, self._batch_size, len(self._streams))
 
     def peek(self) -> NDArray[np.int32]:
-        """Return the next mini-batch, (batch_size, runs), and leave it to be the next."""
+        """Return the next mini-batch, (batch_size, runs), without moving on: it stays the next."""
         batch: NDArray[np.int32] = deepcopy(self).next_batches(1)[0]
         return batch
 

@@ -1,9 +1,9 @@
-"""The sizes of networks: of the weights of every layer, and of what it passes on.
+"""The sizes of networks: how large the weights of every layer are, and how many numbers it passes on.
 
 The convolutional network is a stack of convolutions, then a fully connected layer to the classes. Each convolution
-looks at 3 x 3 pixels, with zeros around the image. One with more channels than the layer below moves on by two pixels
-and so halves rows and columns (a convolution in place of pooling: Springenberg et al. 2015, arXiv 1412.6806); any other
-keeps them. With 8, 8, 16, 16, 32 and 32 channels 28 x 28 pixels become 14 x 14, 7 x 7 and 4 x 4.
+looks at 3 x 3 pixels, with zeros around the image. If it has more channels than the layer below, it moves by two pixels
+at a time and so halves rows and columns (a convolution in place of pooling: Springenberg et al. 2015, arXiv 1412.6806);
+otherwise it keeps them. With 8, 8, 16, 16, 32 and 32 channels 28 x 28 pixels become 14 x 14, 7 x 7 and 4 x 4.
 """
 
 from itertools import pairwise
@@ -37,7 +37,7 @@ def grids(settings: TrainingSettings, shape: Shape) -> list[Grid]:
 
 
 def step_of(below: int, channels: int) -> int:
-    """Return by how many pixels a convolution moves on, given its channels and those of the layer below."""
+    """Return the stride of a convolution in pixels, given its channels and those of the layer below."""
     return 2 if channels > below else 1
 
 

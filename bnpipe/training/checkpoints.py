@@ -47,7 +47,7 @@ class Checkpoints:
         return self._record.with_name(f"{self._record.stem}.runs-{runs.start}-{runs.stop}.checkpoint")
 
     def finish(self, runs: slice, state: Arrays) -> None:
-        """Take the last state of a stack, to be written with the next one that is."""
+        """Take the last state of a stack, which is written together with the next state that is."""
         self._finished.append((runs, state))
 
     def keep(self, runs: slice, state: Callable[[], Arrays]) -> None:
@@ -59,7 +59,7 @@ class Checkpoints:
             self.write(runs, state())
             self._due = monotonic() + self._seconds
         if self._told_to_stop:
-            log.warning("told to stop: all is kept in %s; the same command resumes from it", self.path(runs))
+            log.warning("told to stop: the state is kept in %s; the same command resumes from it", self.path(runs))
             sys.exit(STOPPED)
 
     def stop(self) -> None:
@@ -102,8 +102,8 @@ class Checkpoints:
 def keeping_checkpoints(record: Path, work: Mapping[str, Any], seconds: float) -> Iterator[Checkpoints | None]:
     """Yield the checkpoints of a job, or None if the interval is 0; arguments: see `Checkpoints`.
 
-    Within the block a job that receives SIGTERM, because it is preempted or its time is over, SIGINT, from Ctrl-C, or
-    SIGHUP, because its terminal was closed, keeps its state and exits.
+    Within the block, a signal makes the job keep its state and exit: SIGTERM (it is preempted or its time is over),
+    SIGINT (Ctrl-C) or SIGHUP (its terminal was closed).
     """
     if not seconds:
         yield None

@@ -25,23 +25,22 @@ Measures = dict[str, NDArray[np.float32]]  # by name
 
 
 class Diagnosis:
-    """Looks into networks of the same settings: the images to look with, and room for a copy of a network."""
+    """Measures networks that have the same settings. It holds the images to measure with, and a copy of a network."""
 
     def __init__(self, settings: TrainingSettings, training: Images, validation: Images) -> None:
-        """Take the images that probe and accuracies are taken from, as the networks see them."""
+        """Take the training and validation images, as the networks see them; the first of each are used."""
         self._settings = settings
         newest_only = replace(settings, moving_average_weight=1.0)  # moving averages are the newest batch's statistics
-        self._copy = draw_network(
-            newest_only, training.shape, np.random.RandomState(0)
-        )  # its weights will be overwritten
+        # The weights that are drawn here will be overwritten.
+        self._copy = draw_network(newest_only, training.shape, np.random.RandomState(0))
         self._probe, few = training.first(PROBE_IMAGES), validation.first(ACCURACY_IMAGES)
         self._images, self._few = (images.shown(self._copy.number) for images in (self._probe, few))
         self._labels_of_few = few.labels
 
     def of(self, network: Network) -> Measures:
-        """Measure every layer, (layers,), see `measure_layers`, and the whole network, ().
+        """Measure every layer (see `measure_layers`), (layers,) each, and the whole network, () each.
 
-        Of the whole network:
+        For the whole network these are:
         moving_accuracy       in inference mode, on the first 300 validation images
         population_accuracy   the same with the statistics of the probe; nan without batch normalization
         """
@@ -80,7 +79,7 @@ def measure_layers(
       delta_rms        root mean square of the gradient at z of the sum of the images' losses
       weight_norm      Frobenius norm of the weights
       update_ratio     norm of the step on the probe, over weight_norm
-      effective_rate   learning rate / weight_norm^2: the rate that counts if the scale of the weights does not
+      effective_rate   learning rate / weight_norm^2: the rate that matters if the scale of the weights does not
       gamma_mean, gamma_std, beta_mean, beta_std    over the features; a bias counts as beta, and has no gamma
     """
     found: dict[str, list[float]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What trains networks: compiled for the CPU, or PyTorch on a GPU. Both keep one contract."""
+"""The engines that train networks: compiled code for the CPU, or PyTorch for GPUs and for all that is not compiled."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,16 +31,16 @@ class Stack(Protocol):
         """Return accuracy and mean cross-entropy of every run in inference mode."""
 
     def diagnose(self, training: Images, validation: Images) -> Arrays:
-        """Look into the networks: see `bnpipe.training.diagnostics.Diagnosis`; each with a first dimension of runs."""
+        """Measure the networks: see `bnpipe.training.diagnostics.Diagnosis`; arrays have a first dimension of runs."""
 
     def finite(self) -> NDArray[np.bool]:
-        """Return of every run whether all that training changes is finite, (runs,)."""
+        """Return for every run whether everything that training changes is finite, (runs,)."""
 
     def weights(self) -> Arrays:
         """Return parameters and moving averages of every run; not all arrays are copies.
 
-        Their names are those of PyTorch's module: `layers.0.weight` (runs, fan_in, fan_out) of the first layer, and of
-        its transform `layers.0.transform.beta` (runs, 1, units), `gamma`, `mean` and `variance`, as far as it has them.
+        Their names are those of PyTorch's module. The first layer has `layers.0.weight` (runs, fan_in, fan_out), and
+        for its transform `layers.0.transform.beta` (runs, 1, units), `gamma`, `mean` and `variance`, if it has them.
         """
 
     def state(self) -> Arrays:
@@ -106,9 +106,9 @@ class Single:
         self._training.restore(state)
 
     def _is_lost(self) -> bool:
-        """Return whether every logit is nan for ever: all weights of a layer are, whatever comes from below.
+        """Return whether every logit stays nan, because all weights of a layer are nan.
 
-        Such a network is left as it is.
+        Such a network is not trained any further.
         """
         return any(np.isnan(weight).all() for weight in self._training.network.weights)
 
@@ -133,7 +133,7 @@ def engine_on_cpu(settings: TrainingSettings) -> Engine:
     """Return the engine that trains networks of these settings on a CPU: PyTorch, if they are not compiled."""
     if is_compiled(settings):
         return COMPILED
-    from bnpipe.modules.engine import TorchEngine  # not at the top: PyTorch takes seconds to be imported
+    from bnpipe.modules.engine import TorchEngine  # imported here because loading PyTorch takes seconds
 
     return TorchEngine()
 
@@ -141,10 +141,9 @@ def engine_on_cpu(settings: TrainingSettings) -> Engine:
 def observe_from(weights: Sequence[Array], settings: TrainingSettings, images: Array, delta: Array) -> Seen:
     """Take images forward through a network on a CPU, and delta from its outputs back; return what happened.
 
-    weights: (fan_in, fan_out) of every layer, first layer first; they must not learn by the settings, so ``weights`` of
-    what is returned are these. The arm firstbatch takes them as they are, too, and so computes what vanilla does.
-    images: (images, fan_in of the first layer); delta: (images, fan_out of the last). All are in the precision of the
-    settings.
+    weights: (fan_in, fan_out) of every layer, first layer first. The settings must not let them learn, so the result
+    has the same weights. The arm firstbatch takes them unchanged too, and so computes what vanilla does. images:
+    (images, fan_in of the first layer); delta: (images, fan_out of the last). All are in the precision of the settings.
     """
     if is_compiled(settings):
         return Network(weights, settings).step_from(images, delta)
@@ -155,7 +154,7 @@ def observe_from(weights: Sequence[Array], settings: TrainingSettings, images: A
 
 @contextmanager
 def granted_engine(settings: TrainingSettings, device: Device, tf32: bool, gpus: int) -> Iterator[Engine]:
-    """Yield the engine of a device; while the block runs, no other job uses the GPU, if it is one.
+    """Yield the engine of a device. If it is a GPU, no other job uses it while the block runs.
 
     tf32: whether a GPU multiplies in TF32. gpus: how many the job was granted, 0 or 1. Raises InputError if the job
     asks for a GPU but was granted none, or there is none, or none becomes free in time.

@@ -20,7 +20,7 @@ def locate_failures(runs: Runs, curves: Curves, images: Images, engine: Engine) 
 
     curves: of these runs. images: all training images. engine: what trained them. Quantities are indices of
     `bnpipe.core.settings.OVERFLOW_PLACES`. Since a run depends on nothing but its settings and seed, failed runs are
-    trained again up to the step before the failure. That step is watched too: its update may be the cause.
+    trained again up to the step before the failure. That step is watched too, because its update may be the cause.
     """
     steps = curves.first_nonfinite_step.tolist()
     with network_arithmetic():
@@ -43,7 +43,7 @@ def _watch(stack: Stack, step: int) -> tuple[int, int, int]:
 
 
 def _in_order(seen: Seen) -> Iterator[tuple[str, int, NDArray[np.floating]]]:
-    """Go through the quantities of a step in the order in which they are computed: place, layer, values."""
+    """Yield the quantities of a step in the order in which they are computed: place, layer, values."""
     layers = range(len(seen.z))
     for layer in layers:
         yield "z", layer, seen.z[layer]

@@ -36,13 +36,12 @@ def train_runs(
 ) -> Curves:
     """Train one network for each run and return their curves.
 
-    engine: what trains; None: the engine that the settings have on a CPU. It says how many networks make a stack;
-    stacks are trained one after the other.
-    ``on_evaluation(step, accuracy)`` is called after each evaluation with the accuracies (runs,) of the stack, and the
-    step that the runs have reached on average over all stacks. checkpoints: where the state of the training is kept; if
-    there is a state already, training resumes from it. A diverged run keeps training; its accuracy is whatever argmax
-    returns. A run that reaches ``stop_at_accuracy`` stops; what was measured ends there. Raises InputError if a
-    mini-batch needs more images than there are.
+    engine: None for the engine that trains these settings on a CPU. The engine decides how many networks make a stack;
+    stacks are trained one after the other. ``on_evaluation(step, accuracy)`` is called after each evaluation with the
+    accuracies (runs,) of the stack, and the step that the runs have reached on average over all stacks. checkpoints:
+    where the state of the training is kept; if there is a state already, training resumes from it. A diverged run keeps
+    training; its accuracy is whatever argmax returns. A run that reaches ``stop_at_accuracy`` stops, and its
+    measurements end there. Raises InputError if a mini-batch needs more images than there are.
     """
     engine = engine or engine_on_cpu(runs.settings)
     with network_arithmetic():
@@ -83,7 +82,7 @@ class TrainingRun:
         return bool(self._ends["steps_taken"].all())
 
     def advance(self, on_evaluation: OnEvaluation) -> None:
-        """Train up to the next evaluation and make it, but take at most STEPS_AT_ONCE steps."""
+        """Train up to the next evaluation, and evaluate, but take at most STEPS_AT_ONCE steps."""
         settings = self._runs.settings
         evaluated = -(-self.steps_done // settings.evaluation_interval) * settings.evaluation_interval + 1
         end = min(self.steps_done + STEPS_AT_ONCE, evaluated, settings.steps)
@@ -100,9 +99,10 @@ class TrainingRun:
             self._stop(np.full(len(self._runs), True))
 
     def _stop(self, runs: NDArray[np.bool]) -> None:
-        """Measure for the last time those of some runs that have not stopped yet; runs: whether each is meant.
+        """Stop some runs: take the last measurements of those that have not stopped yet.
 
-        A stack that is trained side by side goes on until all its runs have stopped, so each is measured in its time.
+        runs: (runs,), whether to stop each. The runs of a stack keep training until all of them have stopped, so each
+        is measured when it stops.
         """
         now = runs & (self._ends["steps_taken"] == 0)
         if now.any():
@@ -163,9 +163,9 @@ class TrainingRun:
 
 
 def _ending(values: NDArray[Any], lengths: NDArray[np.int64], length: int) -> NDArray[Any]:
-    """Bring what was measured along a training, (runs, times, ...), to a length of times.
+    """Return what was measured along a training, (runs, times, ...), with ``length`` times.
 
-    lengths: (runs,), at how many times each run was still training; from then on there is nan.
+    lengths: (runs,), at how many times each run was still training; later values are nan.
     """
     ending = np.full((len(values), length, *values.shape[2:]), np.nan, values.dtype)
     for run, own in enumerate(lengths):

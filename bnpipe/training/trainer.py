@@ -50,7 +50,7 @@ class Training:
         return np.concatenate(losses)
 
     def next_batch(self) -> Images:
-        """Return the next mini-batch, and leave it to be the next."""
+        """Return the next mini-batch, without moving on: it stays the next."""
         return self._images.take(self._batches.peek()[:, 0])
 
     def observed_step(self) -> Seen:
@@ -75,23 +75,23 @@ class Training:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep matrix products on one thread: one that is split over threads gives other bits."""
+    """Keep matrix products on one thread, because a product that is split over threads is rounded differently."""
     with threadpool_limits(limits=1):
         yield
 
 
 @contextmanager
 def network_arithmetic() -> Iterator[None]:
-    """Compute as all networks do: on one thread, and silent about overflow, since a diverged run keeps training."""
+    """Compute as all networks do: on one thread, and without warnings, since a diverged run keeps training."""
     with one_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         yield
 
 
 def on_all(on_evaluation: OnEvaluation, runs: Runs, stack: slice) -> OnEvaluation:
-    """Turn the steps of a stack into those that all runs have taken on average, for what is called after an evaluation.
+    """Return a function for one stack that calls on_evaluation with the step that all runs have reached on average.
 
-    stack: its place among the runs. Stacks are trained one after the other: earlier ones have taken all their steps,
-    later ones none.
+    stack: its place among the runs. Stacks are trained one after the other, so earlier ones have taken all their steps
+    and later ones none.
     """
     steps, own = runs.settings.steps, stack.stop - stack.start
 
@@ -108,7 +108,7 @@ def preprocess(settings: TrainingSettings, images: Images) -> Images:
 
 
 def training_subset(settings: TrainingSettings, images: Images) -> Images:
-    """Return those of the training images that networks are trained on, as the networks see them."""
+    """Return the training images that networks are trained on, as the networks see them."""
     return preprocess(settings, images).first(settings.training_images)
 
 

@@ -1,7 +1,7 @@
 """Compile what training on a CPU needs and keep it on disk: ``python -m bnpipe.training.warm [PRECISION ...]``.
 
-Without it the first job of a precision compiles, and the jobs beside it do the same work. Each precision takes about
-40 seconds.
+Otherwise the first job of a precision compiles it, and jobs that run at the same time do the same work again.
+Each precision takes about 40 seconds.
 """
 
 from argparse import ArgumentParser

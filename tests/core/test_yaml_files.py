@@ -58,7 +58,7 @@ def test_equal_keys_of_different_sections_are_no_duplicates(tmp_path: Path) -> N
         ("a: {b: 1\nc: 1\n", r"\d: not YAML: "),
         ("a: 1\nb: \x00\n", "2: not YAML: expected text, got the character '\\\\x00'; delete it"),
         ("a: 1\r\nb: 1\r\nc: \x07\r\n", "3: not YAML: expected text, got the character '\\\\x07'; delete it"),
-        ("a: 1\nb: &b [1, *b]\n", "2: not YAML: an alias within what it stands for"),
+        ("a: 1\nb: &b [1, *b]\n", "2: not YAML: an alias within the value that it stands for"),
         (b"a: 1\nb: caf\xe9\n", r"2: expected text in UTF-8, got the byte 0xe9 \('\u00e9' in Latin-1\); save "),
         ("a: 1\n".encode("utf-16"), " expected text in UTF-8, got UTF-16; save the file as UTF-8"),
     ],

@@ -93,7 +93,7 @@ def test_checksum_tells_shapes_apart_that_have_the_same_bytes(tmp_path: Path) ->
         ([0, 1, 2, 2, 1], None),
         ([0, 1, 3, 3, 1], "^training files: expected every label from 0 to 3, the largest, got no 2; number"),
         ([1, 2, 1, 2, 1], "^training files: expected every label from 0 to 2, the largest, got no 0; number"),
-        ([0, 0, 0, 0, 0], "^training files: expected labels of at least two classes, got none but 0; replace"),
+        ([0, 0, 0, 0, 0], "^training files: expected labels of at least two classes, got only 0; replace"),
     ],
 )
 def test_classes_are_counted(labels: list[int], message: str | None) -> None:

@@ -85,7 +85,7 @@ def test_own_folder_that_is_a_built_in_data_set_is_recognized(
     known_as(monkeypatch, "fashion_mnist")
     prepare(str(folder), [], 4, tmp_path / "unused", tmp_path / "packed")
     (line,) = caplog.messages
-    assert "these are the files of Fashion-MNIST, by their checksums; results stay under own" in line
+    assert "by their checksums these are the files of Fashion-MNIST; results stay under own" in line
     assert line.endswith(f"set dataset: fashion_mnist and mirrors: [{folder}]")
 
 

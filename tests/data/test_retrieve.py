@@ -299,7 +299,7 @@ def test_user_and_password_are_used_and_never_shown(
 
 def test_server_that_asks_for_a_password_says_how_to_give_it(serve: Callable[[Answer], Mirror], tmp_path: Path) -> None:
     line = refusal("mnist", tmp_path, [serve(for_ada).url])
-    assert "expected a user and a password that it knows, in the URL" in line
+    assert "expected a user and a password that the server knows, in the URL" in line
 
 
 def test_password_stays_with_its_host(serve: Callable[[Answer], Mirror], tiny_mnist: Files, tmp_path: Path) -> None:

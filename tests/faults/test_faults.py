@@ -146,7 +146,7 @@ def test_jobs_that_are_told_to_stop_keep_their_state(
         assert process.wait(RUN_LIMIT) == 1
     assert "Traceback" not in grid.output
     wait_until(lambda: not grid.jobs(), "the jobs to end, whose shells may not have waited for them")
-    assert all("told to stop: all is kept" in log for log in grid.logs)
+    assert all("told to stop: the state is kept" in log for log in grid.logs)
     assert len(grid.checkpoints) == 2
     assert grid.locks == []
     assert grid.tables() == {}

@@ -138,7 +138,8 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
         (
             {"conditions": {"a": condition(activation=SWISH), "b": condition(activation=SWISH)}},
             "conditions: expected at least one condition that is fully_connected, with tanh, relu or sigmoid, "
-            "optimizer sgd and weight_decay 0, which mechanics, inference and others look into, got none; add one",
+            "optimizer sgd and weight_decay 0, for mechanics, inference and other experiments to examine, got none; "
+            "add one",
         ),
         ({"conditions": {"Studies": CONDITION}}, "conditions.Studies: expected another name than studies, got Studies"),
         (
@@ -189,12 +190,13 @@ GROUPS = "normalization.groups: expected a number that divides every normalized 
         ),
         (
             {"conditions": {"tanh": CONDITION, "a": condition(weight_decay=0.1, trained="transforms")}},
-            "conditions.a.weight_decay: expected 0 with trained: transforms, where no weights are trained, got 0.1",
+            "conditions.a.weight_decay: expected 0 with trained: transforms, which trains no weights, got 0.1",
         ),
         (
             {"conditions": {"a": condition(optimizer="adam"), "b": condition(weight_decay=0.1)}},
             "conditions: expected at least one condition that is fully_connected, with tanh, relu or sigmoid, "
-            "optimizer sgd and weight_decay 0, which mechanics, inference and others look into, got none; add one",
+            "optimizer sgd and weight_decay 0, for mechanics, inference and other experiments to examine, got none; "
+            "add one",
         ),
         (
             {"paper": {"condition": condition(optimizer="adam")}},
@@ -254,7 +256,7 @@ CONVOLUTIONAL = condition(network="convolutional")
         ),
         (
             {"paper": {"condition": CONVOLUTIONAL}},
-            "paper.condition.network: expected fully_connected, as the paper's experiment is, got convolutional",
+            "paper.condition.network: expected fully_connected, as in the paper's experiment, got convolutional",
         ),
     ],
     ids=["none connected", "channels", "hidden sizes", "arms", "arms of a study", "paper"],

@@ -65,8 +65,8 @@ def test_a_job_is_told_the_digests_of_its_own_parts_and_of_no_others() -> None:
         ),
         ("study_about", {"study": "typo"}, "study: expected rates, got typo"),
         ("paper_settings", {"arm": "vanilla"}, "paper: expected a condition, got nothing"),
-        ("equilibrium_settings", {"arm": "vanilla"}, "equilibrium: expected what is trained, got nothing"),
-        ("optimizer_rates", {"entrant": "typo"}, "optimizers: expected how networks are tuned, got nothing"),
+        ("equilibrium_settings", {"arm": "vanilla"}, "equilibrium: expected settings for training, got nothing"),
+        ("optimizer_rates", {"entrant": "typo"}, "optimizers: expected settings for tuning, got nothing"),
     ],
 )
 def test_names_that_the_configuration_does_not_have_are_refused(

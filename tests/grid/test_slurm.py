@@ -61,14 +61,14 @@ def test_what_is_waited_for_in_vain_is_said_after_a_while_and_given_up_at_the_li
 ) -> None:
     ended, line, said = waited_with(lambda _: [], monkeypatch, lambda _: ["a.csv", "b.csv"])
     assert ended == 14_400
-    assert line == f"Slurm has no job of {HERE}, and has not for 14400 s; waited for a.csv, b.csv"
-    assert said == [(600, f"Slurm has no job of {HERE}; waiting for a.csv, b.csv for 13800 s more")]
+    assert line == f"Slurm has had no job of {HERE} for 14400 s; waited for a.csv, b.csv"
+    assert said == [(600, f"Slurm has had no job of {HERE} for 600 s; waiting for a.csv, b.csv for 13800 s more")]
 
 
 def test_an_answer_begins_the_waiting_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     ended, line, said = waited_with(lambda now: ["17"] if now == 6000 else None, monkeypatch, lambda _: ["a.csv"])
     assert ended == 6000 + 14_400
-    assert line == "Slurm does not answer, and has not for 14400 s; waited for a.csv"
+    assert line == "Slurm has not answered for 14400 s; waited for a.csv"
     assert [when for when, _ in said] == [600, 6600]
 
 

@@ -88,9 +88,9 @@ def test_a_function_is_all_that_a_nonlinearity_needs(dataset: Dataset) -> None:
         ("OneNumber", r"expected steps with a first dimension of runs \(2\), got the shape \(\); make it .*"),
         ("Shorter", r"expected an output like its input, \(2, 60, 3\) of .*, got \(2, 60, 2\) of .*; return .*"),
         ("OnlyInTraining", r"expected an output like its input, \(2, 60, 3\) of .*, got \(\) of .*; return .*"),
-        ("Unused", "expected that gamma changes its output, got one that does not; use it"),
+        ("Unused", "expected an output that depends on gamma, got one that does not; use it"),
         ("Detached", "expected an output with a gradient, got one without; do not detach it"),
-        ("Silent", "expected that it returns a tensor, got NoneType; name what returns one"),
+        ("Silent", "expected a part that returns a tensor, got NoneType; name such a part"),
     ],
 )
 def test_a_transform_that_does_not_work_is_one_line(name: str, complaint: str) -> None:
@@ -175,7 +175,7 @@ def test_a_part_that_cannot_be_imported_is_one_line(folder: Path) -> None:
     )
     (folder / "my_lazy.py").write_text("def __getattr__(name): raise AttributeError(name)\n", encoding="utf-8")
     assert complaint("my_lazy:swish") == (
-        f"my_lazy:swish: expected that {folder}/my_lazy.py defines swish, got nothing of this name; define it"
+        f"my_lazy:swish: expected {folder}/my_lazy.py to define swish, got nothing of this name; define it"
     )
     assert complaint("my_lost:swish").startswith("my_lost:swish: expected a module that Python finds")
     assert complaint("swish") == ("swish: expected a built-in part or one of your own, module:name; correct the name")

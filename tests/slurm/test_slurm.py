@@ -305,7 +305,7 @@ def test_jobs_that_slurm_has_forgotten_are_not_waited_for_forever(
         slurm.kill("slurmctld")
         slurm.start_controller("-c")
         assert process.wait(RUN_LIMIT) != 0
-    assert re.search(rf"Slurm has no job of .*; waited for .*{re.escape(LONG[0])}", said_by(prepared))
+    assert re.search(rf"Slurm has had no job of .* for \d+ s; waited for .*{re.escape(LONG[0])}", said_by(prepared))
     waiting.write_text(text, encoding="utf-8")
     follow_the_page(prepared, ".venv/bin/snakemake --unlock")
     with running(prepared, *LONG) as process:

@@ -75,4 +75,4 @@ def test_another_copy_of_the_package_is_noticed(workplace: Workplace, tmp_path: 
     workplace.configure(conditions=with_rate(1.5))
     line = refusal(workplace, "--", f"results/digits/runs/tanh/vanilla/{FIRST_CHUNK}.safetensors")
     assert f"{tmp_path}/elsewhere/bnpipe: expected code" in line
-    assert f"this copy was imported in place of that in {workplace.folder}; uninstall it" in line
+    assert f"this copy was imported instead of the one in {workplace.folder}; uninstall it" in line

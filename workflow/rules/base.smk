@@ -1,8 +1,9 @@
-# What most jobs share. A rule takes it over with `use rule job as ... with:` and gives its inputs, outputs, log and what
-# it calls: the function's arguments are named as the rule's inputs, outputs and parameters.
+# What most jobs share. A rule inherits it with `use rule job as ... with:` and adds its inputs, outputs, log and the
+# function that it calls. The function's arguments are named like the rule's inputs, outputs and parameters.
 #
-# Not built on it are the rules whose adapter does more than call one function, and the training of a grid: an edit of an
-# adapter re-runs every job that uses it, and one of the shared adapter must not train thousands of networks again.
+# Two kinds of rules are not built on it: those whose adapter does more than call one function, and the training of a
+# grid. An edit of an adapter re-runs every job that uses it, and an edit of the shared adapter must not train thousands
+# of networks again.
 rule job:
     log:
         layout.logs("job.log"),

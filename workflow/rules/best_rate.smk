@@ -72,7 +72,7 @@ use rule job as best_rate_figure with:
         **calls("figures.best_rate.make_best_rate", **plan.best_rate_notes),
 
 
-# The same from the coarser trials of the default target.
+# Draw the same from the coarser trials of the default target.
 use rule best_rate_figure as best_rate_preview_figure with:
     input:
         tunings=plan.tunings("preview"),

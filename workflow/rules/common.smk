@@ -1,5 +1,5 @@
-# The configuration, what is made of it (`plan`), what a job is told by its wildcards (`jobs`), and the helpers that rules
-# are written with. `bnpipe.grid` holds the logic.
+# The configuration, what is made from it (`plan`), the parameters of a job by its wildcards (`jobs`), and the helpers
+# that rules are written with. `bnpipe.grid` holds the logic.
 import sys
 
 from bnpipe.core.digests import code_digest
@@ -39,10 +39,10 @@ try:
 except InputError as error:
     sys.exit(error.for_terminal())
 
-config["mirrors"] = list(configuration.mirrors)  # which the script of the rule `data` reads
+config["mirrors"] = list(configuration.mirrors)  # for the script of the rule `data`
 plan = Plan(configuration, source.name, source.title)
 try:
-    if not has_memory():  # Snakemake would call results of another configuration up to date
+    if not has_memory():  # Snakemake would consider results of another configuration up to date
         check_records(plan.present_records(), plan.expected_records(plan.conditions, plan.studies))
 except InputError as error:
     sys.exit(error.for_terminal())
@@ -55,8 +55,8 @@ lineage_of_page = lineage_of(workflow, source.name, ROOT, without_records=True)
 
 
 wildcard_constraints:
-    condition="[A-Za-z][A-Za-z0-9_-]*",  # all names at once would take minutes to match with thousands of them
-    arm="|".join(dict.fromkeys([*plan.arms, *PAIR])),  # experiments take the pair, whatever the arms are
+    condition="[A-Za-z][A-Za-z0-9_-]*",  # a pattern of thousands of names would take minutes to match
+    arm="|".join(dict.fromkeys([*plan.arms, *PAIR])),  # experiments use the pair, whatever the arms are
     chunk="[0-9a-f-]+",
     study="[A-Za-z][A-Za-z0-9_-]*",
     entrant="[a-z0-9-]+",
@@ -64,7 +64,7 @@ wildcard_constraints:
     stack="[A-Za-z][A-Za-z0-9_]*-[0-9a-f]+",
 
 
-# What a job does, is granted and is told.
+# What a job calls, the resources that it gets, and its parameters.
 
 
 def calls(function, **parameters):
@@ -86,7 +86,7 @@ def growing(amount):
 
 
 def told(parameter):
-    """Return a parameter that depends on wildcards; names that the configuration does not have are one line."""
+    """Return a parameter that depends on wildcards; an unknown name gives an error of one line."""
 
     def by_wildcards(wildcards):
         try:

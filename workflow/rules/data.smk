@@ -1,9 +1,10 @@
-# All training waits on the packed file, so only what decides its content makes it anew: not the mirrors, which the
-# script reads from the configuration, and not the code that retrieves. (Marking it `ancient` in the rule `train` is no
-# way out: Snakemake 9.27 then overlooks whatever else a job would have had to run for.) The retrieved files stay
-# beside it, undeclared: Snakemake deletes declared ones before a job, valid or not.
+# All training depends on the packed file, so it is made anew only if something changes that decides its content. The
+# mirrors, which the script reads from the configuration, and the code that retrieves do not decide it. (Marking the
+# file `ancient` in the rule `train` does not help: Snakemake 9.27 then overlooks every other reason to run a job.) The
+# retrieved files stay beside it and are not declared, because Snakemake deletes declared outputs before a job, valid or
+# not.
 rule data:
-    """Retrieve, check, decode and split the images; pack them into one file that jobs map into memory."""
+    """Retrieve, check, decode and split the images; pack them into one file that jobs read."""
     input:
         own_files=source.files,
     output:

@@ -1,4 +1,4 @@
-# Experiments that are more than a grid of conditions. Those whose tables go into `studies/` are made by that target.
+# Experiments that are more than a grid of conditions. The target `studies` makes those whose tables go into `studies/`.
 
 
 # Measure the tutorial's networks of noise under three initializations, layer by layer.
@@ -147,7 +147,7 @@ use rule job as step_time with:
         table=study_table("step_time", "step_time", caption="step_time"),
     log:
         layout.logs("studies/step_time.log"),
-    threads: all_cores(workflow)  # on a cluster its profile asks for a whole node instead
+    threads: all_cores(workflow)  # on a cluster, the profile asks for a whole node instead
     params:
         **calls(
             "experiments.step_time.make_step_time",

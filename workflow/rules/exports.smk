@@ -1,5 +1,5 @@
-# Results for other programs: figures as PDF and tables as LaTeX for a paper, curves for TensorBoard. Nothing of it is
-# made unless it is asked for.
+# Results for other programs: figures as PDF and tables as LaTeX for a paper, curves for TensorBoard. They are made only
+# if they are asked for.
 
 
 # Convert a figure.
@@ -52,7 +52,7 @@ use rule job as tensorboard with:
         **calls("report.tensorboard.make_events"),
 
 
-# The same for a study.
+# Write every curve of a study.
 use rule tensorboard as tensorboard_of_study with:
     input:
         accuracy=layout.study_table("{study}", "accuracy"),
@@ -62,7 +62,7 @@ use rule tensorboard as tensorboard_of_study with:
         layout.logs("exports/tensorboard_{study}.log"),
 
 
-# What a paper may need of the default target.
+# Export what a paper may need from the default target.
 rule exports:
     input:
         [layout.results(f"exports/figures/{name}.pdf") for name in plan.figures],

@@ -1,7 +1,7 @@
 # Draw a condition: one seed alone, as the tutorial draws it, all seeds under their mean, and the layers.
 use rule job as condition_figures with:
     input:
-        # Not the tables, which wait for all conditions and change with each.
+        # It reads records, because the tables wait for all conditions and change with each.
         records=told(jobs.condition_records),
     output:
         **{
@@ -157,7 +157,7 @@ use rule job as inference_figure with:
         **calls("figures.inference.make_inference_figure", note=f"{source.title}, {plan.first}, batchnorm"),
 
 
-# Draw a study in the form that its swept values ask for.
+# Draw a study in the form that suits its swept values.
 use rule job as study_figure with:
     input:
         accuracy=layout.study_table("{study}", "accuracy"),
@@ -175,7 +175,7 @@ use rule job as study_figure with:
         ),
 
 
-# Draw the change of gradients that the layers below bring about.
+# Draw how gradients change when the layers below are updated.
 use rule job as gradient_shift_figure with:
     input:
         tables=plan.explanation_tables["gradient_shift"],
@@ -223,7 +223,7 @@ use rule job as input_shift_figure with:
         ),
 
 
-# Draw what steps along the gradient meet.
+# Draw how smooth the loss is along the gradient.
 use rule job as smoothness_figure with:
     input:
         tables=plan.explanation_tables["smoothness"],

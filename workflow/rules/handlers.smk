@@ -1,4 +1,4 @@
-# What happens around a run. (In a module Snakemake leaves handlers out.)
+# What happens around a run. (Snakemake ignores the handlers of a module.)
 
 
 # Snakemake's plugin for Slurm may wait forever: see `bnpipe.grid.internals.guard_slurm`.

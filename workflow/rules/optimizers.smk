@@ -114,7 +114,7 @@ use rule job as equilibrium with:
         **calls("analysis.equilibrium.make_equilibrium_table"),
 
 
-# Draw them along training.
+# Draw growth and turns along training.
 use rule job as equilibrium_figure with:
     input:
         turns=plan.optimizers.turns,

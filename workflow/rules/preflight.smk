@@ -1,7 +1,8 @@
 # What is checked and provided before anything else is read.
 #
-# The configuration is read before Snakemake reads it, which keeps no lines, drops all but the last of equal keys and
-# reports broken YAML without its place. Another workflow that uses this one as a module has read it already.
+# The configuration is read here before Snakemake reads it, because Snakemake keeps no line numbers, drops all but the
+# last of equal keys and reports broken YAML without its place. A workflow that uses this one as a module has read the
+# configuration already.
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ provide_home(Path(".snakemake/home"))
 
 try:
     check_folder(folder_of_rules(workflow))
-    # All that comes from a command line is text there: each key decides whether it is to be a number.
+    # There, values from a command line are text, and each key decides whether its value is a number.
     given = Given(unquoted(config)) if is_module(workflow) else read_given(*configuration_of_command_line(workflow))
 except InputError as error:
     sys.exit(error.for_terminal())

@@ -1,4 +1,4 @@
-# Stands above Snakemake's own report; each figure and table brings a caption of its own.
+# The text above Snakemake's own report; each figure and table has its own caption.
 report: "../report/captions/workflow.rst"
 
 
@@ -96,7 +96,7 @@ rule provenance:
         "../scripts/provenance.py"
 
 
-# The same for the target `studies`.
+# Do the same for the target `studies`.
 use rule provenance as studies_provenance with:
     input:
         packed=layout.packed,

@@ -31,7 +31,7 @@ rule train:
         "../scripts/train.py"
 
 
-# The same for one stack of a study.
+# Train one stack of a study.
 use rule train as train_study with:
     output:
         record=layout.record_pattern("study"),

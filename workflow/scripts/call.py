@@ -16,11 +16,11 @@ from bnpipe.inputs import check_job, paths
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-OWN = ("call", "code", "expected", "parts")  # parameters that are the adapter's
+OWN = ("call", "code", "expected", "parts")  # parameters for the adapter itself
 
 
 def reporting(function: Any, label: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the function is to report its evaluations to, if it trains networks and takes such an argument."""
+    """Return the argument to which the function reports its evaluations, if it trains networks and has one."""
     if "on_evaluation" not in signature(function).parameters:
         return {}
     return {"on_evaluation": training_progress(label, arguments["settings"]["steps"])}
@@ -33,7 +33,7 @@ if __name__ == "__main__":
             import_plainly()
         function = getattr(import_module(f"bnpipe.{module}"), name)
         check_job(snakemake, module)
-        # What is only checked is no argument.
+        # Inputs that are only checked are not arguments.
         taken = signature(function).parameters
         inputs = {name: files for name, files in paths(snakemake.input).items() if name in taken}
         arguments = {name: value for name, value in snakemake.params.items() if name not in OWN}
