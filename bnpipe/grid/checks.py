@@ -8,7 +8,8 @@ from typing import get_args
 from bnpipe.core.errors import InputError
 from bnpipe.core.parts import is_own, part_digest
 from bnpipe.core.settings import CONVOLUTIONAL_ARMS, OPTIMIZER_KEYS, Arm, BuiltInArm, Shape, counts
-from bnpipe.grid.config import Condition, Configuration
+from bnpipe.grid.conditions import Condition
+from bnpipe.grid.config import Configuration
 from bnpipe.grid.given import Given
 from bnpipe.grid.mistakes import KeyPath, locate
 from bnpipe.grid.stacks import examinable

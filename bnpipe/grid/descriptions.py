@@ -6,7 +6,8 @@ from typing import Any
 
 from bnpipe.core.parts import short_name
 from bnpipe.core.settings import OPTIMIZER_KEYS
-from bnpipe.grid.config import Condition, Configuration, Study
+from bnpipe.grid.conditions import Condition, Study
+from bnpipe.grid.config import Configuration
 
 
 def describe(condition: Condition, but: Container[str] = ()) -> str:

@@ -6,7 +6,8 @@ from itertools import product
 from typing import Any, get_args
 
 from bnpipe.core.settings import THRESHOLD, Arm, BuiltInOptimizer
-from bnpipe.grid.config import Condition, Configuration
+from bnpipe.grid.conditions import Condition
+from bnpipe.grid.config import Configuration
 from bnpipe.grid.stacks import first_of_each_activation, training_settings
 
 TRIAL_INTERVAL = 30  # steps between the evaluations of a trial; evaluating 5,000 images costs as much as 28 steps

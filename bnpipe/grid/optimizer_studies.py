@@ -5,7 +5,8 @@ from functools import cached_property
 from typing import Any
 
 from bnpipe.core.settings import Arm, Optimizer, counts
-from bnpipe.grid.config import Condition, Configuration
+from bnpipe.grid.conditions import Condition
+from bnpipe.grid.config import Configuration
 from bnpipe.grid.entrants import PAIR, Entrant, optimizer_entrants
 from bnpipe.grid.layout import Layout
 from bnpipe.grid.stacks import examinable, training_settings

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from bnpipe.core.errors import InputError
 from bnpipe.core.parts import digests_of, own_parts
 from bnpipe.grid.best_rate import TuningGrid
-from bnpipe.grid.config import Condition, Study
+from bnpipe.grid.conditions import Condition, Study
 from bnpipe.grid.descriptions import describe, describe_shared
 from bnpipe.grid.entrants import Entrant
 from bnpipe.grid.plan import Plan

@@ -10,7 +10,8 @@ from bnpipe.core.digests import code_digest
 from bnpipe.core.parts import digests_of, own_parts, short_name
 from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Activation, Arm, InitScheme, TrainingSettings
 from bnpipe.grid.best_rate import BestRate
-from bnpipe.grid.config import Condition, Configuration
+from bnpipe.grid.conditions import Condition
+from bnpipe.grid.config import Configuration
 from bnpipe.grid.entrants import PAIR, Entrant, entrants
 from bnpipe.grid.expected import expected_records
 from bnpipe.grid.layout import Layout

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from bnpipe.core.parts import is_own, short_name
 from bnpipe.core.settings import Arm, Runs, TrainingSettings
-from bnpipe.grid.config import Condition, Configuration
+from bnpipe.grid.conditions import Condition
+from bnpipe.grid.config import Configuration
 
 STUDY_RUNS = 30  # of a study in one job on the CPU: enough to be worth starting a job, few enough to use all cores
 

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from bnpipe.core.smallest_effects import SMALLEST_EFFECTS
 from bnpipe.core.yaml_files import read_yaml
-from bnpipe.grid.config import Condition, Configuration, Normalization, json_schema, parse_configuration
+from bnpipe.grid.conditions import Condition
+from bnpipe.grid.config import Configuration, Normalization, json_schema, parse_configuration
 from tests.grid.configurations import GOOD, REPOSITORY, changed, committed
 
 
@@ -57,17 +58,6 @@ def test_defaults_are_the_tutorials(values: dict[str, Any]) -> None:
         "device": "cpu",
         "tf32": False,
     }
-
-
-def test_a_study_is_all_combinations_of_its_values() -> None:
-    study = parse_configuration(GOOD).studies["rates"]
-    assert [(condition.learning_rate, condition.hidden_sizes) for condition in study.cells] == [
-        (0.1, (30, 30)),
-        (0.1, (20, 10)),
-        (1, (30, 30)),
-        (1, (20, 10)),
-    ]
-    assert {(condition.learning_rate, condition.init_std) for condition in study.cells} == {(0.1, 0.1), (1, 0.1)}
 
 
 def test_configuration_is_frozen() -> None:

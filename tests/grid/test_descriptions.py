@@ -1,6 +1,7 @@
 import pytest
 
-from bnpipe.grid.config import Condition, parse_configuration
+from bnpipe.grid.conditions import Condition
+from bnpipe.grid.config import parse_configuration
 from bnpipe.grid.descriptions import describe, shareable
 from tests.grid.test_stacks import STUDY, configuration
 

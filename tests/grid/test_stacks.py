@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from bnpipe.core.settings import TrainingSettings
-from bnpipe.grid.config import Condition, Configuration, parse_configuration
+from bnpipe.grid.conditions import Condition
+from bnpipe.grid.config import Configuration, parse_configuration
 from bnpipe.grid.stacks import (
     Stack,
     chunk_name,
