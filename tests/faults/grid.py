@@ -19,7 +19,7 @@ CONFIGURATION: dict[str, object] = {
     "seeds": [2000, 2001],
     "arms": ["batchnorm"],
     "conditions": {
-        name: {"activation": name, "learning_rate": 0.01, "init_std": 0.1, "steps": 12_001} for name in CONDITIONS
+        name: {"activation": name, "learning_rate": 0.01, "init_std": 0.1, "steps": 8_001} for name in CONDITIONS
     },
     "studies": {},
     "paper": None,
