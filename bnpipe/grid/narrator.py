@@ -112,7 +112,8 @@ class Progress:
         """Estimate how long the rest takes, with as many jobs at once as run now. None if nothing is measured yet.
 
         A training job is assumed to continue at its speed so far. Any other job is assumed to take as long as the
-        finished jobs of its rule, or as all finished jobs if there are none of its rule.
+        finished jobs of its rule. If there are none of its rule, it is assumed to take as long as the shortest job so
+        far, because training comes early and what follows is short.
         """
         all_took = [seconds for took in self.took.values() for seconds in took]
         means = {rule: fmean(took) for rule, took in self.took.items()}
@@ -123,10 +124,10 @@ class Progress:
                 means.setdefault(job.rule, elapsed / share)
                 seconds += elapsed * (1 - share) / share
             elif all_took:
-                seconds += max(0.0, means.get(job.rule, fmean(all_took)) - elapsed)
+                seconds += max(0.0, means.get(job.rule, min(all_took)) - elapsed)
         if not means:
             return None
-        usual = fmean(all_took) if all_took else fmean(means.values())
+        usual = min(all_took or means.values())
         seconds += sum(max(0, count) * means.get(rule, usual) for rule, count in self.left.items())
         return seconds / max(1, len(self.running))
 
