@@ -28,6 +28,7 @@ COMMAND = f"{{py_exec:q}} -IS {str(Path(__file__).with_name('forked_job.py'))!r}
 SOCKET = "BNPIPE_TEST_JOBS"  # environment variable that holds the address of the server
 LIBRARIES = (
     *("altair", "jinja2", "numba", "pandas", "pydantic", "safetensors.numpy", "scipy.optimize", "scipy.special"),
+    *("sklearn.datasets", "torch"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg", "snakemake.script"),
 )
 

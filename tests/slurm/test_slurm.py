@@ -35,7 +35,7 @@ CONFIGURATION: dict[str, object] = {
     "seeds": [2000, 2001, 2002],
     "conditions": {
         "relu": {"activation": "relu", "learning_rate": 0.01, "init_std": 0.1, "steps": 501},
-        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 20_001},
+        "tanh": {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 14_001},
     },
     "studies": {},
     "hidden_sizes": [20, 20, 20],
