@@ -71,6 +71,10 @@ INSTALL = set -e; pip() { $(BIN)/python -m pip install --no-user --quiet --disab
 	cpu_torch() { by_uv --no-deps --torch-backend cpu $$(grep -oE '^torch(vision)?==[0-9.]+' requirements.lock) && \
 		touch .venv/.cpu; }
 
+# Python compiles a module to bytecode at its first import. That is done while one core compiles the training step, so that
+# the first jobs need not do it.
+IMPORTS = import altair, matplotlib.figure, pandas, sklearn.datasets, snakemake.cli
+
 report: $(INSTALLED) ## set up, run all experiments and print where the report is (the default)
 	@$(CHOOSE); $(RUN) --cores "$$CORES"; echo "Report: $$PWD/results/$$name/report.html"
 
@@ -121,7 +125,7 @@ $(INSTALLED): requirements.lock pyproject.toml | fit
 		echo "PyTorch's own index cannot be reached, so its usual build with CUDA is installed: a download of 3.2 GB."; \
 	from_lock requirements.lock; pip --no-deps --no-build-isolation --editable .
 	@echo "Compiling the training step. This takes about 40 seconds and is done once."
-	$(BIN)/python -m bnpipe.training.warm float32
+	@$(BIN)/python -c '$(IMPORTS)' & $(BIN)/python -m bnpipe.training.warm float32; status=$$?; wait; exit $$status
 	@{ $(BIN)/python -c '$(VERSION)'; pwd; } >$@
 
 $(DEVELOPER): requirements-dev.lock | $(INSTALLED)

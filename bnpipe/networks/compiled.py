@@ -37,7 +37,9 @@ P6, P5, P4, P3, P2, P1, P0 = (np.float32(value) for value in P)
 Q3, Q2, Q1, Q0 = (np.float32(value) for value in Q)
 HALF = np.float32(0.5)
 
-START = INFERENCE = np.int64(0)  # not 0, for which numba would compile a second version of what takes it
+# Not plain integers, because numba compiles another version of a function for each integer that is written in a call.
+START = INFERENCE = np.int64(0)
+Z, OUTPUT, DELTA = np.int64(0), np.int64(1), np.int64(2)  # what `_see` copies, in the order of `Room.seen`
 
 Array = NDArray[np.floating]  # of one precision throughout a network
 
@@ -429,7 +431,7 @@ def forward(numbers: Numbers, plan: Plan, room: Room, m: int) -> Array:
         inputs = _matrix(room.outputs, m * below, m, fan_in)
         z = _matrix(room.outputs, m * (below + fan_in), m, fan_out)
         np.dot(inputs, weight, z)
-        _see(room.seen, 0, first, total, z)
+        _see(room.seen, Z, first, total, z)
         kept, learned = _kept(room, m, first, fan_out), _learned(numbers, first, fan_out)
         if layer == layers - 1:
             transform_forward(plan.logits, learned, weight, z, kept)
@@ -440,7 +442,7 @@ def forward(numbers: Numbers, plan: Plan, room: Room, m: int) -> Array:
         else:
             transform_forward(plan.hidden, learned, weight, z, kept)
             activate(plan.activation, z)
-        _see(room.seen, 1, first, total, z)
+        _see(room.seen, OUTPUT, first, total, z)
         below, first, weights = below + fan_in, first + fan_out, weights + fan_in * fan_out
     logits: Array = _matrix(room.outputs, m * below, m, numbers.units[layers])
     return logits
@@ -478,7 +480,7 @@ def descend(numbers: Numbers, plan: Plan, room: Room, m: int) -> None:
         else:
             activate_backward(plan.activation, output, delta)
             transform_backward(options, learned, delta, kept, slopes)
-        _see(room.seen, 2, first, total, delta)
+        _see(room.seen, DELTA, first, total, delta)
         if layer:
             np.dot(delta, weight.T, _matrix(deltas_below, 0, m, fan_in))
         if plan.weights_learn:
