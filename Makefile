@@ -82,7 +82,7 @@ demo: $(INSTALLED) ## run a small experiment on scikit-learn's digits and print 
 	@echo "A small experiment on scikit-learn's digits (demo/config.yaml): 52 networks, about a minute on two cores."
 	@set -e; trap : HUP; $(SNAKEMAKE) --directory demo --workflow-profile profiles/default --cores "$$CORES"
 	@echo "Report: $$PWD/demo/results/digits/report.html"
-	@echo "Next: make. It runs all experiments on MNIST, 8 to 14 minutes on two cores."
+	@echo "Next: make. It runs all experiments on MNIST, about 10 minutes on two cores."
 
 studies: $(INSTALLED) ## run all studies and print where their page is (more than an hour on two cores)
 	@$(CHOOSE); $(RUN) --cores "$$CORES" -- studies; echo "Studies: $$PWD/results/$$name/studies.html"
