@@ -8,6 +8,6 @@ ARG TORCH=cuda
 RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /bnpipe
 COPY . .
-RUN make install TORCH=$TORCH PYTHON=python3 && rm -rf /root/.cache
+RUN make install TORCH=$TORCH PYTHON=python3 && rm -rf ~/.cache
 ENTRYPOINT ["make"]
 CMD ["report"]

@@ -71,8 +71,8 @@ INSTALL = set -e; pip() { $(BIN)/python -m pip install --no-user --quiet --disab
 	cpu_torch() { by_uv --no-deps --torch-backend cpu $$(grep -oE '^torch(vision)?==[0-9.]+' requirements.lock) && \
 		touch .venv/.cpu; }
 
-# Python compiles a module to bytecode at its first import. That is done while one core compiles the training step, so that
-# the first jobs need not do it.
+# Python compiles a module to bytecode at its first import. One core does that while another compiles the training step,
+# so that the first jobs need not do it.
 IMPORTS = import altair, matplotlib.figure, pandas, sklearn.datasets, snakemake.cli
 
 report: $(INSTALLED) ## set up, run all experiments and print where the report is (the default)
@@ -141,7 +141,7 @@ browser: $(DEVELOPER) ## install Debian's Chromium, as root, if there is no brow
 test: $(DEVELOPER) ## set up and run the tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
-test-slurm: $(DEVELOPER) ## run the workflow on a Slurm cluster of two nodes on this machine (as root on Debian, about 12 minutes)
+test-slurm: $(DEVELOPER) ## run the workflow on a Slurm cluster of two nodes on this machine (as root on Debian, about 16 minutes)
 	OMP_NUM_THREADS=1 BNPIPE_TEST_SLURM=1 timeout --foreground --signal INT --kill-after 60 2700 $(BIN)/python -m pytest --durations=0 tests/slurm
 
 test-faults: $(DEVELOPER) ## kill jobs and the command at random moments, fill the disk, and so on (about 7 minutes; disks need root)

@@ -171,8 +171,9 @@ def test_a_project_that_is_set_up_is_not_set_up_again(project: Project) -> None:
 
 def test_everything_runs_whatever_is_around(project: Project, tmp_path: Path) -> None:
     condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 9}
-    one = {"conditions": {"tanh": condition}, "arms": ["batchnorm"], "studies": {}, "paper": None}
-    project.configure(**one, closer_looks=False, validation_images=8, batch_size=8)
+    project.configure(
+        conditions={"tanh": condition}, arms=["batchnorm"], studies={}, paper=None, validation_images=8, batch_size=8
+    )
     (tmp_path / "numpy.py").write_text("raise ImportError('the NumPy of another project')", encoding="utf-8")
     (project.folder / "matplotlibrc").write_text("axes.grid: maybe\n", encoding="utf-8")
     folder = write_small_folder(tmp_path / "my 'own' data; at $HOME/own")

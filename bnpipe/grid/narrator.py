@@ -115,7 +115,7 @@ class Progress:
         finished jobs of its rule. If there are none of its rule, it is assumed to take as long as the shortest job so
         far, because training comes early and what follows is short.
         """
-        all_took = [seconds for took in self.took.values() for seconds in took]
+        shortest = min((seconds for took in self.took.values() for seconds in took), default=None)
         means = {rule: fmean(took) for rule, took in self.took.items()}
         seconds = 0.0
         for job in self.running.values():
@@ -123,11 +123,11 @@ class Progress:
             if share:
                 means.setdefault(job.rule, elapsed / share)
                 seconds += elapsed * (1 - share) / share
-            elif all_took:
-                seconds += max(0.0, means.get(job.rule, min(all_took)) - elapsed)
+            elif shortest is not None:
+                seconds += max(0.0, means.get(job.rule, shortest) - elapsed)
         if not means:
             return None
-        usual = min(all_took or means.values())
+        usual = min(means.values()) if shortest is None else shortest
         seconds += sum(max(0, count) * means.get(rule, usual) for rule, count in self.left.items())
         return seconds / max(1, len(self.running))
 

@@ -1,4 +1,4 @@
-"""Compile what training on a CPU needs and keep it on disk: ``python -m bnpipe.training.warm [PRECISION ...]``.
+"""Compile what training on a CPU needs and keep it on disk: ``python -m bnpipe.training.warm float32 float64``.
 
 Otherwise the first job of a precision compiles it, and jobs that run at the same time do the same work again.
 Each precision takes about 40 seconds.
@@ -33,13 +33,10 @@ TINY = Shape(channels=1, rows=2, columns=2, classes=10)
 
 
 def compile_all(*precisions: Precision) -> None:
-    """Use everything that is compiled, on tiny networks and images.
-
-    precisions: "float32", "float64" or both; both if none is given.
-    """
+    """Use everything that is compiled, in each of the precisions, on tiny networks and images."""
     labels = np.arange(TINY.classes)
     images = Images(np.zeros((len(labels), TINY.pixels), np.uint8), labels, TINY)
-    for precision in precisions or NUMBERS:
+    for precision in precisions:
         settings = replace(SETTINGS, precision=precision)
         train_runs(Runs.of_seeds(settings, [0]), Dataset(images, images, images, sha256=""))
         network = draw_network(settings, TINY, np.random.RandomState(0))
@@ -51,5 +48,5 @@ def compile_all(*precisions: Precision) -> None:
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument("precisions", nargs="*", choices=[*NUMBERS, []], metavar="PRECISION", help=", ".join(NUMBERS))
+    parser.add_argument("precisions", nargs="+", choices=NUMBERS)
     compile_all(*parser.parse_args().precisions)

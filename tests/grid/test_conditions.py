@@ -5,8 +5,6 @@ from bnpipe.grid.conditions import Condition
 from bnpipe.grid.config import parse_configuration
 from tests.grid.configurations import GOOD, changed
 
-PLAIN = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 5}
-
 
 def test_a_study_is_all_combinations_of_its_values() -> None:
     study = parse_configuration(GOOD).studies["rates"]
@@ -35,4 +33,4 @@ def test_a_swept_value_is_refused_in_the_words_for_a_value_of_the_condition() ->
     ids=["neither", "an optimizer", "weight decay"],
 )
 def test_plain_descent_is_neither_another_optimizer_nor_weight_decay(changes: dict[str, object], plain: bool) -> None:
-    assert Condition.model_validate({**PLAIN, **changes}).is_plain_descent == plain
+    assert Condition.model_validate({**GOOD["conditions"]["tanh"], **changes}).is_plain_descent == plain

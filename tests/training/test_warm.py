@@ -10,7 +10,7 @@ import numpy as np
 from bnpipe.networks import compiled
 from bnpipe.training.warm import compile_all
 
-compile_all()
+compile_all("float32", "float64")
 for name in ("train", "evaluate", "take_step", "infer", "survey"):
     stats = getattr(compiled, name).stats
     print(name, sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))
