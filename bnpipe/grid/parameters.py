@@ -93,14 +93,14 @@ class Parameters:
 
     def explained_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the settings of one of the pair of networks."""
-        arms = _known("condition", wildcards["condition"], self._plan.explained_settings)
+        arms = _known("condition", wildcards["condition"], self._plan.fair.explained_settings)
         return _known("arm", wildcards["arm"], arms)
 
     # A job of the fair comparison.
 
     def entrant(self, wildcards: Wildcards) -> Entrant:
         """Return one of its networks."""
-        return _known("entrant", wildcards["entrant"], self._plan.entrants)
+        return _known("entrant", wildcards["entrant"], self._plan.fair.entrants)
 
     def entrant_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """Return the settings that it is tuned with, except the learning rate."""
@@ -112,9 +112,9 @@ class Parameters:
 
     def tuning_grid(self, wildcards: Wildcards) -> TuningGrid:
         """Return the learning rates and seeds of its trials."""
-        if self._plan.best_rate is None:
+        grids = self._plan.fair.grids
+        if not grids:
             raise InputError("best_rate: expected settings for tuning, got nothing; add it to the configuration")
-        grids = {"tuning": self._plan.best_rate.tuning, "preview": self._plan.best_rate.preview}
         return _known("grid", wildcards["grid"], grids)
 
     def tuning_rates(self, wildcards: Wildcards) -> tuple[float, ...]:
@@ -127,7 +127,7 @@ class Parameters:
 
     def chunk_seeds(self, wildcards: Wildcards) -> tuple[int, ...]:
         """Return the seeds of a chunk."""
-        return _known("chunk", wildcards["chunk"], self._plan.seed_chunks)
+        return _known("chunk", wildcards["chunk"], self._plan.fair.seed_chunks)
 
     # A job of the studies of optimizers and weight decay.
 

@@ -8,23 +8,21 @@ from typing import Any, get_args
 
 from bnpipe.core.digests import code_digest
 from bnpipe.core.parts import digests_of, own_parts, short_name
-from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Activation, Arm, InitScheme, TrainingSettings
-from bnpipe.grid.best_rate import BestRate
+from bnpipe.core.settings import DIGITS_SPLIT, FIRST_SEED, Arm, InitScheme, TrainingSettings
 from bnpipe.grid.conditions import Condition
 from bnpipe.grid.config import Configuration
-from bnpipe.grid.entrants import PAIR, Entrant, entrants
+from bnpipe.grid.entrants import PAIR
 from bnpipe.grid.expected import expected_records
+from bnpipe.grid.fair_comparison import FairComparison
 from bnpipe.grid.layout import Layout
 from bnpipe.grid.optimizer_studies import OptimizerStudies
 from bnpipe.grid.stacks import (
     Kind,
     Stack,
-    chunk_name,
     condition_stacks,
     examinable,
     first_of_each_activation,
     fully_connected,
-    seed_chunks,
     study_stacks,
     training_settings,
 )
@@ -52,8 +50,6 @@ CLAIM_STUDIES = {  # and the tables of studies: for each, its kind and the studi
 STUDY_TABLES = ["accuracy", "runs", "summary"]
 ANSWERS = {"convolutional": "carry_over"}  # studies with a table that answers their question, and that table
 INITIALIZATIONS = ["small", "xavier", "unit"]  # of the tutorial's networks of noise
-EXPLANATIONS = ["gradient_shift", "input_shift", "smoothness"]  # measured along training at each arm's best rate
-TUNED: list[Activation] = ["tanh", "relu"]  # nonlinearities for which explanations are looked for
 MAX_EXAMINED = 20  # conditions that a figure of all of them has room for
 MAX_EXAMINED_SEEDS = 30  # that one job takes; an interval gains little from more
 
@@ -163,13 +159,9 @@ class Plan:
         }
 
     @cached_property
-    def explained_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Settings of the pair of networks in which explanations are looked for, by nonlinearity and arm.
-
-        They are those of the nonlinearity's first condition. Their learning rate is not used.
-        """
-        pairs = {settings["vanilla"]["activation"]: settings for settings in self.pair_settings.values()}
-        return {activation: pairs[activation] for activation in TUNED if activation in pairs}
+    def fair(self) -> FairComparison:
+        """The fair comparison."""
+        return FairComparison(self.configuration, self.layout, self.pair_settings)
 
     @property
     def initial_settings(self) -> dict[str, dict[str, dict[str, Any]]]:
@@ -200,47 +192,6 @@ class Plan:
         paper = self.configuration.paper
         return self.configuration.seeds[: paper.seeds] if paper else ()
 
-    # The fair comparison.
-
-    @property
-    def best_rate(self) -> BestRate | None:
-        """How networks are tuned; None if the comparison is left out."""
-        return self.configuration.best_rate
-
-    @cached_property
-    def entrants(self) -> dict[str, Entrant]:
-        """Its networks, by name."""
-        return entrants(self.configuration)
-
-    @cached_property
-    def seed_chunks(self) -> dict[str, tuple[int, ...]]:
-        """The seeds of the configuration in chunks, by the names of the chunks."""
-        return {chunk_name(seeds): seeds for seeds in seed_chunks(self.configuration)}
-
-    @property
-    def best_rate_notes(self) -> dict[str, Any]:
-        """What its figure needs besides its tables."""
-        first = {condition.activation: condition for _, condition in first_of_each_activation(self.configuration)}
-        return {
-            "steps": self.best_rate.steps if self.best_rate else 1,
-            "rates": {activation: condition.learning_rate for activation, condition in first.items()},
-            "inits": {activation: condition.init_std for activation, condition in first.items()},
-            "note": self.title,
-        }
-
-    def tunings(self, grid: str) -> list[str]:
-        """Return the tables of its networks' trials; grid: tuning, or preview, which leaves out large weights."""
-        drawn = [name for name, entrant in self.entrants.items() if grid == "tuning" or entrant.in_preview]
-        return [self.layout.study_table("best_rate", f"{grid}-{name}") for name in drawn]
-
-    def tuned(self, table: str) -> list[str]:
-        """Return the tables of all its networks at their best rates; table: curves or finals."""
-        return [
-            self.layout.study_table("best_rate", f"{table}-{entrant}-seeds-{chunk}")
-            for entrant in self.entrants
-            for chunk in self.seed_chunks
-        ]
-
     # Tables.
 
     @property
@@ -270,26 +221,14 @@ class Plan:
         """The same tables and those of the studies."""
         tables = {
             **self.claim_tables,
-            **(self.explanation_tables if self.best_rate else {}),
+            **self.fair.claim_tables,
             "step_time": [self.layout.study_table("step_time", "step_time")],
         }
-        if self.best_rate:
-            tables |= {
-                "tuning": self.tunings("tuning"),
-                "best_rate": self.tuned("curves"),
-                "finals": self.tuned("finals"),
-            }
         for name, (table, studies) in CLAIM_STUDIES.items():
             there = [study for study in studies if study in self.studies]
             if there:
                 tables[name] = [self.layout.study_table(study, table) for study in there]
         return tables
-
-    @property
-    def explanation_tables(self) -> dict[str, list[str]]:
-        """The tables of the explanations, by the experiment's name, one for each nonlinearity and arm."""
-        pairs = [f"{activation}-{arm}" for activation in self.explained_settings for arm in PAIR]
-        return {name: [self.layout.study_table(name, pair) for pair in pairs] for name in EXPLANATIONS}
 
     @property
     def paper_tables(self) -> dict[str, list[str]]:
@@ -322,7 +261,7 @@ class Plan:
         noise = [f"{start}_{kind}" for start in INITIALIZATIONS for kind in ("layers", "histograms", "growth")]
         initial = [f"initialization/{name}" for name in ("growth", *noise)]
         return [
-            *(["best_rate"] if self.best_rate else []),
+            *(["best_rate"] if self.configuration.best_rate else []),
             *("overview", "states", "claims"),
             *(["mechanics", "inference", *initial] if self.configuration.closer_looks else []),
             *(f"{condition}/{kind}" for condition in self.examined for kind in self.condition_figures),
@@ -332,8 +271,7 @@ class Plan:
     @property
     def experiments(self) -> list[str]:
         """The experiments that the page of studies shows beside the configuration's studies."""
-        fair = ["best_rate", *(EXPLANATIONS if self.explained_settings else [])] if self.best_rate else []
-        return [*fair, *self.optimizers.names, *(["paper"] if self.configuration.paper else [])]
+        return [*self.fair.names, *self.optimizers.names, *(["paper"] if self.configuration.paper else [])]
 
     @property
     def study_figures(self) -> list[str]:

@@ -32,7 +32,7 @@ use rule job as tuning with:
     log:
         layout.logs("studies/best_rate/{grid}-{entrant}.log"),
     params:
-        **calls("analysis.best_rates.make_tuning", steps=plan.best_rate.steps if plan.best_rate else 1),
+        **calls("analysis.best_rates.make_tuning", steps=plan.fair.steps),
 
 
 # Train a network at its best learning rate, with a chunk of the seeds.
@@ -62,20 +62,20 @@ use rule job as tuned_runs with:
 # Draw steps to 90% against learning rate, every network at every rate.
 use rule job as best_rate_figure with:
     input:
-        tunings=plan.tunings("tuning"),
-        curves=plan.tuned("curves"),
+        tunings=plan.fair.tunings("tuning"),
+        curves=plan.fair.tuned("curves"),
     output:
         outputs=figure("studies/best_rate", shows="best rate", caption="best_rate", group="Studies", study="best_rate"),
     log:
         layout.logs("figures/studies_best_rate.log"),
     params:
-        **calls("figures.best_rate.make_best_rate", **plan.best_rate_notes),
+        **calls("figures.best_rate.make_best_rate", **plan.fair.figure_settings, note=plan.title),
 
 
 # Draw the same from the coarser trials of the default target.
 use rule best_rate_figure as best_rate_preview_figure with:
     input:
-        tunings=plan.tunings("preview"),
+        tunings=plan.fair.tunings("preview"),
     output:
         outputs=figure("best_rate", shows="best rate", caption="best_rate", group="All conditions"),
     log:

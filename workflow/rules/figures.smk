@@ -178,7 +178,7 @@ use rule job as study_figure with:
 # Draw how gradients change when the layers below are updated.
 use rule job as gradient_shift_figure with:
     input:
-        tables=plan.explanation_tables["gradient_shift"],
+        tables=plan.fair.explanation_tables["gradient_shift"],
     output:
         outputs=figure(
             "studies/gradient_shift",
@@ -193,7 +193,7 @@ use rule job as gradient_shift_figure with:
         **calls(
             "figures.explanations.make_explanation_figure",
             name="gradient_shift",
-            conditions=list(plan.explained_settings),
+            conditions=list(plan.fair.explained_settings),
             note=source.title,
             arms=PAIR,
         ),
@@ -202,7 +202,7 @@ use rule job as gradient_shift_figure with:
 # Draw how far the inputs of layers move in training.
 use rule job as input_shift_figure with:
     input:
-        tables=plan.explanation_tables["input_shift"],
+        tables=plan.fair.explanation_tables["input_shift"],
     output:
         outputs=figure(
             "studies/input_shift",
@@ -217,7 +217,7 @@ use rule job as input_shift_figure with:
         **calls(
             "figures.explanations.make_explanation_figure",
             name="input_shift",
-            conditions=list(plan.explained_settings),
+            conditions=list(plan.fair.explained_settings),
             note=source.title,
             arms=PAIR,
         ),
@@ -226,7 +226,7 @@ use rule job as input_shift_figure with:
 # Draw how smooth the loss is along the gradient.
 use rule job as smoothness_figure with:
     input:
-        tables=plan.explanation_tables["smoothness"],
+        tables=plan.fair.explanation_tables["smoothness"],
     output:
         outputs=figure(
             "studies/smoothness",
@@ -241,7 +241,7 @@ use rule job as smoothness_figure with:
         **calls(
             "figures.explanations.make_explanation_figure",
             name="smoothness",
-            conditions=list(plan.explained_settings),
+            conditions=list(plan.fair.explained_settings),
             note=source.title,
             arms=PAIR,
         ),
