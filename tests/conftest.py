@@ -1,10 +1,13 @@
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from benchmarks.made_up import make_dataset
 from bnpipe.analysis.tables import LAYER_COLUMNS, PROBE_ACCURACIES
@@ -12,7 +15,10 @@ from bnpipe.core.records import Curves, Origin, Record
 from bnpipe.core.settings import Arm, Runs, TrainingSettings
 from bnpipe.data.packed import Dataset
 from bnpipe.grid.plan import RUN_TABLES
+from tests.workplace import Workplace
 
+MakeOnce = Callable[[str, Callable[[Path], None]], Path]
+SLOW = ("finished_studies", "finished")  # fixtures
 TANH = TrainingSettings(
     arm="batchnorm",
     activation="tanh",
@@ -26,6 +32,42 @@ TANH = TrainingSettings(
     moving_average_weight=0.01,
     moving_variance="biased",
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slow tests first. At the end, a worker without tests takes over quick ones from another worker."""
+
+    def place(item: pytest.Item) -> int:
+        fixtures = getattr(item, "fixturenames", [])
+        return next((index for index, name in enumerate(SLOW) if name in fixtures), len(SLOW))
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
+    """Return a function that fills a new folder with the given name, or waits until another worker has done so."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # the common folder of all workers
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder, finished = shared / name, shared / f"{name}.finished"
+        with FileLock(shared / f"{name}.lock"):
+            if not finished.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # left by a worker that failed
+                folder.mkdir()
+                make(folder)
+                finished.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def finished(make_once: MakeOnce) -> Workplace:
+    """Return a workplace with the default target. Tests only read it."""
+    return Workplace(make_once("finished", lambda folder: Workplace.create(folder).run()))
 
 
 def make_settings(**changes: Any) -> TrainingSettings:

@@ -21,6 +21,7 @@ from types import MappingProxyType
 import pytest
 
 from bnpipe.core.progress import FINISHED
+from bnpipe.data.sources import resolve
 from tests.faults.grid import wait_until
 from tests.idx_files import write_small_folder
 from tests.workplace import REPOSITORY, Workplace, copy_project
@@ -169,17 +170,13 @@ def test_a_project_that_is_set_up_is_not_set_up_again(project: Project) -> None:
     assert project.make("install") == (0, "", [])
 
 
-def test_everything_runs_whatever_is_around(project: Project, tmp_path: Path) -> None:
-    condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 9}
-    project.configure(
-        conditions={"tanh": condition}, arms=["batchnorm"], studies={}, paper=None, validation_images=8, batch_size=8
-    )
+def test_on_one_core_and_whatever_is_around_everything_has_the_same_bytes(
+    project: Project, finished: Workplace, tmp_path: Path
+) -> None:
     (tmp_path / "numpy.py").write_text("raise ImportError('the NumPy of another project')", encoding="utf-8")
     (project.folder / "matplotlibrc").write_text("axes.grid: maybe\n", encoding="utf-8")
-    folder = write_small_folder(tmp_path / "my 'own' data; at $HOME/own")
     status, said, errors = project.make(
-        f"DATASET={folder}",
-        "SEEDS=1",
+        *("CORES=1", "DATASET=digits"),
         environment={
             "PYTHONPATH": str(tmp_path),
             "SNAKEMAKE_PROFILE": "slurm-of-another-project",
@@ -189,11 +186,9 @@ def test_everything_runs_whatever_is_around(project: Project, tmp_path: Path) ->
     )
     (project.folder / "matplotlibrc").unlink()
     assert (status, errors) == (0, []), said
-    report = said.splitlines()[-1].removeprefix("Report: ")
-    assert Path(report).is_relative_to(project.folder)
-    assert Path(report).is_file()
+    assert said.splitlines()[-1] == f"Report: {project.results}/report.html"
     assert (project.folder / ".snakemake/home/.cache/snakemake").is_dir()
-    assert len(list(project.folder.glob("results/*/runs/tanh/batchnorm/seeds-42-2000-*.safetensors"))) == 1
+    assert project.contents() == finished.contents()
 
 
 def test_the_demo_ends_in_a_page_in_a_folder_of_its_own_and_says_what_is_next(project: Project) -> None:
@@ -215,16 +210,20 @@ def test_the_demo_ends_in_a_page_in_a_folder_of_its_own_and_says_what_is_next(pr
     assert "Select jobs" not in said
 
 
-def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Project) -> None:
+def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Project, tmp_path: Path) -> None:
+    # The path of the data set holds what a shell would read as its own.
+    dataset = write_small_folder(tmp_path / "my 'own' data; at $HOME/own")
+    small = {"hidden_sizes": [20], "validation_images": 8, "batch_size": 8}
     condition = {"activation": "tanh", "learning_rate": 0.01, "init_std": 0.1, "steps": 3_000_001}
-    project.configure(conditions={"long": condition}, studies={}, paper=None, hidden_sizes=[20])
-    results = project.folder / "results/digits/runs/long"
-    log = project.folder / "logs/digits/train/long/vanilla/seeds-42-2000-5884f2a46b32.log"
+    project.configure(conditions={"long": condition}, studies={}, paper=None, **small)
+    name = resolve(str(dataset)).name
+    results, logs = (project.folder / part / name for part in ("results", "logs"))
+    log = logs / "train/long/vanilla/seeds-42-2000-5884f2a46b32.log"
     terminal, inside = pty.openpty()
     process = subprocess.Popen(
-        ["bash", "-c", "make CORES=3 DATASET=digits SEEDS=1; true"],  # a terminal's first process is a shell
+        ["bash", "-c", "make CORES=3 SEEDS=1; true"],  # a terminal's first process is a shell
         cwd=project.folder,
-        env=project.environment,
+        env={**project.environment, "DATASET": str(dataset)},
         stdin=inside,
         stdout=inside,
         stderr=inside,
@@ -239,7 +238,7 @@ def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Proj
         return path.exists() and text in path.read_text(encoding="utf-8")
 
     try:
-        wait_until(lambda: is_there(FINISHED, project.folder / "logs/digits/data.log"), "the data")
+        wait_until(lambda: is_there(FINISHED, logs / "data.log"), "the data")
         wait_until(lambda: is_there(": step ", log), "a job to train")
         os.close(terminal)
         assert process.wait(10) == -signal.SIGHUP
@@ -249,7 +248,7 @@ def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_lock(project: Proj
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert log.read_text(encoding="utf-8").endswith(" ERROR stopped (exit status 143)\n")
-    assert {path.suffix for path in results.rglob("*.*")} == {".checkpoint"}
+    assert {path.suffix for path in (results / "runs").rglob("*.*")} == {".checkpoint"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can run as another user")

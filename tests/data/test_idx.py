@@ -16,7 +16,7 @@ Reader = Callable[[Path], NDArray[np.uint8]]
 PIXELS: NDArray[Any] = np.random.default_rng(0).integers(0, 256, (2, 28, 28), dtype=np.uint8)
 IMAGES = idx_bytes(PIXELS)
 LABELS = idx_bytes(np.arange(10, dtype=np.uint8))
-COMPRESSED = gzip.compress(IMAGES)
+COMPRESSED = gzip.compress(IMAGES, mtime=0)  # without a time, because it is in the names of tests
 MIDDLE = len(COMPRESSED) // 2
 FLIPPED = COMPRESSED[:MIDDLE] + bytes(255 - byte for byte in COMPRESSED[MIDDLE : MIDDLE + 4]) + COMPRESSED[MIDDLE + 4 :]
 BAD_CRC = COMPRESSED[:-8] + bytes(255 - byte for byte in COMPRESSED[-8:-4]) + COMPRESSED[-4:]  # CRC, then length

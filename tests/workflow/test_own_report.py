@@ -8,7 +8,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.workflow.conftest import MakeOnce
+from tests.conftest import MakeOnce
 from tests.workplace import CONFIGURATION, Workplace
 
 

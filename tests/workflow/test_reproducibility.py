@@ -1,26 +1,8 @@
-"""The same bytes wherever and however the workflow runs."""
+"""The same bytes however the workflow cuts the work into jobs. `tests.test_makefile` changes folder and cores."""
 
 import filecmp
-from pathlib import Path
 
-import pytest
-
-from tests.workflow.conftest import MakeOnce
 from tests.workplace import Workplace
-
-
-@pytest.fixture(scope="session")
-def elsewhere(make_once: MakeOnce) -> Workplace:
-    """Return a workplace that was made on one core. Tests only read it."""
-
-    def make(folder: Path) -> None:
-        Workplace.create(folder).run("--cores", "1")
-
-    return Workplace(make_once("elsewhere", make))
-
-
-def test_another_folder_and_one_core_give_the_same_bytes(elsewhere: Workplace, finished: Workplace) -> None:
-    assert elsewhere.contents() == finished.contents()
 
 
 def test_jobs_of_other_sizes_give_the_same_bytes(workplace: Workplace, finished: Workplace) -> None:

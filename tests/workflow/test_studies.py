@@ -8,7 +8,7 @@ import pandas as pd
 
 from bnpipe.analysis.registry.family import FAMILY
 from bnpipe.analysis.verdicts import seeds_needed, threshold
-from tests.workplace import ALL_STUDIES, CONFIGURATION, Workplace
+from tests.workplace import ALL_STUDIES, Workplace
 
 ENTRANTS = [
     *("relu-batchnorm", "relu-vanilla", "relu-vanilla-he"),
@@ -84,17 +84,18 @@ def test_more_seeds_of_a_study_train_the_new_ones_and_another_question_none(
     finished_studies: Workplace, tmp_path: Path
 ) -> None:
     workplace = finished_studies.copy(tmp_path)
-    study = CONFIGURATION["studies"]["learning_rate_and_init"]
-    changed = {**study, "about": "Which of two?"}
-    workplace.configure(studies={**CONFIGURATION["studies"], "learning_rate_and_init": changed})
+    studies = ALL_STUDIES["studies"]
+    changed = {**studies["learning_rate_and_init"], "about": "Which of two?"}
+    workplace.configure(**{**ALL_STUDIES, "studies": {**studies, "learning_rate_and_init": changed}})
     assert workplace.planned("study_learning_rate_and_init") == {"study_figure": 1}
-    workplace.configure(seeds=3)  # 4 more runs for each arm; stacks of 6 hold the 12 that exist
+    workplace.configure(**ALL_STUDIES, seeds=3)  # 4 more runs for each arm; stacks of 6 hold the 12 that exist
     planned = workplace.planned("study_learning_rate_and_init")
     assert (planned["train"], planned["train_study"]) == (0, 2)
 
 
 def test_a_study_made_in_batches_has_the_same_bytes(workplace: Workplace, finished_studies: Workplace) -> None:
     made = Path("studies/learning_rate_and_init")
+    workplace.configure(**ALL_STUDIES)
     for number, trained in ((1, 2), (2, 4)):  # of four jobs
         workplace.run("study_learning_rate_and_init", "--batch", f"study_tables={number}/2")
         assert len(list((workplace.results / made).rglob("*.safetensors"))) == trained
