@@ -5,10 +5,13 @@ import re
 import subprocess
 import sys
 from hashlib import sha256
+from pathlib import Path
 
 import pandas as pd
 
 from bnpipe.core.digests import code_digest
+from bnpipe.data.sources import resolve
+from tests.idx_files import write_small_folder
 from tests.workplace import Workplace
 
 
@@ -35,6 +38,20 @@ def test_tables_figures_and_page_are_there(finished: Workplace) -> None:
     page = (finished.results / "report.html").read_text(encoding="utf-8")
     assert "This is not MNIST" in page
     assert str(finished.folder) not in page
+
+
+def test_images_of_ones_own_have_a_page_whatever_their_path(tmp_path: Path) -> None:
+    workplace = Workplace.create(tmp_path)
+    dataset = write_small_folder(tmp_path / "my 'own' data; at $HOME/own")
+    condition = {"activation": "tanh", "learning_rate": 0.05, "init_std": 0.1, "steps": 9}
+    workplace.configure(
+        dataset=str(dataset),
+        conditions={"tanh": condition},
+        **{"studies": {}, "paper": None, "diagnostics": False, "validation_images": 8, "batch_size": 8},
+    )
+    page = f"results/{resolve(str(dataset)).name}/report.html"
+    workplace.run(page)
+    assert "(own files)" in (workplace.folder / page).read_text(encoding="utf-8")
 
 
 def test_provenance_tells_of_every_result_what_it_was_made_from(finished: Workplace) -> None:
