@@ -18,9 +18,7 @@ EXPLAINED: list[Activation] = ["tanh", "relu"]  # nonlinearities for which expla
 class FairComparison:
     """The comparison of networks at their own best rates; one that the configuration leaves out has no tables."""
 
-    def __init__(
-        self, configuration: Configuration, layout: Layout, pairs: Mapping[str, Mapping[str, dict[str, Any]]]
-    ) -> None:
+    def __init__(self, configuration: Configuration, layout: Layout, pairs: Mapping[str, dict[str, Any]]) -> None:
         """Take also the settings of the pair of networks of each nonlinearity, by condition and arm."""
         self._configuration = configuration
         self._best_rate = configuration.best_rate
@@ -72,7 +70,7 @@ class FairComparison:
 
         They are those of the nonlinearity's first condition. Their learning rate is not used.
         """
-        pairs = {settings["vanilla"]["activation"]: dict(settings) for settings in self._pairs.values()}
+        pairs = {settings["vanilla"]["activation"]: settings for settings in self._pairs.values()}
         return {activation: pairs[activation] for activation in EXPLAINED if activation in pairs}
 
     # Its tables.

@@ -78,7 +78,7 @@ def normalized(arm: Arm, z: Tensor, weight: Tensor, settings: TrainingSettings, 
         case "weightnorm":
             return z / weight.square().sum(dim=0).sqrt()
         case _:
-            raise NotImplementedError("it is not compiled")
+            raise ValueError(f"{arm}: expected an arm that is compiled")
 
 
 def logits_of(
